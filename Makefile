@@ -1,0 +1,40 @@
+# `make quickstart` and `make test` are all a newcomer needs: Python 3.11 and make.
+
+PYTHON ?= python3.11
+VENV ?= .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+WORK ?= work
+
+.PHONY: help install quickstart test lint types unit docs results clean
+
+help:
+	@echo "make quickstart   simulate, prepare, train, evaluate, export and rank one example"
+	@echo "make test         lint, types, tests"
+	@echo "make clean        remove what quickstart made (not the virtual environment)"
+
+install: $(STAMP)
+
+$(STAMP): constraints.txt setup.cfg
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found. Install Python 3.11, or name another one: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	@touch $(STAMP)
+
+quickstart: $(STAMP)
+	VENV=$(VENV) WORK=$(WORK)/quickstart bash configs/quickstart.sh
+
+test: lint types unit
+
+lint: $(STAMP)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(STAMP)
+	$(VENV)/bin/mypy
+
+unit: $(STAMP)
+	$(RUN) -m pytest -n 2 --dist loadfile
+
+clean:
+	rm -rf $(WORK)/quickstart

@@ -1,0 +1,1 @@
+"""From raw logs to the batches of USER: behavior log, dataset, tf.data pipeline."""

@@ -1,0 +1,148 @@
+"""Command-line flags generated from a tree of frozen dataclasses.
+
+The dataclass tree is the single source of names, types, defaults and help; the flags are its
+leaves with dotted names (`--model.width=64`). A flag file is a saved list of such flags, and an
+unknown flag is an error of absl itself, before any work starts.
+"""
+
+import dataclasses
+import enum
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+from absl import flags
+
+Tree = TypeVar("Tree")
+
+
+def setting(default: Any, help: str, choices: tuple[str, ...] | None = None) -> Any:
+    """Declares one documented field of a settings dataclass.
+
+    Args:
+        default: Default value; its field's annotation gives the flag's type.
+        help: One sentence for `--help`, with the unit.
+        choices: Allowed values of a string field. Default: any.
+
+    Example:
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Cut:
+        ...     minutes: int = setting(30, "Minutes without activity that end a session.")
+        >>> Cut().minutes
+        30
+    """
+    return dataclasses.field(default=default, metadata={"help": help, "choices": choices})
+
+
+def leaves(tree: type, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field[Any], Any]]:
+    """Yields (dotted name, field, type) of every setting of a dataclass tree."""
+    annotations = typing.get_type_hints(tree)
+    for field in dataclasses.fields(tree):
+        kind = annotations[field.name]
+        if dataclasses.is_dataclass(kind):
+            yield from leaves(typing.cast(type, kind), f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name, field, kind
+
+
+def _optional(kind: Any) -> Any:
+    """`X` of an `X | None` annotation, other annotations unchanged."""
+    if isinstance(kind, types.UnionType):
+        return next(part for part in typing.get_args(kind) if part is not type(None))
+    return kind
+
+
+def define(tree: type, prefix: str = "", values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines one absl flag for every leaf of `tree`.
+
+    Raises:
+        TypeError: A field has a type no flag can hold.
+    """
+    for name, field, annotation in leaves(tree, prefix):
+        kind, text = _optional(annotation), field.metadata.get("help", "")
+        choices = field.metadata.get("choices")
+        default: Any = field.default
+        if choices:
+            flags.DEFINE_enum(name, default, choices, text, flag_values=values)
+        elif kind is bool:
+            flags.DEFINE_boolean(name, default, text, flag_values=values)
+        elif kind is int:
+            flags.DEFINE_integer(name, default, text, flag_values=values)
+        elif kind is float:
+            flags.DEFINE_float(name, default, text, flag_values=values)
+        elif kind is str:
+            flags.DEFINE_string(name, default, text, flag_values=values)
+        elif typing.get_origin(kind) is tuple:
+            flags.DEFINE_list(name, list(map(str, default)), text, flag_values=values)
+        else:
+            raise TypeError(
+                f"`{name}` should be a bool, int, float, str or tuple. Received: {kind}."
+            )
+
+
+def read(tree: type[Tree], prefix: str = "", values: flags.FlagValues = flags.FLAGS) -> Tree:
+    """Builds `tree` from parsed flags; the inverse of `define`."""
+    return _build(tree, {name: values[name].value for name, _, _ in leaves(tree, prefix)}, prefix)
+
+
+def _build(tree: type[Tree], flat: Mapping[str, Any], prefix: str) -> Tree:
+    annotations = typing.get_type_hints(tree)
+    arguments: dict[str, Any] = {}
+    for field in dataclasses.fields(typing.cast(Any, tree)):
+        kind = annotations[field.name]
+        if dataclasses.is_dataclass(kind):
+            arguments[field.name] = _build(typing.cast(type, kind), flat, f"{prefix}{field.name}.")
+        elif typing.get_origin(kind) is tuple:
+            item = typing.get_args(kind)[0]
+            arguments[field.name] = tuple(item(value) for value in flat[prefix + field.name])
+        else:
+            arguments[field.name] = flat[prefix + field.name]
+    return tree(**arguments)
+
+
+def to_dict(tree: Any) -> dict[str, Any]:
+    """Nested plain dictionary of a settings dataclass, ready for JSON."""
+    plain = dataclasses.asdict(tree)
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: clean(item) for key, item in value.items()}
+        if isinstance(value, tuple):
+            return [clean(item) for item in value]
+        return value.value if isinstance(value, enum.Enum) else value
+
+    return typing.cast(dict[str, Any], clean(plain))
+
+
+def from_dict(tree: type[Tree], plain: Mapping[str, Any]) -> Tree:
+    """Rebuilds a settings dataclass from `to_dict`; an unknown or missing name is an error.
+
+    Raises:
+        ValueError: `plain` lacks a setting or holds one that `tree` does not know.
+
+    Example:
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Cut:
+        ...     minutes: int = setting(30, "Minutes.")
+        >>> from_dict(Cut, {"minutes": 20})
+        Cut(minutes=20)
+    """
+    flat: dict[str, Any] = {}
+
+    def flatten(node: Mapping[str, Any], prefix: str) -> None:
+        for key, value in node.items():
+            if isinstance(value, Mapping):
+                flatten(value, f"{prefix}{key}.")
+            else:
+                flat[prefix + key] = value
+
+    flatten(plain, "")
+    known = {name for name, _, _ in leaves(tree)}
+    if known != set(flat):
+        raise ValueError(
+            f"Saved settings do not fit {tree.__name__}. Unknown: {sorted(set(flat) - known)}; "
+            f"missing: {sorted(known - set(flat))}. They were written by another version of the "
+            "program; run the command that wrote them again."
+        )
+    return _build(tree, flat, "")

@@ -1,0 +1,1 @@
+"""One file for each source format, each turning raw rows into canonical ones."""

@@ -1,0 +1,135 @@
+"""Settings of the data side: what a log holds, how a dataset is prepared, how batches are laid."""
+
+import dataclasses
+
+from data_pipeline.flagtree import setting
+
+
+@dataclasses.dataclass(frozen=True)
+class LogSettings:
+    """How raw rows become a canonical behavior log."""
+
+    mask_users: bool = setting(True, "Replace user ids by their HMAC-SHA256 under the owner's key.")
+    key_file: str = setting(
+        "", "File with the masking key; empty: the environment variable USER_TF_USER_KEY."
+    )
+    quarantine_share: float = setting(
+        0.01, "Largest share of rows of a table that may be quarantined; more stops the run."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class SequenceSettings:
+    """What a behavior, a session and a satisfied click are (DESIGN 3 and 4)."""
+
+    relevance: str = setting(
+        "satisfied",
+        "`satisfied`: clicked and dwell above `satisfied_seconds`; `click`: clicked, known at once.",
+        choices=("satisfied", "click"),
+    )
+    satisfied_seconds: float = setting(
+        30.0, "A click with more dwell is satisfied; a click is known that long after its time."
+    )
+    session_minutes: float = setting(30.0, "Gap between starts, in minutes, that ends a session.")
+    session_behaviors: int = setting(5, "Behaviors kept of a session: the most recent ones.")
+    past_sessions: int = setting(20, "Past sessions kept: the most recent ones.")
+    clicked_titles: int = setting(3, "Clicked titles kept of a search: the earliest ones.")
+    filter_sessions: bool = setting(
+        False, "Keep only sessions with both behaviors and their neighbors, as in the paper."
+    )
+    filter_neighbors: int = setting(3, "Sessions kept around each session with both behaviors.")
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitSettings:
+    """Where history ends and how the rest is split by session start."""
+
+    history_share: float = setting(
+        0.0, "Share of the log's time that is history only (8 of 13 weeks in the paper: 0.615)."
+    )
+    train_parts: int = setting(4, "Parts of the sessions with targets used for training.")
+    validation_parts: int = setting(1, "Parts used for validation.")
+    test_parts: int = setting(1, "Parts used for test.")
+
+
+@dataclasses.dataclass(frozen=True)
+class TextSettings:
+    """Tokens, vocabulary and word vectors."""
+
+    text_length: int = setting(30, "Tokens kept of a text: the first ones.")
+    minimum_count: int = setting(2, "Occurrences a word needs to enter the vocabulary.")
+    vocabulary_limit: int = setting(200_000, "Words of the vocabulary at the most.")
+    oov_buckets: int = setting(
+        1000,
+        "Hashed buckets for words outside the vocabulary, so that a rare token matches itself.",
+    )
+    width: int = setting(100, "Width of the word vectors.")
+    word2vec_epochs: int = setting(5, "Passes of word2vec over the texts; 0: random vectors.")
+    word2vec_workers: int = setting(1, "Threads of word2vec; more than one is not deterministic.")
+
+
+@dataclasses.dataclass(frozen=True)
+class NegativeSettings:
+    """Pseudo-negatives of browses whose list was not logged (DESIGN 4)."""
+
+    popularity_weight: float = setting(
+        0.5, "a in a * normalised log(1 + clicks) + (1 - a) * topic cosine."
+    )
+    pool: int = setting(100, "Best-scored documents to draw from.")
+    drawn: int = setting(9, "Pseudo-negatives drawn for each browse.")
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowSettings:
+    """How targets are grouped into records."""
+
+    targets_per_window: int = setting(32, "Consecutive targets of one user in a window.")
+    windows_per_shard: int = setting(2000, "Windows in a TFRecord file.")
+
+
+@dataclasses.dataclass(frozen=True)
+class PrepareSettings:
+    """Everything `python -m data_pipeline.prepare` can be told."""
+
+    log: str = setting("", "Folder of the behavior log.")
+    output: str = setting("", "Folder of the dataset to write; must not exist.")
+    seed: int = setting(1, "Seed of every draw.")
+    scenarios: tuple[str, ...] = dataclasses.field(
+        default=("unified", "search", "recommendation"),
+        metadata={"help": "Views to write: unified, search (USER-S), recommendation (USER-R)."},
+    )
+    threads: int = setting(2, "Threads of the relational engine.")
+    memory_gib: float = setting(6.0, "Memory limit of the relational engine in GiB.")
+    sequence: SequenceSettings = dataclasses.field(default_factory=SequenceSettings)
+    split: SplitSettings = dataclasses.field(default_factory=SplitSettings)
+    text: TextSettings = dataclasses.field(default_factory=TextSettings)
+    negatives: NegativeSettings = dataclasses.field(default_factory=NegativeSettings)
+    windows: WindowSettings = dataclasses.field(default_factory=WindowSettings)
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchSettings:
+    """How windows are laid together as a Batch (DESIGN 5)."""
+
+    windows_per_batch: int = setting(8, "Windows laid together in a training batch.")
+    evaluation_windows_per_batch: int = setting(2, "Windows laid together in an evaluation batch.")
+    negatives: int = setting(4, "Negatives drawn for each group, anew each epoch (K).")
+    share_texts: bool = setting(
+        True, "Encode each distinct text of a batch once; off only to measure what sharing saves."
+    )
+    unknown_user_rate: float = setting(
+        0.1, "Probability that a recommendation target uses the unknown user's row in training."
+    )
+    features: bool = setting(True, "Feed the relevance features F; off: zeros.")
+    recommendation_features: bool = setting(
+        False, "Feed the query-free part of F to recommendations too (the paper: off)."
+    )
+    rungs: int = setting(
+        4,
+        "Padded sizes a batch may take (1 to 4), so that XLA and TPUs compile that often; 0: exact "
+        "sizes, without padding, fastest on a CPU without XLA.",
+    )
+    next_queries: bool = setting(
+        False, "Carry the texts of next queries, for baselines trained to predict them."
+    )
+    shuffle_windows: int = setting(20_000, "Windows in the shuffle buffer.")

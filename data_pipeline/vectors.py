@@ -1,0 +1,139 @@
+"""Word vectors by word2vec, and the quantised mean vector of a text."""
+
+import zlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from data_pipeline.settings import TextSettings
+
+# Components of a unit vector in steps of 1/2048. Partial sums of a dot product of two such vectors
+# stay below 2048**2 * 1.02 < 2**24 for any width up to 1024, so float32 products of them are
+# exact: the same integers in every order of addition, on every machine.
+SCALE = 2048
+_SPREAD = 0.1
+_CHUNK = 100_000
+
+
+class _Sentences:
+    """Re-iterable stream of the texts' known words, as gensim wants them."""
+
+    def __init__(self, tokens: npt.NDArray[np.int32], vocabulary: Sequence[str]) -> None:
+        self._tokens = tokens
+        self._words = np.array(vocabulary, dtype=object)
+
+    def __iter__(self) -> Iterator[list[str]]:
+        for start in range(0, len(self._tokens), _CHUNK):
+            block = self._tokens[start : start + _CHUNK]
+            known = (block > 0) & (block < len(self._words))
+            words = self._words[block[known]].tolist()
+            first = 0
+            for count in known.sum(axis=1).tolist():
+                if count > 1:
+                    yield words[first : first + count]
+                first += count
+
+
+def _stable_hash(text: str) -> int:
+    return zlib.crc32(text.encode("utf-8"))
+
+
+def word_vectors(
+    tokens: npt.NDArray[np.int32],
+    vocabulary: Sequence[str],
+    settings: TextSettings,
+    seed: int,
+) -> npt.NDArray[np.float32]:
+    """Vectors of all token ids: skip-gram word2vec over `tokens`, small normals for the rest.
+
+    The same tokens, settings and seed give the same bytes (with one worker).
+
+    Args:
+        tokens: int32 [n, L], texts to learn from; ids at or above V (hashed words) are passed over.
+        vocabulary: V words, the first being the padding.
+        settings: Width, epochs, workers, number of hashed buckets.
+        seed: Seed of the random rows and of word2vec.
+
+    Returns:
+        float32 [V + B, width]; row 0 is zero. Words without a neighbor anywhere and hashed buckets
+        hold normals of standard deviation 0.1.
+
+    Example:
+        >>> settings = TextSettings(width=4, oov_buckets=2, word2vec_epochs=0)
+        >>> word_vectors(np.zeros([0, 1], np.int32), ["", "hotel"], settings, seed=1).shape
+        (4, 4)
+    """
+    rows = len(vocabulary) + settings.oov_buckets
+    normals = np.random.default_rng(seed).standard_normal((rows, settings.width), np.float32)
+    vectors = normals * np.float32(_SPREAD)
+    vectors[0] = 0.0
+    sentences = _Sentences(tokens, vocabulary)
+    if settings.word2vec_epochs > 0 and next(iter(sentences), None) is not None:
+        from gensim.models import Word2Vec
+
+        model = Word2Vec(
+            sentences=sentences,
+            vector_size=settings.width,
+            sg=1,
+            min_count=1,
+            epochs=settings.word2vec_epochs,
+            workers=settings.word2vec_workers,
+            seed=seed,
+            hashfxn=_stable_hash,
+        )
+        index = {word: row for row, word in enumerate(vocabulary)}
+        seen = [index[word] for word in model.wv.index_to_key]
+        vectors[seen] = model.wv.vectors
+    return vectors
+
+
+def text_vectors(
+    tokens: npt.NDArray[np.int32], words: npt.NDArray[np.float32]
+) -> npt.NDArray[np.int16]:
+    """Direction of each text's mean word vector, quantised so that dot products are exact.
+
+    Args:
+        tokens: int32 [n, L], 0 where padded.
+        words: float32 [V + B, d], row 0 zero.
+
+    Returns:
+        int16 [n, d]: the unit vector times 2048, rounded; zeros for a text without tokens.
+
+    Example:
+        >>> text_vectors(np.array([[1, 0], [1, 2]], np.int32), np.eye(3, dtype=np.float32))
+        array([[   0, 2048,    0],
+               [   0, 1448, 1448]], dtype=int16)
+    """
+    result = np.zeros((len(tokens), words.shape[1]), np.int16)
+    block = max(1, 10_000_000 // words.shape[1])
+    for start in range(0, len(tokens), block):
+        part = tokens[start : start + block]
+        total = np.zeros((len(part), words.shape[1]))
+        for column in part.T:
+            total += words[column]
+        result[start : start + block] = unit(total)
+    return result
+
+
+def unit(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.int16]:
+    """Rows scaled to length 2048 and rounded; a zero row stays zero."""
+    norms = np.sqrt(np.square(vectors).sum(axis=1, keepdims=True))
+    return np.rint(vectors * (SCALE / np.where(norms > 0, norms, 1.0))).astype(np.int16)
+
+
+def cosines(left: npt.NDArray[np.int16], right: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
+    """Cosine of each row of `left` with the same row of `right`; 0 beside a zero row.
+
+    Args:
+        left: int16 [n, d] of `text_vectors`.
+        right: int16 [n, d].
+
+    Returns:
+        float64 [n] in [-1, 1].
+    """
+    a, b = left.astype(np.float32), right.astype(np.float32)
+    dots = np.einsum("nd,nd->n", a, b).astype(np.float64)
+    lengths = np.einsum("nd,nd->n", a, a).astype(np.float64)
+    lengths *= np.einsum("nd,nd->n", b, b)
+    return np.clip(dots / np.sqrt(np.where(lengths > 0, lengths, 1.0)), -1.0, 1.0)

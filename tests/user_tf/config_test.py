@@ -1,0 +1,65 @@
+"""Impossible settings are refused by name, and settings survive being saved."""
+
+import dataclasses
+
+import pytest
+
+from user_tf.config import Config, DataConfig, RuntimeConfig, TrainConfig, check
+
+GOOD = Config(run="run", data=DataConfig(dataset="dataset"))
+
+
+def replace(config, path, value):
+    head, _, rest = path.partition(".")
+    inner = replace(getattr(config, head), rest, value) if rest else value
+    return dataclasses.replace(config, **{head: inner})
+
+
+def test_the_defaults_are_possible():
+    check(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("run", ""),
+        ("data.dataset", ""),
+        ("train.phases", ("search", "pretrain")),
+        ("train.phases", ("search", "search")),
+        ("train.phases", ()),
+        ("train.phases", ("fine",)),
+        ("model.dropout", 1.0),
+        ("model.width", 0),
+        ("data.batch.negatives", 0),
+        ("data.batch.rungs", 5),
+        ("train.patience", 0),
+    ],
+)
+def test_an_impossible_value_is_named_with_its_mend(path, value):
+    with pytest.raises(ValueError, match=rf"`{path}`.*Received: .*Set --"):
+        check(replace(GOOD, path, value))
+
+
+def test_xla_needs_fixed_sizes():
+    config = replace(GOOD, "runtime", RuntimeConfig(jit=True))
+    check(config)
+    with pytest.raises(ValueError, match=r"`data.batch.rungs`"):
+        check(replace(config, "data.batch.rungs", 0))
+
+
+def test_one_task_scenarios_train_that_task_alone():
+    config = replace(GOOD, "train", TrainConfig(phases=("search",)))
+    check(replace(config, "data.scenario", "search"))
+    with pytest.raises(ValueError, match="train.phases"):
+        check(replace(config, "data.scenario", "recommendation"))
+
+
+def test_a_run_reads_its_own_settings_back(tmp_path):
+    config = replace(GOOD, "train.phases", ("search",))
+    config.save(tmp_path)
+    assert Config.load(tmp_path) == config
+
+
+def test_a_folder_without_a_run_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no config\.json\. Set --run"):
+        Config.load(tmp_path)

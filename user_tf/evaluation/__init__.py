@@ -1,0 +1,1 @@
+"""Evaluation of whole lists: metrics, non-learned rankings, the evaluator."""

@@ -1,0 +1,95 @@
+"""Scores of the rankings that learn nothing, [Q, C] for the targets of a split.
+
+Ties keep the original order (`user_tf.evaluation.metrics.rank`), so that of two documents that
+are equally popular, or never touched, the one shown first stays first.
+"""
+
+import pathlib
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from user_tf.evaluation.metrics import Array
+from user_tf.evaluation.targets import Targets
+
+ORIGINAL = "original order"
+BEST = "best known"
+
+
+def rankings(targets: Targets, seed: int) -> dict[str, Array]:
+    """Scores of every non-learned ranking by name, the original order first.
+
+    Example:
+        >>> from user_tf.evaluation.targets import example_table, from_table
+        >>> list(rankings(from_table(example_table()), seed=1))
+        ['original order', 'random', 'popularity', 'anti-popularity', 'most recently touched']
+    """
+    return {
+        ORIGINAL: original_order(targets),
+        "random": random_order(targets, seed),
+        "popularity": targets.popularity.astype(np.float64),
+        "anti-popularity": -targets.popularity.astype(np.float64),
+        "most recently touched": most_recently_touched(targets),
+    }
+
+
+def original_order(targets: Targets) -> Array:
+    """Minus the original rank: float64 [Q, C]."""
+    places = -np.arange(1, targets.mask.shape[1] + 1, dtype=np.float64)
+    return np.broadcast_to(places, targets.mask.shape)
+
+
+def random_order(targets: Targets, seed: int) -> Array:
+    """Uniform [0, 1) drawn by (seed, target id, slot) alone: float64 [Q, C].
+
+    A target's order does not depend on which other targets are evaluated, nor on padding.
+    """
+    slots = np.arange(targets.mask.shape[1], dtype=np.uint64)
+    keys = _mix(_mix(np.array([seed], np.int64).astype(np.uint64)) + targets.target_id.astype("u8"))
+    bits = _mix(keys[:, None] + slots) >> np.uint64(11)
+    return bits.astype(np.float64) * 2.0**-53
+
+
+def most_recently_touched(targets: Targets) -> Array:
+    """Time of the user's last touch of the document, -1 for never: float64 [Q, C].
+
+    Microseconds since the epoch stay exact in float64 until the year 2255.
+    """
+    return targets.last_touch.astype(np.float64)
+
+
+def best_known(targets: Targets, truth: pathlib.Path) -> Array:
+    """P(satisfied click | state, position) of every candidate from the simulator's truth.
+
+    Args:
+        targets: Targets to score; each must have a truth.
+        truth: Parquet with `target_id` int64 and `probability` list<double> in the candidates'
+            original order.
+
+    Raises:
+        ValueError: A target has no truth, or one of another length.
+    """
+    table = pq.read_table(truth, columns=["target_id", "probability"])
+    ids = table["target_id"].to_numpy()
+    lists = table["probability"].combine_chunks()
+    keep = np.flatnonzero(np.isin(ids, targets.target_id))
+    lengths = lists.value_lengths().to_numpy(zero_copy_only=False)[keep]
+    mask = np.arange(max(int(lengths.max(initial=0)), 1)) < lengths[:, None]
+    padded = np.full(mask.shape, np.nan)
+    padded[mask] = lists.take(keep).flatten().to_numpy(zero_copy_only=False)
+    rows, scores = targets.align(ids[keep], padded)
+    if len(rows) < len(targets):
+        missing = np.setdiff1d(targets.target_id, ids[keep])
+        raise ValueError(
+            f"`truth` should hold every target. Received: {truth} without {missing[:5].tolist()}, "
+            f"{len(missing)} missing. Export the truth of this dataset again."
+        )
+    return scores
+
+
+def _mix(value: Array) -> Array:
+    """SplitMix64's finaliser on uint64 (Steele, Lea and Flood 2014); wraps around by design."""
+    value = value + np.uint64(0x9E3779B97F4A7C15)
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))

@@ -1,0 +1,1 @@
+"""Rankers: models from a Batch to scores."""

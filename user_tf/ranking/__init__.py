@@ -1,0 +1,1 @@
+"""Listwise loss and ranking metrics on TensorFlow Ranking."""

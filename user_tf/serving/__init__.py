@@ -1,0 +1,1 @@
+"""SavedModel for TensorFlow Serving: signatures and requests."""
