@@ -104,8 +104,8 @@ class Tokenizer(tf.Module):
     """Encodes raw strings as token ids; works eagerly, in tf.data and in a SavedModel.
 
     id 0 is padding, 1 ... V-1 are the vocabulary's words, V ... V+B-1 hashed buckets for all other
-    words: the same unknown word always has the same id. The vocabulary file becomes an asset of a
-    SavedModel that holds this object.
+    words: the same unknown word always has the same id. A SavedModel that holds this object holds the
+    words too and no longer needs the file.
 
     Args:
         vocabulary: Path of vocabulary.txt.
@@ -126,14 +126,11 @@ class Tokenizer(tf.Module):
                     f"`{name}` must be at least 1. Received: `{name}` = {value}. "
                     f"Set --text.{name} to 1 or more."
                 )
+        words = read_vocabulary(vocabulary)
         self.text_length = text_length
         self.table = tf.lookup.StaticVocabularyTable(
-            tf.lookup.TextFileInitializer(
-                os.fspath(vocabulary),
-                key_dtype=tf.string,
-                key_index=tf.lookup.TextFileIndex.WHOLE_LINE,
-                value_dtype=tf.int64,
-                value_index=tf.lookup.TextFileIndex.LINE_NUMBER,
+            tf.lookup.KeyValueTensorInitializer(
+                tf.constant(words), tf.range(len(words), dtype=tf.int64)
             ),
             num_oov_buckets=oov_buckets,
         )

@@ -50,7 +50,7 @@ def test_xla_needs_fixed_sizes():
 def test_one_task_scenarios_train_that_task_alone():
     config = replace(GOOD, "train", TrainConfig(phases=("search",)))
     check(replace(config, "data.scenario", "search"))
-    with pytest.raises(ValueError, match="train.phases"):
+    with pytest.raises(ValueError, match=r"train\.phases"):
         check(replace(config, "data.scenario", "recommendation"))
 
 

@@ -100,7 +100,7 @@ def compiled_forward(model: Any) -> Callable[[Mapping[str, Any]], Any]:
     """A `tf.function` of `model(batch, training=False)`; keep it to trace each batch shape once."""
     import tensorflow as tf
 
-    return tf.function(lambda batch: model(batch, training=False))  # type: ignore[no-any-return]
+    return tf.function(lambda batch: model(batch, training=False))
 
 
 def score_targets(

@@ -1,0 +1,52 @@
+"""Attention pooling of a sequence into one vector."""
+
+import keras
+from keras import ops
+
+from user_tf.layers.masking import masked_softmax
+
+
+class AdditiveAttention(keras.layers.Layer):
+    """Pools a sequence by additive attention (USER, text encoder).
+
+        a = softmax_i( v . tanh(W c_i + b) ) over the real places;   r = sum_i a_i c_i
+
+    Args:
+        units: Width of W c_i; None for the width of the inputs.
+
+    Call arguments:
+        inputs: Float tensor `[B, L, d]`.
+        padding_mask: Boolean tensor `[B, L]`, true at real places. A row without any gives 0.
+
+    Returns:
+        Float tensor `[B, d]`.
+
+    Example:
+        >>> pool = AdditiveAttention()
+        >>> pool(ops.ones((2, 3, 4)), padding_mask=ops.array([[True] * 3, [False] * 3]))
+        <tf.Tensor: shape=(2, 4), ... array([[1., 1., 1., 1.],
+               [0., 0., 0., 0.]], dtype=float32)>
+    """
+
+    def __init__(self, units=None, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+
+    def build(self, inputs_shape):
+        width = inputs_shape[-1]
+        units = self.units or width
+        self.hidden = keras.layers.Dense(
+            units, activation="tanh", dtype=self.dtype_policy, name="hidden"
+        )
+        self.hidden.build((None, width))
+        # No bias: the softmax would cancel it.
+        self.score = keras.layers.Dense(1, use_bias=False, dtype=self.dtype_policy, name="score")
+        self.score.build((None, units))
+
+    def call(self, inputs, padding_mask):
+        logits = ops.squeeze(self.score(self.hidden(inputs)), axis=-1)
+        weights = ops.cast(masked_softmax(logits, padding_mask), self.compute_dtype)
+        return ops.squeeze(ops.matmul(ops.expand_dims(weights, 1), inputs), axis=1)
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}

@@ -1,0 +1,134 @@
+"""Multi-head attention of a sequence to itself, or of last positions to what precedes them."""
+
+import keras
+from keras import ops
+
+from user_tf.layers.masking import masked_softmax
+
+
+class MultiHeadAttention(keras.layers.Layer):
+    """Scaled dot-product attention with heads of any width (Vaswani et al., 2017).
+
+        o = W_o [ softmax(q_h K_h^T / sqrt(w)) V_h ]_h + b_o
+        q_h = W_q^h x + b_q^h;   k_h = W_k^h x;   v_h = W_v^h x + b_v^h
+
+    Keys have no bias, since the softmax cancels it. There are two forms with the same weights:
+
+    * **full** (`context=None`): every row of `inputs` attends to all real rows of `inputs`.
+    * **last position** (`context` given): every row of `inputs` stands alone as the last position of
+      the sequence [context, row] and attends to the real rows of the context and to itself, not
+      to the other rows. Several candidates thus share one context. The key projection is moved
+      to the query's side, (W_k h) . q = h . (W_k^T q), and the value projection behind the sum,
+      sum_j a_j W_v h_j = W_v sum_j a_j h_j: same mathematics, but the context is read as it is
+      (width d), where projected keys and values would be 2 x heads x head_width wide.
+
+    Args:
+        heads: Number of heads.
+        head_width: Width w of a head.
+        dropout: Dropout rate of the attention weights.
+
+    Call arguments:
+        inputs: Float tensor `[B, L, d]`.
+        padding_mask: Boolean tensor, true at real places: `[B, L]` in full form, `[B, K]` with a
+            context. Masked places get no weight; rows at masked places come out as garbage.
+        context: Float tensor `[B, K, d]`, or None.
+        training: Whether dropout is on.
+
+    Returns:
+        Float tensor `[B, L, d]`.
+
+    Example:
+        >>> attend = MultiHeadAttention(heads=2, head_width=3)
+        >>> attend(ops.ones((2, 5, 4)), padding_mask=ops.ones((2, 5), "bool")).shape
+        TensorShape([2, 5, 4])
+        >>> attend(
+        ...     ops.ones((2, 1, 4)),
+        ...     padding_mask=ops.zeros((2, 5), "bool"),
+        ...     context=ops.ones((2, 5, 4)),
+        ... ).shape
+        TensorShape([2, 1, 4])
+    """
+
+    def __init__(self, heads, head_width, dropout=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.heads = heads
+        self.head_width = head_width
+        self.rate = dropout
+        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+
+    def build(self, inputs_shape):
+        width = inputs_shape[-1]
+        inner = self.heads * self.head_width
+        self.query_kernel = self.add_weight((width, inner), name="query_kernel")
+        self.query_bias = self.add_weight((inner,), initializer="zeros", name="query_bias")
+        self.key_kernel = self.add_weight((width, inner), name="key_kernel")
+        self.value_kernel = self.add_weight((width, inner), name="value_kernel")
+        self.value_bias = self.add_weight((inner,), initializer="zeros", name="value_bias")
+        self.output_kernel = self.add_weight((inner, width), name="output_kernel")
+        self.output_bias = self.add_weight((width,), initializer="zeros", name="output_bias")
+
+    def call(self, inputs, padding_mask, context=None, training=None):
+        if context is None:
+            mixed = self._full(inputs, padding_mask, training)
+        else:
+            mixed = self._last_position(inputs, context, padding_mask, training)
+        return ops.matmul(mixed, self.output_kernel) + self.output_bias
+
+    def _weights(self, logits, mask, training):
+        weights = ops.cast(masked_softmax(logits, mask), self.compute_dtype)
+        return self.dropout(weights, training=training)
+
+    def _full(self, inputs, padding_mask, training):
+        """Every row to all rows, `[B, L, d]` -> `[B, L, heads * head_width]`."""
+        length = ops.shape(inputs)[1]
+        # One product for the three projections, [B, L, 3 * heads * head_width].
+        kernel = ops.concatenate([self.query_kernel, self.key_kernel, self.value_kernel], axis=1)
+        bias = ops.concatenate(
+            [self.query_bias, ops.zeros_like(self.query_bias), self.value_bias], axis=0
+        )
+        projected = ops.reshape(
+            ops.matmul(inputs, kernel) + bias, (-1, length, 3, self.heads, self.head_width)
+        )
+        projected = ops.transpose(projected, (2, 0, 3, 1, 4))
+        query, key, value = projected[0], projected[1], projected[2]
+        logits = ops.matmul(query * self.head_width**-0.5, ops.transpose(key, (0, 1, 3, 2)))
+        weights = self._weights(logits, padding_mask[:, None, None, :], training)
+        mixed = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
+        return ops.reshape(mixed, (-1, length, self.heads * self.head_width))
+
+    def _last_position(self, rows, context, padding_mask, training):
+        """Every row to the context and itself, `[B, Q, d]` -> `[B, Q, heads * head_width]`."""
+        count, width = ops.shape(rows)[1], rows.shape[-1]
+        by_head = (width, self.heads, self.head_width)
+        key_kernel = ops.reshape(self.key_kernel, by_head)
+        value_kernel = ops.reshape(self.value_kernel, by_head)
+        value_bias = ops.reshape(self.value_bias, by_head[1:])
+        query = (ops.matmul(rows, self.query_kernel) + self.query_bias) * self.head_width**-0.5
+        query = ops.reshape(query, (-1, count, self.heads, self.head_width))
+        query = ops.einsum("bqhw,dhw->bqhd", query, key_kernel)
+
+        logits = ops.matmul(
+            ops.reshape(query, (-1, count * self.heads, width)), ops.transpose(context, (0, 2, 1))
+        )
+        logits = ops.reshape(logits, (-1, count, self.heads, ops.shape(context)[1]))
+        own = ops.sum(query * rows[:, :, None, :], axis=-1, keepdims=True)
+        mask = ops.concatenate([padding_mask, ops.ones_like(padding_mask[:, :1])], axis=1)
+        weights = self._weights(
+            ops.concatenate([logits, own], axis=-1), mask[:, None, None, :], training
+        )
+
+        shared = ops.reshape(weights[..., :-1], (-1, count * self.heads, ops.shape(context)[1]))
+        mixed = ops.reshape(ops.matmul(shared, context), (-1, count, self.heads, width))
+        mixed = mixed + weights[..., -1:] * rows[:, :, None, :]
+        # Dropout keeps the weights' sum from being 1, so the bias is weighted by it.
+        mixed = ops.einsum("bqhd,dhw->bqhw", mixed, value_kernel)
+        mixed = mixed + ops.sum(weights, axis=-1, keepdims=True) * value_bias
+        return ops.reshape(mixed, (-1, count, self.heads * self.head_width))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "heads": self.heads,
+            "head_width": self.head_width,
+            "dropout": self.rate,
+        }

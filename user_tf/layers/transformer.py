@@ -1,0 +1,101 @@
+"""A stack of transformer layers."""
+
+import keras
+from keras import ops
+
+from user_tf.layers.transformer_block import TransformerBlock
+
+
+class Transformer(keras.layers.Layer):
+    """Stack of `TransformerBlock`s: the whole output, or that of last positions only.
+
+    In full form all rows go through all layers. With a `context` every row of `inputs` on its own
+    ends the sequence [context, row], and its last output is returned. In the last layer (the only
+    one by default) that takes one query row against the context; layers before it need the whole
+    sequence of each row, since the context attends to the row as well.
+
+    Args:
+        layers: Number of layers.
+        heads: Number of heads.
+        head_width: Width of a head.
+        feed_forward: Width of the hidden layer of the feed-forward part.
+        dropout: Dropout rate of sublayer outputs and of attention weights.
+
+    Call arguments:
+        inputs: Float tensor `[B, L, d]`; `[B, Q, d]` with a context.
+        padding_mask: Boolean tensor, true at real places: `[B, L]`, or `[B, K]` with a context.
+        context: Float tensor `[B, K, d]`, or None.
+        training: Whether dropout is on.
+
+    Returns:
+        Float tensor `[B, L, d]`, zero at padded places; `[B, Q, d]` with a context.
+
+    Example:
+        >>> transformer = Transformer(layers=2, heads=2, head_width=3, feed_forward=8)
+        >>> transformer(
+        ...     ops.ones((2, 6, 4)),
+        ...     padding_mask=ops.ones((2, 5), "bool"),
+        ...     context=ops.ones((2, 5, 4)),
+        ... ).shape
+        TensorShape([2, 6, 4])
+    """
+
+    def __init__(self, layers, heads, head_width, feed_forward, dropout=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.layers = layers
+        self.heads = heads
+        self.head_width = head_width
+        self.feed_forward = feed_forward
+        self.rate = dropout
+        self.blocks = [
+            TransformerBlock(
+                heads,
+                head_width,
+                feed_forward,
+                dropout,
+                dtype=self.dtype_policy,
+                name=f"block_{layer}",
+            )
+            for layer in range(layers)
+        ]
+
+    def build(self, inputs_shape):
+        for block in self.blocks:
+            block.build((None, None, inputs_shape[-1]))
+
+    def call(self, inputs, padding_mask, context=None, training=None):
+        if context is None:
+            x = inputs
+            for block in self.blocks:
+                x = block(x, padding_mask=padding_mask, training=training)
+            return x
+        if len(self.blocks) == 1:
+            return self.blocks[0](
+                inputs, padding_mask=padding_mask, context=context, training=training
+            )
+        return self._deep_last_positions(inputs, context, padding_mask, training)
+
+    def _deep_last_positions(self, rows, context, padding_mask, training):
+        """Lays out the sequence of every row, `[B * Q, K + 1, d]`, for the layers before the last."""
+        count, width = ops.shape(rows)[1], rows.shape[-1]
+        x = ops.concatenate(
+            [ops.repeat(context, count, axis=0), ops.reshape(rows, (-1, 1, width))], axis=1
+        )
+        mask = ops.concatenate([padding_mask, ops.ones_like(padding_mask[:, :1])], axis=1)
+        mask = ops.repeat(mask, count, axis=0)
+        for block in self.blocks[:-1]:
+            x = block(x, padding_mask=mask, training=training)
+        last = self.blocks[-1](
+            x[:, -1:], padding_mask=mask[:, :-1], context=x[:, :-1], training=training
+        )
+        return ops.reshape(last, (-1, count, width))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "layers": self.layers,
+            "heads": self.heads,
+            "head_width": self.head_width,
+            "feed_forward": self.feed_forward,
+            "dropout": self.rate,
+        }

@@ -1,0 +1,88 @@
+"""One post-norm transformer layer."""
+
+import keras
+from keras import ops
+
+from user_tf.layers.multi_head_attention import MultiHeadAttention
+
+EPSILON = 1e-6
+
+
+class TransformerBlock(keras.layers.Layer):
+    """Post-norm transformer encoder layer with ReLU (Vaswani et al., 2017).
+
+        y = LN(x + Dropout(MultiHeadAttention(x)));   z = LN(y + Dropout(FeedForward(y)))
+
+    Padded rows are set to zero after each sublayer. With a `context`, only last positions are
+    computed: every row of `inputs` on its own ends the sequence [context, row].
+
+    Args:
+        heads: Number of heads.
+        head_width: Width of a head.
+        feed_forward: Width of the hidden layer of the feed-forward part.
+        dropout: Dropout rate of sublayer outputs and of attention weights.
+
+    Call arguments:
+        inputs: Float tensor `[B, L, d]`.
+        padding_mask: Boolean tensor, true at real places: `[B, L]`, or `[B, K]` with a context.
+        context: Float tensor `[B, K, d]`, or None.
+        training: Whether dropout is on.
+
+    Returns:
+        Float tensor `[B, L, d]`.
+
+    Example:
+        >>> block = TransformerBlock(heads=2, head_width=3, feed_forward=8)
+        >>> block(ops.ones((2, 5, 4)), padding_mask=ops.ones((2, 5), "bool")).shape
+        TensorShape([2, 5, 4])
+    """
+
+    def __init__(self, heads, head_width, feed_forward, dropout=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.heads = heads
+        self.head_width = head_width
+        self.feed_forward = feed_forward
+        self.rate = dropout
+        self.attention = MultiHeadAttention(
+            heads, head_width, dropout, dtype=self.dtype_policy, name="attention"
+        )
+        self.attention_norm = keras.layers.LayerNormalization(
+            epsilon=EPSILON, dtype=self.dtype_policy, name="attention_norm"
+        )
+        self.hidden = keras.layers.Dense(
+            feed_forward, activation="relu", dtype=self.dtype_policy, name="hidden"
+        )
+        self.feed_forward_norm = keras.layers.LayerNormalization(
+            epsilon=EPSILON, dtype=self.dtype_policy, name="feed_forward_norm"
+        )
+        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+
+    def build(self, inputs_shape):
+        width = inputs_shape[-1]
+        rows = (None, None, width)
+        self.attention.build(rows)
+        self.attention_norm.build(rows)
+        self.hidden.build(rows)
+        self.output_dense = keras.layers.Dense(width, dtype=self.dtype_policy, name="output")
+        self.output_dense.build((None, None, self.feed_forward))
+        self.feed_forward_norm.build(rows)
+
+    def call(self, inputs, padding_mask, context=None, training=None):
+        real = None if context is not None else ops.cast(padding_mask[..., None], inputs.dtype)
+        attended = self.attention(
+            inputs, padding_mask=padding_mask, context=context, training=training
+        )
+        x = self.attention_norm(inputs + self.dropout(attended, training=training))
+        x = x if real is None else x * real
+        changed = self.output_dense(self.hidden(x))
+        x = self.feed_forward_norm(x + self.dropout(changed, training=training))
+        return x if real is None else x * real
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "heads": self.heads,
+            "head_width": self.head_width,
+            "feed_forward": self.feed_forward,
+            "dropout": self.rate,
+        }
