@@ -20,12 +20,15 @@ import pyarrow as pa
 Columns = dict[str, npt.NDArray[np.int64]]
 
 
-@ibis.udf.scalar.builtin(
+def _epoch_us(time: Any) -> Any:
+    """Microseconds since the epoch; Ibis has no word for it that every engine knows."""
+
+
+_MICROSECONDS: Any = ibis.udf.scalar.builtin(
+    _epoch_us,
     name="epoch_us",
     signature=((ibis.dtype("timestamp('UTC')"),), ibis.dtype("int64")),
 )
-def _epoch_us(time: Any) -> Any:
-    """Microseconds since the epoch; Ibis has no word for it that every engine knows."""
 
 
 class Engine:
@@ -128,4 +131,4 @@ class Engine:
 
 def microseconds(time: ibis.Value) -> ibis.Value:
     """A timestamp column as int64 microseconds since the epoch; null stays null."""
-    return _epoch_us(time)
+    return _MICROSECONDS(time)

@@ -63,9 +63,7 @@ def _satisfied(dwell: ibis.Value, settings: SequenceSettings) -> ibis.Value:
 
 def _number(table: ibis.Table, name: str, order_by: list[str]) -> ibis.Table:
     """Adds the dense number of each row from 1 on, in a total order."""
-    return table.mutate(
-        **{name: (ibis.row_number().over(order_by=order_by) + 1).cast("int64")}
-    )
+    return table.mutate(**{name: (ibis.row_number().over(order_by=order_by) + 1).cast("int64")})
 
 
 def read_tables(

@@ -101,9 +101,9 @@ def text_vectors(
         int16 [n, d]: the unit vector times 2048, rounded; zeros for a text without tokens.
 
     Example:
-        >>> text_vectors(np.array([[1, 0], [1, 2]], np.int32), np.eye(3, dtype=np.float32))
-        array([[   0, 2048,    0],
-               [   0, 1448, 1448]], dtype=int16)
+        >>> text_vectors(np.array([[1, 0], [1, 2]], np.int32), np.eye(3, k=-1, dtype=np.float32))
+        array([[2048,    0,    0],
+               [1448, 1448,    0]], dtype=int16)
     """
     result = np.zeros((len(tokens), words.shape[1]), np.int16)
     block = max(1, 10_000_000 // words.shape[1])
@@ -122,18 +122,30 @@ def unit(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.int16]:
     return np.rint(vectors * (SCALE / np.where(norms > 0, norms, 1.0))).astype(np.int16)
 
 
-def cosines(left: npt.NDArray[np.int16], right: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
-    """Cosine of each row of `left` with the same row of `right`; 0 beside a zero row.
+def dots(left: npt.NDArray[np.float32], right: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
+    """Dot product of each row of `left` with the same row of `right`, exact for quantised units.
 
     Args:
-        left: int16 [n, d] of `text_vectors`.
+        left: float32 [n, d], whole numbers of `text_vectors`.
         right: int16 [n, d].
 
     Returns:
-        float64 [n] in [-1, 1].
+        float32 [n], whole numbers.
     """
-    a, b = left.astype(np.float32), right.astype(np.float32)
-    dots = np.einsum("nd,nd->n", a, b).astype(np.float64)
-    lengths = np.einsum("nd,nd->n", a, a).astype(np.float64)
-    lengths *= np.einsum("nd,nd->n", b, b)
-    return np.clip(dots / np.sqrt(np.where(lengths > 0, lengths, 1.0)), -1.0, 1.0)
+    return np.einsum("nd,nd->n", left, right.astype(np.float32))
+
+
+def lengths(vectors: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
+    """Length of each row; 1 for a zero row, so that a cosine with it is 0.
+
+    Args:
+        vectors: int16 [n, d] of `text_vectors`.
+
+    Returns:
+        float64 [n].
+    """
+    squares = np.zeros(len(vectors))
+    for start in range(0, len(vectors), _CHUNK):
+        block = vectors[start : start + _CHUNK].astype(np.float32)
+        squares[start : start + _CHUNK] = np.einsum("nd,nd->n", block, block)
+    return np.sqrt(np.where(squares > 0, squares, 1.0))

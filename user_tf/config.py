@@ -103,8 +103,8 @@ class RuntimeConfig:
     tpu: str = setting("local", "Address of the TPU for --runtime.strategy=tpu.")
     precision: str = setting(
         "float32",
-        "Keras dtype policy.",
-        choices=("float32", "float64", "mixed_bfloat16", "mixed_float16"),
+        "Keras dtype policy. mixed_float16 is not offered: it would need loss scaling.",
+        choices=("float32", "float64", "mixed_bfloat16"),
     )
     jit: bool = setting(False, "Compile the training step with XLA.")
     seed: int = setting(1, "Seed of initial weights, window order, negatives and dropout.")

@@ -16,9 +16,9 @@ class ClickModel:
     and deviation `dwell_deviation`.
     """
 
-    slope: float = 6.0
-    center: float = 1.35
-    examination: float = 0.7
+    slope: float = 10.0
+    center: float = 1.55
+    examination: float = 0.5
     log_dwell: float = 4.1
     dwell_slope: float = 1.5
     dwell_deviation: float = 0.9
@@ -47,8 +47,9 @@ class ClickModel:
     def draw_clicks(
         self, affinity: np.ndarray, positions: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Clicks, bool, and dwell in seconds (cut at 15 minutes; without meaning where unclicked)."""
+        """Clicks, and dwell in whole milliseconds as seconds, at most 15 min (so that no list
+        outlasts a session); dwell has no meaning where there is no click."""
         clicked = rng.random(affinity.shape) < self.click_probability(affinity, positions)
         noise = self.dwell_deviation * rng.standard_normal(affinity.shape)
         dwell = np.exp(self.dwell_mean(affinity) + noise)
-        return clicked, np.clip(dwell, 1.0, 900.0)
+        return clicked, np.round(np.clip(dwell, 1.0, 900.0), 3)

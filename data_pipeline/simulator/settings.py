@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 
 from data_pipeline.flagtree import setting
-from data_pipeline.settings import LogSettings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,9 +14,9 @@ class WorldSettings:
     topics: int = setting(24, "Topics; few, so that each is met often enough to be learned.")
     subtopics: int = setting(6, "Sub-topics of each topic: what a session's intent is about.")
     senses: int = setting(
-        3,
-        "Sub-topics, of as many topics, that share their query words. Three: a short query says "
-        "a third of what is wanted; the user's interests and session have to say the rest.",
+        4,
+        "Sub-topics, of as many topics, that share their query words. Four: a short query leaves "
+        "four readings; the user's interests and session have to say which.",
     )
     facets: int = setting(
         8, "Kinds of document (review, video, ...) across topics, for which users have a taste."
@@ -58,15 +57,17 @@ class SessionSettings:
     start: str = setting("2024-01-01", "First day of the log, UTC.")
     days: float = setting(30.0, "Length of the log in days.")
     sessions: float = setting(
-        9.0, "Mean sessions a user; with 4.5 requests each about 12 satisfied targets a user."
+        9.0, "Mean sessions a user; with 4.5 requests each about 10 satisfied targets a user."
     )
     requests: float = setting(4.5, "Mean requests a session; with clicks some 3 to 6 behaviors.")
     search_share: float = setting(0.5, "Share of requests that are searches: both tasks alike.")
     interests: int = setting(3, "Topics a user has a lasting interest in.")
     carry_over: float = setting(
-        0.35, "Probability that a session goes on with the intent of the one before."
+        0.5, "Probability that a session goes on with the intent of the one before."
     )
-    drift: float = setting(0.1, "Probability that the intent changes within a session, a request.")
+    drift: float = setting(
+        0.05, "Probability, at each request, that the intent changes within a session."
+    )
     exploration: float = setting(0.1, "Share of intents outside the user's interests.")
     refinding: float = setting(
         0.15, "Share of searches that look for an article the user was satisfied with before."
@@ -82,13 +83,17 @@ class ListSettings:
 
     results: int = setting(10, "Documents of a list; 20 in the paper.")
     engine_relevance: float = setting(
-        0.7, "What the engine knows of the sense meant, in units of its noise; 0: nothing."
+        0.4,
+        "What the engine knows of the sense meant, in units of its noise; little, so that there "
+        "is something to gain for a personal ranking.",
     )
     feed_relevance: float = setting(
-        0.7, "What the feed knows of what its user wants now, in units of its noise."
+        1.0,
+        "What the feed knows of what its user wants now, in units of its noise; more than the "
+        "engine, so that both services satisfy about as often.",
     )
     feed_hit: float = setting(
-        0.75, "Probability that the feed holds articles on what its user wants now."
+        0.85, "Probability that the feed holds articles on what its user wants now."
     )
     popularity_weight: float = setting(0.7, "Weight of log popularity in both rankings.")
 
@@ -98,7 +103,7 @@ class SimulateSettings:
     """Everything `python -m data_pipeline.simulate` can be told."""
 
     output: str = setting("", "Folder of the behavior log to write; must not exist.")
-    users: int = setting(2000, "Users; 2,000 give some 25,000 groups, a quickstart's worth.")
+    users: int = setting(2000, "Users; 2,000 give some 23,000 groups, a quickstart's worth.")
     seed: int = setting(1, "Seed of every draw; the same seed gives the same bytes.")
     shape: str = setting(
         "lists",
@@ -106,12 +111,19 @@ class SimulateSettings:
         "as in the paper.",
         choices=("lists", "browses"),
     )
+    mask_users: bool = setting(
+        False,
+        "Mask user ids as an importer does. Off: simulated ids name nobody, and a key of one's "
+        "own would change the bytes that a seed gives.",
+    )
+    key_file: str = setting(
+        "", "File with the masking key; empty: the environment variable USER_TF_USER_KEY."
+    )
     block_users: int = setting(10_000, "Users simulated side by side; bounds the memory.")
     world: WorldSettings = dataclasses.field(default_factory=WorldSettings)
     strength: StrengthSettings = dataclasses.field(default_factory=StrengthSettings)
     session: SessionSettings = dataclasses.field(default_factory=SessionSettings)
     list: ListSettings = dataclasses.field(default_factory=ListSettings)
-    log: LogSettings = dataclasses.field(default_factory=lambda: LogSettings(mask_users=False))
 
 
 def check(settings: SimulateSettings) -> None:
@@ -181,10 +193,11 @@ def check(settings: SimulateSettings) -> None:
     each = world.documents // (world.topics * world.subtopics)
     old = each - int(np.ceil(world.fresh_share * each))
     demand(
-        old * world.senses >= lists.results,
+        old * min(world.senses, session.interests) >= lists.results,
         "world.documents",
-        f"enough that the {world.senses} sub-topics of a query hold `list.results` = "
-        f"{lists.results} documents at the start of the log (they hold {old} each)",
+        f"enough that the sub-topics of a query ({world.senses}) and of a user's interests "
+        f"({session.interests}) hold `list.results` = {lists.results} documents at the start of "
+        f"the log (they hold {old} each)",
         world.documents,
     )
     room = session.days * 24 / max(session.sessions, 1)

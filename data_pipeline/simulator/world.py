@@ -6,7 +6,7 @@ import numpy as np
 
 from data_pipeline.simulator.settings import WorldSettings
 
-FACET_WEIGHT = 0.45
+FACET_WEIGHT = 0.4
 """Weight of a document's facet beside its topic: a liked facet lifts a document by that much."""
 
 
@@ -109,7 +109,7 @@ def build_world(settings: WorldSettings, days: float, rng: np.random.Generator) 
     words = _words(settings, subtopics, len(families), rng)
     subtopic = rng.permutation(np.arange(documents) % subtopics)
     facet = rng.integers(settings.facets, size=documents)
-    members, rank = _members(subtopic, subtopics)
+    members = _members(subtopic, subtopics)
     each = members.shape[1]
     fresh = rng.permuted(np.tile(np.arange(each), (subtopics, 1)), axis=1)
     is_fresh = np.zeros(documents, bool)
@@ -156,16 +156,14 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
-def _members(subtopic: np.ndarray, subtopics: int) -> tuple[np.ndarray, np.ndarray]:
-    """Documents of each sub-topic, -1 after the last, and each document's place in its row."""
+def _members(subtopic: np.ndarray, subtopics: int) -> np.ndarray:
+    """Documents of each sub-topic, -1 after the last."""
     order = np.argsort(subtopic, kind="stable")
     counts = np.bincount(subtopic, minlength=subtopics)
     place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
     members = np.full((subtopics, counts.max()), -1, np.int64)
     members[subtopic[order], place] = order
-    places = np.empty(len(order), np.int64)
-    places[order] = place
-    return members, places
+    return members
 
 
 def _words(

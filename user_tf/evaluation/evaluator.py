@@ -96,11 +96,18 @@ def evaluate(targets: Targets, target_ids: Array, scores: Array) -> Evaluation:
     return Evaluation(chosen, lists, metrics.query_metrics(chosen.labels, lists, chosen.mask))
 
 
-def compiled_forward(model: Any) -> Callable[[Mapping[str, Any]], Any]:
-    """A `tf.function` of `model(batch, training=False)`; keep it to trace each batch shape once."""
+def compiled_forward(model: Any, element_spec: Any = None) -> Callable[[Mapping[str, Any]], Any]:
+    """A `tf.function` of `model(batch, training=False)`; keep it, so that it is traced once.
+
+    Args:
+        model: A Keras model.
+        element_spec: `batches.element_spec`, whose open sizes let one trace serve every padded
+            size. Default: one trace for each padded size.
+    """
     import tensorflow as tf
 
-    return tf.function(lambda batch: model(batch, training=False))
+    signature = None if element_spec is None else [element_spec]
+    return tf.function(lambda batch: model(batch, training=False), input_signature=signature)
 
 
 def score_targets(
@@ -123,7 +130,7 @@ def score_targets(
     """
     forward = model_or_forward
     if hasattr(forward, "trainable_variables"):
-        forward = compiled_forward(forward)
+        forward = compiled_forward(forward, getattr(batches, "element_spec", None))
     ids, parts = [], []
     for batch in batches:
         target_id = np.asarray(batch["target_id"])

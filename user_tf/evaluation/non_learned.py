@@ -9,6 +9,7 @@ import pathlib
 import numpy as np
 import pyarrow.parquet as pq
 
+from user_tf.evaluation import metrics
 from user_tf.evaluation.metrics import Array
 from user_tf.evaluation.targets import Targets
 
@@ -51,11 +52,14 @@ def random_order(targets: Targets, seed: int) -> Array:
 
 
 def most_recently_touched(targets: Targets) -> Array:
-    """Time of the user's last touch of the document, -1 for never: float64 [Q, C].
+    """Minus the rank by the user's last touch, untouched documents last: float64 [Q, C].
 
-    Microseconds since the epoch stay exact in float64 until the year 2255.
+    Ranks rather than times, because times of different targets do not compare in a pooled AUC,
+    and because the original order of the untouched is part of this ranking.
     """
-    return targets.last_touch.astype(np.float64)
+    # Microseconds since the epoch stay exact in float64 until the year 2255.
+    touched = metrics.rank(targets.last_touch.astype(np.float64), targets.mask)
+    return -touched.astype(np.float64)
 
 
 def best_known(targets: Targets, truth: pathlib.Path) -> Array:

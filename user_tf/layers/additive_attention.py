@@ -23,9 +23,9 @@ class AdditiveAttention(keras.layers.Layer):
 
     Example:
         >>> pool = AdditiveAttention()
-        >>> pool(ops.ones((2, 3, 4)), padding_mask=ops.array([[True] * 3, [False] * 3]))
-        <tf.Tensor: shape=(2, 4), ... array([[1., 1., 1., 1.],
-               [0., 0., 0., 0.]], dtype=float32)>
+        >>> pooled = pool(ops.ones((2, 3, 2)), padding_mask=ops.array([[True] * 3, [False] * 3]))
+        >>> ops.convert_to_numpy(pooled).round(3).tolist()
+        [[1.0, 1.0], [0.0, 0.0]]
     """
 
     def __init__(self, units=None, **kwargs):

@@ -44,9 +44,9 @@ def masked_softmax(logits, mask):
         everything is masked.
 
     Example:
-        >>> masked_softmax([[1.0, 1.0, 5.0], [1.0, 2.0, 3.0]], [[True, True, False], [False] * 3])
-        <tf.Tensor: ... array([[0.5, 0.5, 0. ],
-               [0. , 0. , 0. ]], dtype=float32)>
+        >>> mask = [[True, True, False], [False] * 3]
+        >>> ops.convert_to_numpy(masked_softmax([[1.0, 1.0, 5.0], [1.0, 2.0, 3.0]], mask)).tolist()
+        [[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]]
     """
     logits = precise(logits)
     mask = ops.convert_to_tensor(mask)
@@ -82,8 +82,8 @@ def cosine(x, y):
         `[...]` in at least float32.
 
     Example:
-        >>> cosine([[3.0, 4.0], [0.0, 0.0]], [[3.0, 4.0], [1.0, 0.0]])
-        <tf.Tensor: ... array([1., 0.], dtype=float32)>
+        >>> ops.convert_to_numpy(cosine([[3.0, 4.0], [0.0, 0.0]], [[3.0, 4.0], [1.0, 0.0]])).tolist()
+        [1.0, 0.0]
     """
     return ops.sum(normalize(x) * normalize(y), axis=-1)
 
@@ -98,8 +98,8 @@ def count_positions(mask):
         int32 tensor `[..., n]`.
 
     Example:
-        >>> count_positions([[True, False, True]])
-        <tf.Tensor: ... array([[1, 0, 2]], dtype=int32)>
+        >>> ops.convert_to_numpy(count_positions([[True, False, True]])).tolist()
+        [[1, 0, 2]]
     """
     real = ops.cast(mask, "int32")
     return ops.cumsum(real, axis=-1) * real

@@ -31,7 +31,7 @@ class MultiHeadAttention(keras.layers.Layer):
         inputs: Float tensor `[B, L, d]`.
         padding_mask: Boolean tensor, true at real places: `[B, L]` in full form, `[B, K]` with a
             context. Masked places get no weight; rows at masked places come out as garbage.
-        context: Float tensor `[B, K, d]`, or None.
+        context: Float tensor `[B, K, d]`, K static, or None.
         training: Whether dropout is on.
 
     Returns:
@@ -81,17 +81,17 @@ class MultiHeadAttention(keras.layers.Layer):
     def _full(self, inputs, padding_mask, training):
         """Every row to all rows, `[B, L, d]` -> `[B, L, heads * head_width]`."""
         length = ops.shape(inputs)[1]
-        # One product for the three projections, [B, L, 3 * heads * head_width].
-        kernel = ops.concatenate([self.query_kernel, self.key_kernel, self.value_kernel], axis=1)
-        bias = ops.concatenate(
-            [self.query_bias, ops.zeros_like(self.query_bias), self.value_bias], axis=0
-        )
-        projected = ops.reshape(
-            ops.matmul(inputs, kernel) + bias, (-1, length, 3, self.heads, self.head_width)
-        )
-        projected = ops.transpose(projected, (2, 0, 3, 1, 4))
-        query, key, value = projected[0], projected[1], projected[2]
-        logits = ops.matmul(query * self.head_width**-0.5, ops.transpose(key, (0, 1, 3, 2)))
+
+        def by_head(projected):
+            split = ops.reshape(projected, (-1, length, self.heads, self.head_width))
+            return ops.transpose(split, (0, 2, 1, 3))
+
+        # Three products, not one sliced into three: the gradient of a slice is a padded copy.
+        query = ops.matmul(inputs, self.query_kernel) + self.query_bias
+        query = by_head(query * self.head_width**-0.5)
+        key = by_head(ops.matmul(inputs, self.key_kernel))
+        value = by_head(ops.matmul(inputs, self.value_kernel) + self.value_bias)
+        logits = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
         weights = self._weights(logits, padding_mask[:, None, None, :], training)
         mixed = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
         return ops.reshape(mixed, (-1, length, self.heads * self.head_width))
@@ -110,16 +110,17 @@ class MultiHeadAttention(keras.layers.Layer):
         logits = ops.matmul(
             ops.reshape(query, (-1, count * self.heads, width)), ops.transpose(context, (0, 2, 1))
         )
-        logits = ops.reshape(logits, (-1, count, self.heads, ops.shape(context)[1]))
+        logits = ops.reshape(logits, (-1, count, self.heads, context.shape[1]))
         own = ops.sum(query * rows[:, :, None, :], axis=-1, keepdims=True)
         mask = ops.concatenate([padding_mask, ops.ones_like(padding_mask[:, :1])], axis=1)
         weights = self._weights(
             ops.concatenate([logits, own], axis=-1), mask[:, None, None, :], training
         )
 
-        shared = ops.reshape(weights[..., :-1], (-1, count * self.heads, ops.shape(context)[1]))
+        shared, own = ops.split(weights, [context.shape[1]], axis=-1)
+        shared = ops.reshape(shared, (-1, count * self.heads, context.shape[1]))
         mixed = ops.reshape(ops.matmul(shared, context), (-1, count, self.heads, width))
-        mixed = mixed + weights[..., -1:] * rows[:, :, None, :]
+        mixed = mixed + own * rows[:, :, None, :]
         # Dropout keeps the weights' sum from being 1, so the bias is weighted by it.
         mixed = ops.einsum("bqhd,dhw->bqhw", mixed, value_kernel)
         mixed = mixed + ops.sum(weights, axis=-1, keepdims=True) * value_bias

@@ -1,4 +1,4 @@
-"""The listwise softmax loss of every group: -sum y log softmax(scores).
+"""The listwise softmax loss of every group (paper eq. 13): -sum y log softmax(scores).
 
 Two forms of one formula: TensorFlow Ranking's, used in TensorFlow training, and one of keras.ops
 for the other back ends.
@@ -64,8 +64,8 @@ def _tfr_loss() -> Any:
         """TensorFlow Ranking's loss with padding that counts exactly nothing.
 
         The original `precompute` gives padded candidates the score log(1e-10), which is felt
-        where scores are low, and sorts by score with a random tie break for a lambda weight that
-        is not used here.
+        where scores are low, and fails in float64; it also sorts by score with a random tie break
+        for a lambda weight, which there is none of here.
         """
 
         def precompute(self, labels, logits, weights, mask=None):

@@ -169,9 +169,7 @@ def select_history(
     )
     home = tf.gather_nd(
         past_sessions,
-        tf.boolean_mask(
-            tf.stack([owner, tf.gather_nd(session_place, rows)], axis=1), is_past
-        ),
+        tf.boolean_mask(tf.stack([owner, tf.gather_nd(session_place, rows)], axis=1), is_past),
     )
     session_behaviors = tf.scatter_nd(
         tf.stack([home, tf.boolean_mask(place, is_past)], axis=1),

@@ -1,0 +1,1 @@
+"""Studies and timings whose JSON README quotes; each file says its command."""

@@ -1,0 +1,136 @@
+"""Writes README's results from the JSON files in benchmarks/results.
+
+python -m benchmarks.readme           # rewrites the block between the two markers
+python -m benchmarks.readme --check   # fails if README and the JSON files disagree
+"""
+
+import json
+import pathlib
+import sys
+from typing import Any
+
+from absl import app, flags
+
+CHECK = flags.DEFINE_boolean("check", False, "Compare instead of writing.")
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+METRICS = {"map": "MAP", "mrr": "MRR", "p_at_1": "P@1", "ndcg_at_10": "NDCG@10"}
+_TITLES = {
+    "trivago": "Real rows: trivago sessions (RecSys Challenge 2019)",
+    "simulated": "Simulated: does unified data help?",
+    "sharing": "Windows of many targets against one target a window: quality",
+    "train_throughput": "Windows of many targets against one target a window: speed",
+}
+
+
+def cell(value: dict[str, Any]) -> str:
+    """Mean over seeds, with the standard deviation where seeds differ.
+
+    Example:
+        >>> cell({"mean": 0.5, "std": 0.0125}), cell({"mean": 0.5, "std": 0.0})
+        ('.5000 ± .0125', '.5000')
+    """
+
+    def short(number: float) -> str:
+        return f"{number:.4f}".removeprefix("0")
+
+    return short(value["mean"]) + (f" ± {short(value['std'])}" if value["std"] else "")
+
+
+def origin(content: dict[str, Any]) -> str:
+    """Where the numbers come from."""
+    machine, versions = content["machine"], content["versions"]
+    return (
+        f"`{content['command']}` on {machine['cpu']}, {machine['cores']} cores, TensorFlow "
+        f"{versions['tensorflow']}, {content['date'][:10]}."
+    )
+
+
+def study(content: dict[str, Any]) -> list[str]:
+    """A study's tables, one a task and dataset: non-learned rankings, then the systems."""
+    seeds = ", ".join(map(str, content["seeds"]))
+    lines = [
+        f"{content['question']} {content['split'].capitalize()} targets, whole lists; mean ± "
+        f"standard deviation over seeds {seeds}. {origin(content)}",
+        "",
+    ]
+    systems = content["systems"]
+    for dataset in content["commands"]:
+        of_dataset = {n: s for n, s in systems.items() if s["dataset"] == dataset}
+        for task in ("search", "recommendation"):
+            lines += _task_table(dataset, task, of_dataset)
+    return lines
+
+
+def _task_table(dataset: str, task: str, systems: dict[str, Any]) -> list[str]:
+    entries = {name: s["tasks"][task] for name, s in systems.items() if task in s["tasks"]}
+    if not entries:
+        return []
+    first = next(iter(entries.values()))
+    gain = bool(first["share_of_gain"])
+    headings = [*METRICS.values(), *(["share of the possible MAP gain"] if gain else [])]
+    lines = [
+        f"**{task.capitalize()}, {dataset}**: {first['queries']:,} queries of {first['users']:,} "
+        "users",
+        "",
+        f"| ranking | {' | '.join(headings)} |",
+        "|---|" + "---:|" * len(headings),
+    ]
+    rows: dict[str, list[str]] = {}
+    for name, metrics in first["rankings"].items():
+        if name != first["model"]:
+            rows[name] = [cell(metrics[key]) for key in METRICS] + ([""] if gain else [])
+    for name, entry in entries.items():
+        values = [cell(entry["rankings"][entry["model"]][key]) for key in METRICS]
+        if gain:
+            values.append(cell(entry["share_of_gain"]["map"]))
+        rows[f"**{name}**"] = values
+    return [*lines, *(f"| {name} | {' | '.join(values)} |" for name, values in rows.items()), ""]
+
+
+def throughput(content: dict[str, Any]) -> list[str]:
+    """The speed of training in both window forms, measured in turns in one run."""
+    lines = [f"{content['question']} {origin(content)}", "", content["shared_by"], ""]
+    lines += ["| windows | groups/s, median | range |", "|---|---:|---:|"]
+    for name, entry in content["groups_per_second"].items():
+        lines.append(
+            f"| {name} | {entry['median']:,.0f} | {entry['least']:,.0f} to {entry['most']:,.0f} |"
+        )
+    ratio = content["ratio"]
+    lines += [
+        "",
+        f"Ratio, pair by pair: median {ratio['median']:.1f}, from {ratio['least']:.1f} to "
+        f"{ratio['most']:.1f}.",
+        "",
+    ]
+    return lines
+
+
+def block() -> str:
+    """The results block as Markdown."""
+    lines = []
+    for name, title in _TITLES.items():
+        path = RESULTS / f"{name}.json"
+        if path.exists():
+            content = json.loads(path.read_text(encoding="utf-8"))
+            body = throughput(content) if name == "train_throughput" else study(content)
+            lines += [f"### {title}", "", *body]
+    return "\n".join(lines).rstrip() + "\n" if lines else ""
+
+
+def main(arguments: list[str]) -> None:
+    """Rewrites or compares README's block."""
+    del arguments
+    path = ROOT / "README.md"
+    text = path.read_text(encoding="utf-8")
+    head, rest = text.split(BEGIN)
+    new = f"{head}{BEGIN}\n{block()}{END}{rest.split(END)[1]}"
+    if CHECK.value and new != text:
+        sys.exit("README.md disagrees with benchmarks/results. Run python -m benchmarks.readme.")
+    path.write_text(new, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    app.run(main)

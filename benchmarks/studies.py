@@ -1,0 +1,114 @@
+"""The studies README reports: what is prepared, which systems are trained on it, with which flags.
+
+A study is data: commands that make datasets, and systems, each one training run a seed. The
+simulator's settings were fixed before any result was looked at; learning rate, dropout and epochs
+were chosen on validation.
+"""
+
+import dataclasses
+
+SEARCH_ONLY = ("--data.scenario=search", "--train.phases=search")
+RECOMMENDATION_ONLY = ("--data.scenario=recommendation", "--train.phases=recommendation")
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+    """One row of a table: a name, the dataset it is trained on, flags after the flagfile."""
+
+    name: str
+    dataset: str
+    flags: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """A question, the commands that make its datasets, and the systems compared.
+
+    Attributes:
+        question: What the study shows.
+        flagfile: Settings all systems share.
+        commands: By dataset, the module calls that make it; `{work}` is the study's folder,
+            `{trivago}` the log file given on the command line.
+        systems: What is trained, once a seed.
+        truth: Whether the datasets are simulated, so that the best ranking is known.
+    """
+
+    question: str
+    flagfile: str
+    commands: dict[str, tuple[str, ...]]
+    systems: tuple[System, ...]
+    truth: bool = False
+
+
+def _simulated(world: str, *flags: str, prepare: str = "") -> tuple[str, ...]:
+    log, dataset = f"{{work}}/{world}-log", f"{{work}}/{world}"
+    return (
+        f"data_pipeline.simulate --output={log} {' '.join(flags)}",
+        f"data_pipeline.prepare --log={log} --output={dataset} {prepare}",
+        f"data_pipeline.truth --log={log} --dataset={dataset} --output={dataset}.truth.parquet",
+    )
+
+
+def _trio(dataset: str) -> tuple[System, ...]:
+    return (
+        System(f"USER, {dataset}", dataset),
+        System(f"USER-S, {dataset}", dataset, SEARCH_ONLY),
+        System(f"USER-R, {dataset}", dataset, RECOMMENDATION_ONLY),
+    )
+
+
+STUDIES = {
+    "trivago": Study(
+        question="Does USER beat most-recently-touched-first on real rows, with F and without?",
+        flagfile="configs/trivago.flags",
+        commands={
+            "trivago": (
+                "data_pipeline.import_log --source=trivago --input={trivago} "
+                "--output={work}/trivago-log",
+                "data_pipeline.prepare --log={work}/trivago-log --output={work}/trivago "
+                "--sequence.relevance=click",
+            )
+        },
+        systems=(
+            System("USER with F", "trivago"),
+            System("USER without F", "trivago", ("--nodata.batch.features",)),
+            System(
+                "USER with F, its query-free part for recommendations too",
+                "trivago",
+                ("--data.batch.recommendation_features",),
+            ),
+        ),
+    ),
+    "simulated": Study(
+        question="Does unified data help, and does the advantage shrink where the services are "
+        "independent?",
+        flagfile="configs/simulated.flags",
+        commands={
+            "linked": _simulated("linked", "--users=5000"),
+            "independent": _simulated(
+                "independent",
+                "--users=5000",
+                "--strength.shared_interests=0",
+                "--strength.browse_to_search=0",
+                "--strength.search_to_browse=0",
+            ),
+        },
+        systems=(*_trio("linked"), *_trio("independent")),
+        truth=True,
+    ),
+    "sharing": Study(
+        question="Do windows of 32 targets reach the validation quality of one-target windows?",
+        flagfile="configs/quickstart.flags",
+        commands={
+            "shared": _simulated("shared", "--users=2000"),
+            "single": _simulated(
+                "single", "--users=2000", prepare="--windows.targets_per_window=1"
+            ),
+        },
+        systems=(
+            System("windows of up to 32 targets", "shared"),
+            System("one-target windows", "single"),
+        ),
+        truth=True,
+    ),
+}

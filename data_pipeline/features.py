@@ -1,0 +1,269 @@
+"""The relevance features F: one row of numbers for each candidate, as of its target.
+
+The paper feeds a vector F to the final linear layer and does not list it; these are the features
+its code base and the works it builds on describe. Every one sees only what is known strictly
+before the target (`data_pipeline.asof`), over the whole unfiltered log. The engine counts; floats
+are made here, in one NumPy path.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+import ibis
+import numpy as np
+import numpy.typing as npt
+
+from data_pipeline.counts import (
+    ENTROPY_SCALE,
+    candidate_counts,
+    ordered_queries,
+    target_counts,
+)
+from data_pipeline.engine import Columns, Engine
+from data_pipeline.similarity import history_vectors, title_cosines, token_overlap
+from data_pipeline.tables import NEVER
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+P_CLICK_BETA = 0.5
+_ROWS = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Feature:
+    """One column of F: its name, and whether it has a meaning without a query."""
+
+    name: str
+    query_free: bool
+
+
+FEATURES: tuple[Feature, ...] = (
+    Feature("reciprocal_rank", True),
+    Feature("document_clicks", True),
+    Feature("query_document_clicks", False),
+    Feature("user_document_clicks", True),
+    Feature("user_query_document_clicks", False),
+    Feature("p_click", False),
+    Feature("query_click_entropy", False),
+    Feature("query_frequency", False),
+    Feature("query_repeated_by_user", False),
+    Feature("satisfied_rate", True),
+    Feature("opened_in_session", True),
+    Feature("query_cosine", False),
+    Feature("last_query_cosine", True),
+    Feature("history_cosine", True),
+    Feature("token_overlap", False),
+    Feature("recency", True),
+)
+"""Columns of F in their order. The counts stand as log(1 + count).
+
+* reciprocal_rank: 1 / original rank
+* document_clicks, query_document_clicks, user_document_clicks, user_query_document_clicks: openings
+  of d, under q, by u, by u under q
+* p_click: openings of d by u under q / (u's openings under q + 0.5)
+* query_click_entropy: bits, of the distribution of openings under q over documents
+* query_frequency, query_repeated_by_user: searches with q; whether u searched q before (0/1)
+* satisfied_rate: satisfied share of d's openings, 0 without any
+* opened_in_session: whether u opened d in the target's session (0/1)
+* query_cosine, last_query_cosine, history_cosine: of d's title vector with that of q, of u's last
+  query, and with the mean over u's openings; 0 where one is empty
+* token_overlap: share of q's distinct tokens that stand in d's title
+* recency: 1 / (1 + u's openings after u's last one of d), 0 without any
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class TextTable:
+    """What is known of the texts.
+
+    Attributes:
+        tokens: int32 [texts, L]; row 0 is the empty text.
+        vectors: int16 [texts, d] of `data_pipeline.vectors.text_vectors`.
+        document_text: int [documents], text of each document; number 0 is the pad document.
+    """
+
+    tokens: npt.NDArray[np.int32]
+    vectors: npt.NDArray[np.int16]
+    document_text: npt.NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureRows:
+    """F of consecutive candidates in the order (target_id, position).
+
+    Attributes:
+        target_id: int64 [rows].
+        position: int64 [rows], 0-based original position.
+        features: float32 [rows, features], finite; columns that need a query are 0 without one.
+        popularity: int64 [rows], openings of the document known before the target.
+        last_touch: int64 [rows], time of the user's last visible opening of it, -1 for none.
+    """
+
+    target_id: Integers
+    position: Integers
+    features: npt.NDArray[np.float32]
+    popularity: Integers
+    last_touch: Integers
+
+
+@dataclasses.dataclass(frozen=True)
+class _Targets:
+    """Columns of `target_counts` in the order of target_id, and two texts of each user's past."""
+
+    columns: Columns
+    last_query: Integers
+    history: npt.NDArray[np.int16]
+
+
+def relevance_features(
+    engine: Engine,
+    openings: ibis.Table,
+    queries: ibis.Table,
+    targets: ibis.Table,
+    candidates: ibis.Table,
+    texts: TextTable,
+    rows: int = _ROWS,
+) -> Iterator[FeatureRows]:
+    """F of all candidates, in blocks of whole targets in the order (target_id, position).
+
+    Args:
+        engine: Where the tables live.
+        openings: user, doc, query, session, satisfied, time, known_after, visible_after.
+        queries: user, query, time.
+        targets: target_id (distinct), user, session, query, time.
+        candidates: target_id, position (distinct within a target), doc.
+        texts: Tokens and vectors; `query` is a text's number, 0 for none.
+        rows: Rows of a block, about; a whole target is never cut.
+
+    Yields:
+        Blocks; one target's rows are never in two.
+
+    See `data_pipeline.counts` for the columns' meaning.
+    """
+    context = _targets(engine, openings, queries, targets, texts)
+    counted = engine.materialise(candidate_counts(openings, targets, candidates))
+    sizes = engine.fetch(
+        counted.group_by("target_id").aggregate(size=counted.count()), ["target_id"]
+    )
+    if not len(sizes["size"]):
+        return
+    group = (np.cumsum(sizes["size"]) - 1) // rows
+    firsts = sizes["target_id"][np.flatnonzero(np.diff(group, prepend=-1))]
+    for first, after in zip(firsts, [*firsts[1:], sizes["target_id"][-1] + 1], strict=True):
+        part = counted.filter((counted.target_id >= int(first)) & (counted.target_id < int(after)))
+        columns = engine.fetch(part, ["target_id", "position"])
+        yield FeatureRows(
+            target_id=columns["target_id"],
+            position=columns["position"],
+            features=_features(columns, context, texts),
+            popularity=columns["clicks"],
+            last_touch=columns["last_touch"],
+        )
+
+
+def _targets(
+    engine: Engine,
+    openings: ibis.Table,
+    queries: ibis.Table,
+    targets: ibis.Table,
+    texts: TextTable,
+) -> _Targets:
+    columns = engine.fetch(target_counts(engine, openings, queries, targets), ["target_id"])
+    asked = engine.fetch(ordered_queries(queries), ["number"])["query"]
+    last_query = np.append(asked, 0)[columns["last_query"]]
+    known = openings.filter(openings.known_after < NEVER).select("user", "known_after", "doc")
+    opened = engine.fetch(known, ["user", "known_after", "doc"])
+    history = history_vectors(
+        opened["user"],
+        texts.document_text[opened["doc"]],
+        columns["user"],
+        columns["user_clicks"],
+        texts.vectors,
+    )
+    return _Targets(columns, last_query, history)
+
+
+def _features(columns: Columns, context: _Targets, texts: TextTable) -> npt.NDArray[np.float32]:
+    """F [rows, features] of a block of candidates."""
+    target = np.searchsorted(context.columns["target_id"], columns["target_id"])
+    of_target = {name: column[target] for name, column in context.columns.items()}
+    query = of_target["query"]
+    document = texts.document_text[columns["doc"]]
+    clicks, under_query = columns["clicks"], of_target["query_clicks"]
+    last_rank = columns["last_rank"]
+    query_cosine, last_query_cosine, history_cosine = title_cosines(
+        document, (query, context.last_query[target]), context.history, target, texts.vectors
+    )
+    values: dict[str, npt.NDArray] = {
+        "reciprocal_rank": 1.0 / (1.0 + columns["position"]),
+        "document_clicks": np.log1p(clicks),
+        "query_document_clicks": np.log1p(columns["query_clicks"]),
+        "user_document_clicks": np.log1p(columns["user_clicks"]),
+        "user_query_document_clicks": np.log1p(columns["user_query_clicks"]),
+        "p_click": columns["user_query_clicks"] / (of_target["user_query_clicks"] + P_CLICK_BETA),
+        "query_click_entropy": entropy(under_query, of_target["spread"]),
+        "query_frequency": np.log1p(of_target["frequency"]),
+        "query_repeated_by_user": of_target["repeated"] > 0,
+        "satisfied_rate": columns["satisfied"] / np.maximum(clicks, 1),
+        "opened_in_session": columns["session_clicks"] > 0,
+        "query_cosine": query_cosine,
+        "last_query_cosine": last_query_cosine,
+        "history_cosine": history_cosine,
+        "token_overlap": token_overlap(query, document, texts.tokens),
+        "recency": np.where(
+            last_rank > 0, 1.0 / (1.0 + np.maximum(of_target["user_clicks"] - last_rank, 0)), 0.0
+        ),
+    }
+    result = np.zeros((len(target), len(FEATURES)), np.float32)
+    for column, feature in enumerate(FEATURES):
+        value = values[feature.name]
+        result[:, column] = value if feature.query_free else np.where(query > 0, value, 0.0)
+    return result
+
+
+def entropy(total: Integers, spread: Integers) -> Floats:
+    """Click entropy in bits, -sum p log2 p, from running integers.
+
+    Args:
+        total: int64, openings under the query.
+        spread: int64, sum over documents of n * log2(n) in steps of 2**-24.
+
+    Returns:
+        float64, at least 0; 0 without openings.
+
+    Example:
+        >>> entropy(np.array([4, 4]), np.array([0, 8 * 2**24])).tolist()
+        [2.0, 0.0]
+    """
+    n = np.maximum(total, 1)
+    return np.maximum(np.log2(n) - spread / (n * float(ENTROPY_SCALE)), 0.0)
+
+
+def standardisation(
+    features: npt.NDArray[np.float32], rows: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Mean and standard deviation of each column over the chosen rows.
+
+    Args:
+        features: float32 [rows, features].
+        rows: bool [rows]: the searches' candidates of the training split.
+
+    Returns:
+        (mean, std), float32 [features]; a column that does not vary, and all without rows, has
+        std 1.
+
+    Example:
+        >>> standardisation(np.array([[1, 5], [3, 5]], np.float32), np.array([True, True]))
+        (array([2., 5.], dtype=float32), array([1., 1.], dtype=float32))
+    """
+    width = features.shape[1]
+    if not rows.any():
+        return np.zeros(width, np.float32), np.ones(width, np.float32)
+    chosen = features[rows]
+    mean = chosen.mean(axis=0, dtype=np.float64)
+    variance = np.zeros(width)
+    for first in range(0, len(chosen), _ROWS):
+        variance += np.square(chosen[first : first + _ROWS] - mean).sum(axis=0)
+    std = np.sqrt(variance / len(chosen))
+    return mean.astype(np.float32), np.where(std > 1e-6, std, 1.0).astype(np.float32)

@@ -1,0 +1,161 @@
+"""JSON as columns of text, and a list of results from JSON text, by DuckDB.
+
+Types are taken at their word: the number 7 is no id and the text "5" no dwell, since a silent
+conversion is how a wrong column slips in.
+"""
+
+import itertools
+import json
+import pathlib
+from collections.abc import Iterator
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from data_pipeline.canonical import ITEM, OPTIONAL, SCHEMAS, check_columns
+from data_pipeline.importers.rejection import split_rows
+from data_pipeline.importers.text_files import TextRows, open_bytes
+from data_pipeline.log import Rejected
+from data_pipeline.quarantine import Rule
+
+LINES_AT_ONCE = 1 << 16
+NUMBERS = "'DOUBLE', 'BIGINT', 'UBIGINT', 'HUGEINT'"
+
+LINE = Rule("line-unreadable", "A line must be one JSON object. Rewrite it.")
+FIELDS = Rule(
+    "line-columns", "An object must have its table's columns and no others, each once. Rename them."
+)
+TEXT = Rule(
+    "text-expected", "An id, title, category, query or time must be JSON text. Put it in quotes."
+)
+NUMBER = Rule("number-expected", "A dwell must be a JSON number of seconds. Write it unquoted.")
+
+
+def time_sql(text: str) -> str:
+    """SQL of a time in UTC without zone; null if `text` is no ISO 8601 time, as a bare date is."""
+    return (
+        f"CASE WHEN regexp_matches({text}, '^\\d{{4}}-\\d\\d-\\d\\d[T ]\\d\\d:\\d\\d') "
+        f"THEN try_cast({text} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' END"
+    )
+
+
+def good_results_sql(text: str) -> str:
+    """SQL that is true where `text` is null or a JSON list of results with the right types."""
+    time = "json_extract_string(item, '$.click_time')"
+    names = ", ".join(f"'{field.name}'" for field in ITEM)
+    return f"""(
+        {text} IS NULL OR coalesce(CASE WHEN json_valid({text}) THEN
+            json_type({text}) IN ('ARRAY', 'NULL') AND coalesce(list_bool_and(list_transform(
+                json_extract({text}, '$[*]'), lambda item: json_type(item) = 'OBJECT'
+                AND list_has_all([{names}], json_keys(item))
+                AND {_type("item", "doc_id")} = 'VARCHAR'
+                AND {_type("item", "clicked")} = 'BOOLEAN'
+                AND {_type("item", "click_time")} IN ('VARCHAR', 'NULL')
+                AND ({time} IS NULL OR {time_sql(time)} IS NOT NULL)
+                AND {_type("item", "dwell_seconds")} IN ({NUMBERS}, 'NULL')
+            )), true) END, false)
+    )"""
+
+
+def results_sql(text: str) -> str:
+    """SQL of the results in JSON text; null where `good_results_sql` is false or the list null."""
+    time = time_sql("json_extract_string(item, '$.click_time')")
+    return f"""
+        CASE WHEN {good_results_sql(text)} AND json_type({text}) = 'ARRAY' THEN list_transform(
+            json_extract({text}, '$[*]'), lambda item: {{
+                'doc_id': json_extract_string(item, '$.doc_id'),
+                'clicked': json_extract_string(item, '$.clicked') = 'true',
+                'click_time': {time},
+                'dwell_seconds': try_cast(json_extract_string(item, '$.dwell_seconds') AS DOUBLE)
+            }}) END
+    """
+
+
+def _type(value: str, name: str) -> str:
+    return f"coalesce(json_type({value}, '$.{name}'), 'NULL')"
+
+
+def read_json_lines(
+    engine: duckdb.DuckDBPyConnection, table: str, path: pathlib.Path, name: str
+) -> Iterator[TextRows | Rejected]:
+    """Reads JSON Lines of a canonical table; the list of results stays JSON text.
+
+    Blank lines are no rows. The first line stands for the header: with wrong columns the whole file
+    is refused, in a later line they reject that line.
+
+    Args:
+        engine: Where the work is done.
+        table: Name of the canonical table.
+        path: UTF-8 file; may be gzip (.gz).
+        name: Name of the file in messages.
+
+    Raises:
+        LogError: The first line has wrong columns.
+    """
+    query, first = _query(table), 1
+    with open_bytes(path) as file:
+        filled = (line for line in file if line.strip())
+        while lines := list(itertools.islice(filled, LINES_AT_ONCE)):
+            if first == 1:
+                lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
+                _check_first_line(table, lines[0], name)
+            numbers = np.arange(first, first + len(lines), dtype=np.int64)
+            first += len(lines)
+            text = pa.array([line.decode() for line in lines], pa.string())
+            engine.register("lines", pa.table({"number": numbers, "text": text}))
+            good, rejected = split_rows(
+                table, name, engine.sql(query).to_arrow_table(), (LINE, FIELDS, TEXT, NUMBER)
+            )
+            yield rejected
+            yield TextRows(good.drop_columns(["number"]), good["number"].to_numpy(), [])
+
+
+def _check_first_line(table: str, line: bytes, name: str) -> None:
+    try:
+        first = json.loads(line)
+    except ValueError:
+        return
+    if isinstance(first, dict):
+        check_columns(table, list(first), name)
+
+
+def _query(table: str) -> str:
+    """SQL that takes lines (number, text) apart: number, fault, value, and the columns as text.
+
+    A value is told for the first column of a wrong type, unless it is the user's.
+    """
+    columns, cases = [], []
+    for field in SCHEMAS[table]:
+        if field.name == "results":
+            columns.append(f"json_extract(line, '$.results')::VARCHAR AS {field.name}")
+            continue
+        columns.append(f"json_extract_string(line, '$.{field.name}') AS {field.name}")
+        is_number = pa.types.is_floating(field.type)
+        kinds, rule = (NUMBERS, NUMBER) if is_number else ("'VARCHAR'", TEXT)
+        wrong = f"{_type('line', field.name)} NOT IN ({kinds}, 'NULL')"
+        value = "''" if field.name == "user_id" else f"json_extract(line, '$.{field.name}')"
+        cases.append((wrong, rule, value))
+    wanted = ", ".join(f"'{name}'" for name in SCHEMAS[table].names)
+    needed = ", ".join(f"'{name}'" for name in SCHEMAS[table].names if name not in OPTIONAL)
+    faults = " ".join(f"WHEN {wrong} THEN '{rule.name}'" for wrong, rule, _ in cases)
+    values = " ".join(f"WHEN {wrong} THEN {value}::VARCHAR" for wrong, _, value in cases)
+    return f"""
+        SELECT number, {", ".join(columns)}, CASE
+                WHEN line IS NULL THEN '{LINE.name}'
+                WHEN NOT keys_fit THEN '{FIELDS.name}'
+                {faults} END AS fault,
+            CASE WHEN line IS NULL OR NOT keys_fit THEN '' {values} END AS value
+        FROM (
+            SELECT *, list_has_all(json_keys(line), [{needed}])
+                AND list_has_all([{wanted}], json_keys(line))
+                AND len(json_keys(line)) = len(list_distinct(json_keys(line))) AS keys_fit
+            FROM (
+                SELECT number,
+                    CASE WHEN json_valid(text) AND json_type(text) = 'OBJECT' THEN text::JSON END
+                        AS line
+                FROM lines
+            )
+        )
+        ORDER BY number
+    """

@@ -1,0 +1,142 @@
+"""Text files as columns of strings, with the number of every data row."""
+
+import codecs
+import csv
+import dataclasses
+import gzip
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import IO, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv as pc
+
+from data_pipeline.canonical import LogError
+from data_pipeline.quarantine import Rule
+
+COLUMNS = Rule(
+    "columns",
+    "A line must have as many columns as the header. Quote values that hold the delimiter.",
+)
+BLOCK = 1 << 23
+
+
+@dataclasses.dataclass(frozen=True)
+class TextRows:
+    """Some rows of a text file.
+
+    Attributes:
+        rows: Columns of strings; an empty value is "".
+        numbers: 1-based data row of each of `rows`; blank lines are no rows.
+        broken: Data rows with too few or too many columns, which are not in `rows`.
+    """
+
+    rows: pa.Table
+    numbers: npt.NDArray[np.int64]
+    broken: list[int]
+
+
+def open_bytes(path: pathlib.Path) -> IO[bytes]:
+    """A file for reading, unpacked if its name ends in .gz."""
+    if path.suffix == ".gz":
+        return cast(IO[bytes], gzip.open(path, "rb"))
+    return open(path, "rb")
+
+
+def check_file(path: pathlib.Path, text: bool = True) -> None:
+    """Refuses a file that is missing, or a text file that is broken or not UTF-8.
+
+    Args:
+        path: The file; may be gzip (.gz).
+        text: Whether it is text.
+
+    Raises:
+        LogError: Naming the file and the line and byte that is wrong.
+    """
+    if not path.is_file():
+        raise LogError(
+            os.fspath(path), "the input must be a file", "no such file", "Check the path."
+        )
+    if not text:
+        return
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    lines, block = 1, b""
+    try:
+        with open_bytes(path) as file:
+            while block := file.read(BLOCK):
+                decoder.decode(block)
+                lines += block.count(b"\n")
+            block = b""
+            decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        # A character cut by the end of a block is decoded with the next one, so count from there.
+        line = lines + error.object[: error.start].count(b"\n")
+        raise LogError(
+            path.name,
+            f"the file must be UTF-8, and line {line} (the header is line 1) is not",
+            f"byte 0x{error.object[error.start]:02x}",
+            f"Convert it: iconv -f LATIN1 -t UTF-8 {path.name}, naming the encoding it has.",
+        ) from error
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise LogError(
+            path.name, "the file must be a whole gzip file", error, "Fetch it again."
+        ) from error
+
+
+def csv_header(path: pathlib.Path, delimiter: str = ",") -> list[str]:
+    """Column names of a CSV file.
+
+    Raises:
+        LogError: The file is empty.
+    """
+    with open_bytes(path) as file:
+        lines = codecs.getreader("utf-8-sig")(file)
+        header = next(csv.reader(lines, delimiter=delimiter), [])
+    if not header:
+        raise LogError(
+            path.name,
+            "the first line must name the columns",
+            "an empty line",
+            "Write the header into the first line.",
+        )
+    return header
+
+
+def read_csv(path: pathlib.Path, delimiter: str = ",", block: int = BLOCK) -> Iterator[TextRows]:
+    """Reads a CSV file block by block, all columns as strings.
+
+    Args:
+        path: UTF-8 file with a header; may be gzip (.gz). Quoted values may hold line ends.
+        delimiter: Character between columns.
+        block: Bytes read at once.
+    """
+    broken: list[int] = []
+
+    def note(row: pc.InvalidRow) -> str:
+        # The number counts the header as row 1. The text is not kept: it may hold a user id.
+        broken.append(row.number - 1)
+        return "skip"
+
+    names = csv_header(path, delimiter)
+    reader = pc.open_csv(
+        os.fspath(path),
+        read_options=pc.ReadOptions(use_threads=False, block_size=block),
+        parse_options=pc.ParseOptions(
+            delimiter=delimiter, newlines_in_values=True, invalid_row_handler=note
+        ),
+        convert_options=pc.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
+    )
+    first, told = 1, 0
+    for batch in reader:
+        numbers = np.arange(first, first + batch.num_rows + len(broken), dtype=np.int64)
+        numbers = numbers[~np.isin(numbers, broken)][: batch.num_rows]
+        if len(numbers):
+            first = int(numbers[-1]) + 1
+        yield TextRows(pa.Table.from_batches([batch]), numbers, broken[told:])
+        told = len(broken)
+    if told < len(broken):
+        none = pa.schema([(name, pa.string()) for name in names]).empty_table()
+        yield TextRows(none, np.zeros(0, np.int64), broken[told:])

@@ -1,0 +1,231 @@
+"""Pseudo-negatives for browses whose list was not logged (DESIGN 4).
+
+A document's score for a target is
+
+    a * log(1 + openings known before t) / log(1 + the largest such number)
+    + (1 - a) * cosine(title, title of the document read)
+
+in whole numbers, so that order and ties are exact on every machine. The best `pool` eligible
+documents are kept (ties: the smaller document number, that is the smaller doc_id), and `drawn` of
+them are drawn without replacement by a hash of (seed, target, document): a target's negatives
+depend on nothing else in the dataset's order.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from data_pipeline.settings import NegativeSettings
+from data_pipeline.vectors import SCALE
+
+Integers = npt.NDArray[np.int64]
+
+_WEIGHT_STEPS = 1024
+_CELLS = 4_000_000
+_EXCLUDED = np.iinfo(np.int64).min
+_NEGATIVES, _ORDER = 1, 2
+
+
+def keyed(*keys: npt.NDArray | int) -> npt.NDArray[np.uint64]:
+    """One uint64 hash of several integer keys, which broadcast against each other.
+
+    The same SplitMix64 chain as `data_pipeline.draws.keyed`, in NumPy.
+
+    Example:
+        >>> bool(keyed(1, np.arange(3))[2] == keyed(1, 2))
+        True
+    """
+    state = np.zeros((), np.uint64)
+    with np.errstate(over="ignore"):
+        for key in keys:
+            state = state + np.asarray(key, np.int64).astype(np.uint64)
+            state = state + np.uint64(0x9E3779B97F4A7C15)
+            for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+                state = (state ^ (state >> np.uint64(shift))) * np.uint64(factor)
+            state = state ^ (state >> np.uint64(31))
+    return state
+
+
+@dataclasses.dataclass(frozen=True)
+class Documents:
+    """What the draw knows of the documents; number 0 is the pad document and never drawn.
+
+    Attributes:
+        available: int64 [documents], time it was published, or first seen in the log where that is
+            not known. A target may draw it iff its own time is strictly later.
+        vectors: int16 [documents, d], title vectors of `data_pipeline.vectors.text_vectors`.
+        opened: int64 [openings], the opened document of each opening of the whole log.
+        known_after: int64 [openings], from when on it counts.
+    """
+
+    available: Integers
+    vectors: npt.NDArray[np.int16]
+    opened: Integers
+    known_after: Integers
+
+
+@dataclasses.dataclass(frozen=True)
+class BrowseTargets:
+    """Browses that need negatives, in any order.
+
+    Attributes:
+        target_id: int64 [T], distinct.
+        user: int64 [T].
+        time: int64 [T].
+        positive: int64 [T], the document read.
+    """
+
+    target_id: Integers
+    user: Integers
+    time: Integers
+    positive: Integers
+
+
+def draw_negatives(
+    targets: BrowseTargets,
+    documents: Documents,
+    relevant: tuple[Integers, Integers],
+    settings: NegativeSettings,
+    seed: int,
+    cells: int = _CELLS,
+) -> Integers:
+    """Draws pseudo-negatives for every target.
+
+    Args:
+        targets: The browses.
+        documents: The documents and their openings.
+        relevant: (user, document) pairs, int64 [pairs] each: what a user found relevant at ANY
+            time is never a negative of that user; repeated pairs do no harm.
+        settings: Weight, pool and number drawn.
+        seed: Seed of the draw.
+        cells: Targets times documents scored at a time; changes memory, never the result.
+
+    Returns:
+        int64 [T, drawn] document numbers in the order of the draw, 0 where fewer are eligible.
+
+    Raises:
+        ValueError: A setting is out of range.
+    """
+    _check(settings)
+    size, count = len(documents.available), len(targets.target_id)
+    result = np.zeros((count, settings.drawn), np.int64)
+    if size < 2 or not count:
+        return result
+    owners, owned = _by_user(relevant)
+    titles = np.ascontiguousarray(documents.vectors.T.astype(np.float32))
+    tie = np.arange(size, 0, -1)
+    block = max(1, cells // size)
+    for rows, counts in _popularity(targets.time, documents, block):
+        scores = _scores(counts, titles[:, targets.positive[rows]].T @ titles, settings)
+        keys = scores * size + tie
+        keys[documents.available >= targets.time[rows, np.newaxis]] = _EXCLUDED
+        keys[:, 0] = _EXCLUDED
+        keys[np.arange(len(rows)), targets.positive[rows]] = _EXCLUDED
+        first = np.searchsorted(owners, targets.user[rows])
+        number = np.searchsorted(owners, targets.user[rows], side="right") - first
+        line = np.repeat(np.arange(len(rows)), number)
+        place = np.arange(len(line)) + np.repeat(first - (np.cumsum(number) - number), number)
+        keys[line, owned[place]] = _EXCLUDED
+        result[rows] = _draw(keys, targets.target_id[rows], settings, seed)
+    return result
+
+
+def _check(settings: NegativeSettings) -> None:
+    if not 0 <= settings.popularity_weight <= 1:
+        raise ValueError(
+            "`popularity_weight` must be between 0 and 1. Received: `popularity_weight` = "
+            f"{settings.popularity_weight}. Set --negatives.popularity_weight to such a number."
+        )
+    if not 1 <= settings.drawn <= settings.pool:
+        raise ValueError(
+            "`drawn` must be at least 1 and at most `pool`. Received: `drawn` = "
+            f"{settings.drawn}, `pool` = {settings.pool}. Set --negatives.pool to "
+            f"{max(settings.drawn, 1)} or more and --negatives.drawn to 1 or more."
+        )
+
+
+def _by_user(relevant: tuple[Integers, Integers]) -> tuple[Integers, Integers]:
+    order = np.argsort(relevant[0], kind="stable")
+    return relevant[0][order], relevant[1][order]
+
+
+def _popularity(
+    time: Integers, documents: Documents, block: int
+) -> Iterator[tuple[Integers, Integers]]:
+    """Yields (target rows, openings of every document known before each), by blocks in time order.
+
+    Counts are exact for each target: an opening is added at the first target of the block that may
+    see it, and running sums carry it to the later ones.
+    """
+    order = np.argsort(time, kind="stable")
+    events = np.argsort(documents.known_after, kind="stable")
+    known_after, opened = documents.known_after[events], documents.opened[events]
+    before = np.zeros(len(documents.available), np.int64)
+    done = 0
+    for start in range(0, len(order), block):
+        rows = order[start : start + block]
+        reached = int(np.searchsorted(known_after, time[rows[-1]]))
+        first = np.searchsorted(time[rows], known_after[done:reached], side="right")
+        counts = np.zeros((len(rows), len(before)), np.int64)
+        np.add.at(counts, (first, opened[done:reached]), 1)
+        counts[0] += before
+        np.cumsum(counts, axis=0, out=counts)
+        before, done = counts[-1].copy(), reached
+        yield rows, counts
+
+
+def _scores(
+    counts: Integers, products: npt.NDArray[np.float32], settings: NegativeSettings
+) -> Integers:
+    """Scores int64 [targets, documents] in steps of 1 / (1024 * 2048**2)."""
+    most = counts.max(axis=1)
+    table = np.log1p(np.arange(most.max() + 1))
+    share = table[counts]
+    share *= (SCALE**2 / np.where(most > 0, table[most], 1.0))[:, np.newaxis]
+    weight = round(settings.popularity_weight * _WEIGHT_STEPS)
+    return weight * np.rint(share).astype(np.int64) + (_WEIGHT_STEPS - weight) * products.astype(
+        np.int64
+    )
+
+
+def _draw(keys: Integers, target_id: Integers, settings: NegativeSettings, seed: int) -> Integers:
+    """Draws from the `pool` largest keys of each row."""
+    pool = min(settings.pool, keys.shape[1])
+    best = np.argpartition(keys, keys.shape[1] - pool, axis=1)[:, -pool:]
+    best.sort(axis=1)
+    eligible = np.take_along_axis(keys, best, axis=1) != _EXCLUDED
+    hashes = keyed(seed, _NEGATIVES, target_id[:, np.newaxis], best)
+    hashes[~eligible] = np.iinfo(np.uint64).max
+    chosen = np.argsort(hashes, axis=1, kind="stable")[:, : settings.drawn]
+    drawn = np.zeros((len(keys), settings.drawn), np.int64)
+    drawn[:, : chosen.shape[1]] = np.where(
+        np.take_along_axis(eligible, chosen, axis=1), np.take_along_axis(best, chosen, axis=1), 0
+    )
+    return drawn
+
+
+def shuffled_lists(
+    positive: Integers, negatives: Integers, target_id: Integers, seed: int
+) -> Integers:
+    """The "original order" of pseudo lists: a seeded shuffle, so that position tells nothing.
+
+    Args:
+        positive: int64 [T].
+        negatives: int64 [T, drawn], 0 where there is none.
+        target_id: int64 [T].
+        seed: Seed of the shuffle.
+
+    Returns:
+        int64 [T, 1 + drawn] documents, 0 at the end where a list is shorter.
+
+    Example:
+        >>> lists = shuffled_lists(np.array([4]), np.array([[7, 9, 0]]), np.array([1]), seed=1)
+        >>> sorted(lists[0].tolist()), int(lists[0, -1])
+        ([0, 4, 7, 9], 0)
+    """
+    lists = np.concatenate([positive[:, np.newaxis], negatives], axis=1)
+    hashes = keyed(seed, _ORDER, target_id[:, np.newaxis], lists)
+    order = np.lexsort((lists, hashes, lists == 0), axis=1)
+    return np.take_along_axis(lists, order, axis=1)

@@ -1,0 +1,109 @@
+"""How a title resembles a query, a user's last query and what the user has opened.
+
+Vectors are quantised (`data_pipeline.vectors`), so sums and products are of whole numbers: a row's
+result does not depend on the block it is computed in.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from data_pipeline.vectors import dots, lengths, unit
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+_GATHERED = 5_000_000
+
+
+def history_vectors(
+    opening_user: Integers,
+    opening_text: Integers,
+    target_user: Integers,
+    known: Integers,
+    vectors: npt.NDArray[np.int16],
+    block: int = 100_000,
+) -> npt.NDArray[np.int16]:
+    """Direction of the mean title vector of what each target's user had opened.
+
+    Args:
+        opening_user: int64 [openings], ascending; within a user in the order of becoming known.
+        opening_text: int64 [openings], text of the opened document.
+        target_user: int64 [targets].
+        known: int64 [targets], how many of the user's openings the target may see.
+        vectors: int16 [texts, d].
+        block: Rows summed at a time.
+
+    Returns:
+        int16 [targets, d], unit vectors times 2048; zeros without openings. Sums are of integers,
+        so that no target's numbers depend on the others in its block.
+    """
+    start = np.searchsorted(opening_user, target_user)
+    stop = start + known
+    result = np.zeros((len(target_user), vectors.shape[1]), np.int16)
+    order = np.argsort(start, kind="stable")
+    order = order[known[order] > 0]
+    bounds = np.flatnonzero(np.diff(start[order] // block, prepend=-1))
+    for members in np.split(order, bounds[1:]) if len(order) else ():
+        low, high = start[members].min(), stop[members].max()
+        sums = np.zeros((high - low + 1, vectors.shape[1]), np.int64)
+        np.cumsum(vectors[opening_text[low:high]], axis=0, dtype=np.int64, out=sums[1:])
+        for first in range(0, len(members), block):
+            some = members[first : first + block]
+            total = sums[stop[some] - low] - sums[start[some] - low]
+            result[some] = unit(total.astype(np.float64))
+    return result
+
+
+def token_overlap(query: Integers, document: Integers, tokens: npt.NDArray[np.int32]) -> Floats:
+    """Share of a query's distinct tokens that stand in a document's title.
+
+    Args:
+        query: int64 [rows], text of the query; 0 for none.
+        document: int64 [rows], text of the title.
+        tokens: int32 [texts, L].
+
+    Returns:
+        float64 [rows] in [0, 1]; 0 where the query has no token.
+
+    Example:
+        >>> tokens = np.array([[0, 0, 0], [5, 5, 6], [7, 5, 0]], np.int32)
+        >>> token_overlap(np.array([1, 0]), np.array([2, 2]), tokens).tolist()
+        [0.5, 0.0]
+    """
+    asked, place = np.unique(query, return_inverse=True)
+    words = np.sort(tokens[asked], axis=1)
+    words[:, 1:][words[:, 1:] == words[:, :-1]] = 0
+    words = -np.sort(-words, axis=1)
+    count = (words != 0).sum(axis=1)
+    shared = np.zeros(len(query), np.int64)
+    step = max(1, _GATHERED // tokens.shape[1])
+    for slot in range(int(count.max(initial=0))):
+        rows = np.flatnonzero(count[place] > slot)
+        for first in range(0, len(rows), step):
+            some = rows[first : first + step]
+            word = words[place[some], slot, np.newaxis]
+            shared[some] += (tokens[document[some]] == word).any(axis=1)
+    return shared / np.maximum(count[place], 1)
+
+
+def title_cosines(
+    document: Integers,
+    others: tuple[Integers, ...],
+    history: npt.NDArray[np.int16],
+    target: Integers,
+    vectors: npt.NDArray[np.int16],
+) -> list[Floats]:
+    """Cosines of each row's title with each of `others` (texts) and with the user's history."""
+    title_length, history_length = lengths(vectors), lengths(history)
+    result = [np.zeros(len(document)) for _ in range(len(others) + 1)]
+    step = max(1, _GATHERED // vectors.shape[1])
+    for first in range(0, len(document), step):
+        rows = slice(first, first + step)
+        title = vectors[document[rows]].astype(np.float32)
+        length = title_length[document[rows]]
+        for cosine, text in zip(result, others, strict=False):
+            product = dots(title, vectors[text[rows]])
+            cosine[rows] = product / (length * title_length[text[rows]])
+        product = dots(title, history[target[rows]])
+        result[-1][rows] = product / (length * history_length[target[rows]])
+    return result

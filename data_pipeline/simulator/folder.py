@@ -1,0 +1,73 @@
+"""A simulated log on disk: the canonical tables through `data_pipeline.log`, the truth beside them.
+
+LOG/truth/states.parquet     user_id (as in the log), time, kind (1 recommendation or article read,
+                             2 search), intent (sub-topic), state (latent vector, float32)
+LOG/truth/documents.parquet  doc_id, subtopic, facet, vector (latent vector, float32)
+LOG/truth/model.json         constants of the click and dwell model; settings of the world
+"""
+
+import dataclasses
+import pathlib
+import time
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from absl import logging
+
+from data_pipeline import flagtree
+from data_pipeline.log import LogReport, LogWriter, RawBatch
+from data_pipeline.settings import LogSettings
+from data_pipeline.simulator import truth
+from data_pipeline.simulator.platform import Platform
+from data_pipeline.simulator.settings import SimulateSettings
+
+SOURCE = "simulation"
+"""File named in messages and in the quarantine, which stays empty."""
+
+
+def write_simulated_log(settings: SimulateSettings) -> LogReport:
+    """Simulates a platform and writes its log and truth; the truth joins the log's checksums.
+
+    Returns:
+        What the log holds.
+
+    Raises:
+        ValueError: A setting is out of its range, or masking is on and there is no key.
+        LogError: The folder exists.
+    """
+    platform = Platform(settings)
+    log_settings = LogSettings(
+        mask_users=settings.mask_users, key_file=settings.key_file, quarantine_share=0.0
+    )
+    # Where a log was written, and where its key lies, is no part of what it is.
+    plain = flagtree.to_dict(dataclasses.replace(settings, output="", key_file=""))
+    with LogWriter(settings.output, log_settings) as writer:
+        writer.add(RawBatch("documents", platform.documents(), SOURCE))
+        folder = writer.folder / "truth"
+        folder.mkdir()
+        _write_blocks(platform, writer, folder / truth.STATES)
+        pq.write_table(platform.truth_documents(), folder / truth.DOCUMENTS)
+        (folder / truth.MODEL).write_text(truth.model_json(platform.model, plain))
+        return writer.finish({"name": SOURCE, "settings": plain})
+
+
+def _write_blocks(platform: Platform, writer: LogWriter, states_file: pathlib.Path) -> None:
+    """Writes all users block by block, so that memory does not grow with them."""
+    began, done, first = time.perf_counter(), 0, {"requests": 1, "browses": 1}
+    states: pq.ParquetWriter | None = None
+    try:
+        for block in platform.blocks():
+            for name, rows in (("requests", block.requests), ("browses", block.browses)):
+                writer.add(RawBatch(name, rows, SOURCE, first[name]))
+                first[name] += rows.num_rows
+            masked = writer.mask(block.states["user_id"].combine_chunks())
+            place = block.states.column_names.index("user_id")
+            table = block.states.set_column(place, "user_id", pa.chunked_array([masked]))
+            states = states or pq.ParquetWriter(states_file, table.schema)
+            states.write_table(table)
+            done += block.users
+            rate = done / (time.perf_counter() - began)
+            logging.info("%d of %d users, %.0f a second", done, platform.settings.users, rate)
+    finally:
+        if states:
+            states.close()

@@ -1,0 +1,322 @@
+"""Targets: what is ranked for, its candidate list, its labels, and what was left out and why.
+
+A search is a target of task 2, a recommendation one of task 1. Relevant = satisfied click; every
+other document of the list is a negative, so another relevant one never is. What DESIGN leaves open
+is settled in `CHOICES`.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence as Items
+
+import ibis
+import numpy as np
+import numpy.typing as npt
+
+from data_pipeline.engine import Columns, Engine
+from data_pipeline.lookup import Timeline, ranges, runs
+from data_pipeline.negatives import keyed, shuffled_lists
+from data_pipeline.sessions import SEARCH, UNIFIED, Sequence
+from data_pipeline.splits import HISTORY, SPLITS
+from data_pipeline.tables import LogTables
+
+Integers = npt.NDArray[np.int64]
+
+RECOMMENDATION_TASK, SEARCH_TASK = 1, 2
+TASKS = {RECOMMENDATION_TASK: "recommendation", SEARCH_TASK: "search"}
+
+CHOICES = (
+    "A log that holds any recommendation request uses its logged lists only: its browses are "
+    "history. In a log without one every satisfied browse is a recommendation target with "
+    "pseudo-negatives.",
+    "In training a target with r relevant documents is r groups; in validation and test it is one "
+    "list.",
+    "A document clicked without satisfaction is a negative of its list.",
+    "A list of relevant documents only has no negative and is left out, as is a list without any "
+    "relevant document, also in validation and test.",
+    "Pseudo-negatives exclude what the user found relevant at any time, later than the target "
+    "too: this protects the labels; no other part of a target knows its future.",
+    "Pseudo-negatives and their order are drawn by (seed, masked user id, time, document), so that "
+    "they depend on no other target.",
+    "The first search (recommendation) of a user is the first of the unfiltered log.",
+)
+
+LEFT_OUT = (
+    "filtered_session",
+    "history_period",
+    "not_satisfied",
+    "no_candidates",
+    "nothing_relevant",
+    "no_negative",
+    "no_pseudo_negative",
+)
+"""Reasons for which a request or browse is no target; the first that holds is the one counted."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Targets:
+    """Targets in the order of their ids and their candidates in original order.
+
+    Attributes:
+        rows: int64 columns, one row a target, total order (user, time, request, doc): target_id
+            (0, 1, ...), user, time, session (unified), task (1, 2), request (0 for a browse), doc
+            (the browsed one, else 0), query (text), split (index in `SPLITS`), first_of_task,
+            query_seen, has_both, pseudo (all 0/1).
+        candidates: int64 columns, one row a candidate, order (target_id, position): target_id,
+            position (0-based), doc, label (0/1).
+        offsets: int64 [targets + 1], where each target's candidates begin.
+        left_out: Counts by task and reason.
+    """
+
+    rows: Columns
+    candidates: Columns
+    offsets: Integers
+    left_out: dict[str, dict[str, int]]
+
+
+def has_lists(engine: Engine, log: LogTables) -> bool:
+    """Whether the log holds a recommendation request."""
+    found = log.requests.filter(log.requests.query == 0).select("request").limit(1)
+    return len(engine.collect(found, ["request"])) > 0
+
+
+def possible_targets(
+    engine: Engine, log: LogTables, sequence: Sequence
+) -> tuple[Columns, dict[str, bool]]:
+    """Every request, and every browse of a log without lists, with what decides on it.
+
+    Returns:
+        (columns, {"lists": whether recommendation lists are logged}). Columns in the total order
+        (user, time, request, doc): user, time, session, start (of the session), task, request,
+        doc, query, first_of_task, query_seen, has_both, kept, satisfied, candidates, relevant.
+    """
+    requests, shown = log.requests, log.shown
+    lists = has_lists(engine, log)
+    sizes = shown.group_by("request").aggregate(
+        candidates=shown.count(), relevant=shown.satisfied.sum()
+    )
+    task = ibis.ifelse(requests.query > 0, SEARCH_TASK, RECOMMENDATION_TASK).cast("int64")
+    ranked = requests.drop("request_id").mutate(task=task)
+    same_task = ibis.window(group_by=["user", "task"])
+    same_query = ibis.window(group_by=["user", "query"])
+    ranked = ranked.mutate(
+        first_of_task=(ranked.time == ranked.time.min().over(same_task)).cast("int64"),
+        query_seen=((ranked.query > 0) & (ranked.time > ranked.time.min().over(same_query))).cast(
+            "int64"
+        ),
+    )
+    ranked = ranked.left_join(sizes, "request")
+    parts = [
+        ranked.select(
+            "user",
+            "time",
+            "task",
+            "request",
+            "query",
+            "first_of_task",
+            "query_seen",
+            doc=ibis.literal(0, "int64"),
+            satisfied=ibis.literal(1, "int64"),
+            candidates=ibis.coalesce(ranked.candidates, 0).cast("int64"),
+            relevant=ibis.coalesce(ranked.relevant, 0).cast("int64"),
+        )
+    ]
+    if not lists:
+        browses = log.browses
+        first = browses.time == browses.time.min().over(group_by="user")
+        zero = ibis.literal(0, "int64")
+        parts.append(
+            browses.select(
+                "user",
+                "time",
+                task=ibis.literal(RECOMMENDATION_TASK, "int64"),
+                request=zero,
+                query=zero,
+                first_of_task=first.cast("int64"),
+                query_seen=zero,
+                doc="doc",
+                satisfied="satisfied",
+                candidates=zero,
+                relevant="satisfied",
+            )
+        )
+    rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
+    rows = rows.join(sequence.visits, ["user", "time"])
+    about = sequence.sessions.select("session", "start", "has_both", "kept")
+    rows = rows.join(about, "session")
+    order = ["user", "time", "request", "doc", "satisfied"]
+    return engine.fetch(rows, order), {"lists": lists}
+
+
+def reasons(rows: Columns) -> Integers:
+    """Why each row of `possible_targets` is no target, before splits and pseudo-negatives.
+
+    Returns:
+        int64: index in `LEFT_OUT`, -1 for a valid target.
+    """
+    browse = rows["request"] == 0
+    found = np.full(len(browse), -1)
+    rules = (
+        ("filtered_session", rows["kept"] == 0),
+        ("not_satisfied", browse & (rows["satisfied"] == 0)),
+        ("no_candidates", ~browse & (rows["candidates"] == 0)),
+        ("nothing_relevant", rows["relevant"] == 0),
+        ("no_negative", ~browse & (rows["relevant"] == rows["candidates"])),
+    )
+    for name, holds in rules:
+        found[(found < 0) & holds] = LEFT_OUT.index(name)
+    return found
+
+
+def seed_keys(rows: Columns, user_ids: Items[str]) -> Integers:
+    """What the draws of each target are seeded by: a hash of its user's id, time and document.
+
+    Args:
+        rows: user (1-based number), time, doc.
+        user_ids: Masked id of user 1, 2, ...
+
+    Returns:
+        int64 [rows]: unlike target ids, they do not move when another user's log changes.
+    """
+    digests = [hashlib.blake2b(name.encode(), digest_size=8).digest() for name in user_ids]
+    users = np.frombuffer(b"".join(digests), dtype="<i8")
+    return keyed(users[rows["user"] - 1], rows["time"], rows["doc"]).view(np.int64)
+
+
+def build_targets(
+    engine: Engine,
+    log: LogTables,
+    rows: Columns,
+    reason: Integers,
+    split: Integers,
+    negatives: dict[str, Integers],
+    seed: int,
+) -> Targets:
+    """Numbers the valid targets and lays out their candidates.
+
+    Args:
+        engine, log: For the shown lists.
+        rows: `possible_targets`.
+        reason: `reasons`, index in `LEFT_OUT` or -1.
+        split: Index in `SPLITS` or `HISTORY` of each row.
+        negatives: of the browse rows that are valid and not in the history period: `row` (index
+            in `rows`), `docs` [n, drawn] (0 where fewer were eligible), `key` (`seed_keys`).
+        seed: Seed of the shuffle of pseudo lists.
+    """
+    reason = reason.copy()
+    reason[(reason < 0) & (split == HISTORY)] = LEFT_OUT.index("history_period")
+    empty = (negatives["docs"] == 0).all(axis=1)
+    reason[negatives["row"][empty]] = LEFT_OUT.index("no_pseudo_negative")
+    left_out = {
+        task: {
+            name: int(((rows["task"] == code) & (reason == number)).sum())
+            for number, name in enumerate(LEFT_OUT)
+        }
+        for code, task in TASKS.items()
+    }
+
+    kept = np.flatnonzero(reason < 0)
+    names = ("user", "time", "session", "task", "request", "doc", "query")
+    flags = ("first_of_task", "query_seen", "has_both")
+    result = {name: rows[name][kept] for name in names + flags}
+    result["target_id"] = np.arange(len(kept))
+    result["split"] = split[kept]
+    result["pseudo"] = (result["request"] == 0).astype(np.int64)
+
+    sizes = rows["candidates"][kept]
+    drawn = ~empty
+    place = np.searchsorted(kept, negatives["row"][drawn])
+    lists = shuffled_lists(
+        rows["doc"][negatives["row"][drawn]],
+        negatives["docs"][drawn],
+        negatives["key"][drawn],
+        seed,
+    )
+    sizes[place] = (lists > 0).sum(axis=1)
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    candidates = {
+        "target_id": np.repeat(result["target_id"], sizes),
+        "position": ranges(np.zeros(len(kept), np.int64), sizes),
+        "doc": np.zeros(offsets[-1], np.int64),
+        "label": np.zeros(offsets[-1], np.int64),
+    }
+    slots = ranges(offsets[place], sizes[place])
+    candidates["doc"][slots] = lists[lists > 0]
+    positive = np.repeat(result["doc"][place], sizes[place])
+    candidates["label"][slots] = candidates["doc"][slots] == positive
+    _fill_lists(engine, log, result, offsets, candidates)
+    return Targets(result, candidates, offsets, left_out)
+
+
+def _fill_lists(
+    engine: Engine, log: LogTables, rows: Columns, offsets: Integers, candidates: Columns
+) -> None:
+    """Writes the logged lists of the targets into `candidates`."""
+    import pyarrow as pa
+
+    listed = np.flatnonzero(rows["request"] > 0)
+    wanted = engine.table(pa.table({"request": rows["request"][listed]}))
+    shown = log.shown.select("request", "position", "doc", "satisfied").semi_join(wanted, "request")
+    found = engine.fetch(shown, ["request", "position"])
+    # Request numbers run in the order (user, time, request id), so among targets with a list the
+    # order of requests is the order of target ids.
+    slots = ranges(offsets[listed], np.diff(offsets)[listed])
+    candidates["doc"][slots] = found["doc"]
+    candidates["label"][slots] = found["satisfied"]
+
+
+def next_queries(rows: Columns, searches: Columns) -> Integers:
+    """Text of the user's first query after each target in the same unified session, 0 for none.
+
+    Args:
+        rows: user, time, session of the targets.
+        searches: user, time, query, session, in the order (user, time, request).
+    """
+    if not len(searches["query"]):
+        return np.zeros(len(rows["time"]), np.int64)
+    timeline = Timeline(searches["user"], searches["time"])
+    place = timeline.position(rows["user"], rows["time"] + 1)
+    inside = np.minimum(place, len(searches["query"]) - 1)
+    same = (place < len(searches["query"])) & (searches["session"][inside] == rows["session"])
+    return np.where(same, searches["query"][inside], 0)
+
+
+def groups(targets: Targets) -> tuple[Integers, Integers]:
+    """The groups (target rows): a training target once for each relevant document.
+
+    Returns:
+        (row of the target, position of the positive), int64 [groups], order (target_id,
+        position). In validation and test only the first relevant document's group.
+    """
+    relevant = np.flatnonzero(targets.candidates["label"])
+    row = targets.candidates["target_id"][relevant]
+    first = np.zeros(len(row), bool)
+    first[runs(row)[:-1]] = True
+    stays = first | (targets.rows["split"][row] == SPLITS.index("train"))
+    return row[stays], targets.candidates["position"][relevant][stays]
+
+
+def of_view(rows: Columns, view: str) -> Integers:
+    """Target ids of a view: all of them, or those of its task."""
+    if view == UNIFIED:
+        return rows["target_id"]
+    task = SEARCH_TASK if view == SEARCH else RECOMMENDATION_TASK
+    return np.flatnonzero(rows["task"] == task)
+
+
+def view_sessions(engine: Engine, visits: ibis.Table, rows: Columns, mine: Integers) -> Integers:
+    """Session of a view in which each of its targets lies.
+
+    Args:
+        engine: Where `visits` lives.
+        visits: user, time, session of the view.
+        rows: Columns of the targets.
+        mine: int64 [n], the view's targets.
+    """
+    import pyarrow as pa
+
+    moments = engine.table(
+        pa.table({"target_id": mine, "user": rows["user"][mine], "time": rows["time"][mine]})
+    )
+    placed = moments.join(visits, ["user", "time"]).select("target_id", "session")
+    return engine.fetch(placed, ["target_id"])["session"]

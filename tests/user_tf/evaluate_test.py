@@ -1,0 +1,159 @@
+"""The command `python -m user_tf.evaluate` around a stand-in for a trained model."""
+
+import json
+import subprocess
+import sys
+import types
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import tensorflow as tf
+
+from user_tf import config as config_lib
+from user_tf import evaluate
+from user_tf.evaluation import targets
+from user_tf.training import runs
+
+
+def table_of(queries):
+    """targets.parquet of lists of 4, the relevant candidate second."""
+    lists = pa.list_(pa.int64())
+    return pa.table(
+        {
+            "target_id": pa.array(range(queries), pa.int64()),
+            "split": ["test"] * queries,
+            "task": pa.array([1 + n % 2 for n in range(queries)], pa.int8()),
+            "user_id": [f"user-{n // 4}" for n in range(queries)],
+            "labels": pa.array([[0, 1, 0, 0]] * queries, pa.list_(pa.int8())),
+            "popularity": pa.array([[4, 3, 2, 1]] * queries, lists),
+            "last_touch": pa.array([[-1, -1, -1, 7]] * queries, lists),
+            "first_of_task": [n < 2 for n in range(queries)],
+            "session_has_both": [True] * queries,
+            "known_user": [n % 3 == 0 for n in range(queries)],
+            "query_seen": [False] * queries,
+            "past_behaviors": pa.array([3] * queries, pa.int32()),
+            "pseudo": [False] * queries,
+        }
+    )
+
+
+@pytest.fixture(name="run")
+def _run(tmp_path, monkeypatch):
+    """A finished run whose models put the relevant candidate first, and its dataset."""
+    (tmp_path / "dataset").mkdir()
+    pq.write_table(table_of(24), tmp_path / "dataset" / "targets.parquet")
+    config = config_lib.Config(
+        run=str(tmp_path / "run"),
+        data=config_lib.DataConfig(dataset=str(tmp_path / "dataset")),
+        train=config_lib.TrainConfig(phases=("pretrain", "search")),
+    )
+    folder = runs.open_run(config)
+    for phase in config.train.phases:
+        (folder / phase).mkdir()
+        (folder / phase / runs.BEST).touch()
+    loaded = []
+
+    def load_model(run, phase):
+        loaded.append(phase)
+        return (lambda batch: batch["scores"]), config, None
+
+    def batches(dataset, scenario, split, settings, tasks):
+        codes = [targets.TASKS[task] for task in tasks]
+        ids = np.array([n for n in range(24) if 1 + n % 2 in codes] + [-1])
+        return [
+            {
+                "target_id": tf.constant(ids),
+                "candidate_mask": tf.constant(np.tile(ids[:, None] >= 0, 4)),
+                "scores": tf.constant([[0.0, 2.0, 1.0, 0.0]] * len(ids)),
+            }
+        ]
+
+    monkeypatch.setattr(runs, "load_model", load_model)
+    batch_module = types.SimpleNamespace(evaluation_batches=batches)
+    monkeypatch.setitem(sys.modules, "data_pipeline.batch", batch_module)
+    return folder, loaded
+
+
+def settings_of(run, **others):
+    return evaluate.EvaluateSettings(run=str(run), samples=20, **others)
+
+
+def test_each_task_is_scored_by_its_phase_and_compared(run, capsys):
+    folder, loaded = run
+    content = evaluate.evaluate_run(settings_of(folder), "command")
+    assert loaded == ["search", "pretrain"]
+    assert json.loads((folder / "evaluation" / "test.json").read_text()) == content
+    for task, phase in {"search": "search", "recommendation": "pretrain"}.items():
+        found = content["tasks"][task]
+        assert found["phase"] == phase and found["queries"] == 12
+        assert found["rankings"]["user"]["metrics"]["mrr"] == 1
+        assert found["rankings"]["original order"]["metrics"]["mrr"] == 1 / 2
+        assert found["rankings"]["anti-popularity"]["metrics"]["mrr"] == 1 / 3  # rank 3 of 4
+        # The touched last candidate goes before the relevant one.
+        assert found["rankings"]["most recently touched"]["metrics"]["mrr"] == 1 / 3
+        assert found["rankings"]["user"]["improvement"]["mrr"] == 100
+    printed = capsys.readouterr().out
+    assert "search (test, weights of search): 12 queries of 6 users" in printed
+    assert "most recently touched" in printed and "unknown user" in printed
+
+
+def test_the_query_file_has_one_row_a_query_of_a_task(run):
+    folder, _ = run
+    evaluate.evaluate_run(settings_of(folder), "command")
+    table = pq.read_table(folder / "evaluation" / "test-queries.parquet")
+    assert sorted(table["target_id"].to_pylist()) == list(range(24))
+    assert set(table["mrr"].to_pylist()) == {1.0}
+    assert set(table["original order: mrr"].to_pylist()) == {0.5}
+
+
+def test_the_same_run_gives_the_same_numbers(run):
+    folder, _ = run
+    first, second = (evaluate.evaluate_run(settings_of(folder), "c") for _ in range(2))
+    assert first["tasks"] == second["tasks"]
+
+
+def test_with_truth_the_share_of_the_possible_gain_is_given(run, tmp_path):
+    truth = tmp_path / "truth.parquet"
+    # The best known ranking puts the relevant candidate first for half of the targets.
+    lists = [[0.1, 0.8, 0.1, 0.1] if n % 4 < 2 else [0.8, 0.1, 0.1, 0.1] for n in range(24)]
+    pq.write_table(pa.table({"target_id": range(24), "probability": lists}), truth)
+    content = evaluate.evaluate_run(settings_of(run[0], truth=str(truth)), "command")
+    found = content["tasks"]["search"]["rankings"]
+    assert found["best known"]["metrics"]["mrr"] == 0.75
+    assert found["user"]["share_of_gain"]["mrr"] == 2
+    with pytest.raises(FileNotFoundError, match=r"`truth`.*absent"):
+        evaluate.evaluate_run(settings_of(run[0], truth="absent.parquet"), "command")
+
+
+def test_a_phase_without_weights_is_named(run):
+    folder, _ = run
+    (folder / "search" / runs.BEST).unlink()
+    with pytest.raises(FileNotFoundError, match=r"search.best\.weights\.h5.*resumes"):
+        evaluate.evaluate_run(settings_of(folder), "command")
+
+
+def test_windows_that_lack_targets_are_refused(run, monkeypatch):
+    monkeypatch.setattr(
+        "user_tf.evaluation.evaluator.score_targets",
+        lambda model, batches: (np.array([1]), np.zeros((1, 4))),
+    )
+    with pytest.raises(ValueError, match="1 of 12 search targets"):
+        evaluate.evaluate_run(settings_of(run[0]), "command")
+
+
+def test_flags_are_parsed_before_tensorflow_is_imported():
+    code = "import sys; from user_tf import evaluate; print('tensorflow' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "False", result.stderr
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [("--rum=x", "Unknown command line flag 'rum'"), ("--split=dev", "split"), ("x", "--run=")],
+)
+def test_wrong_flags_end_at_once(flag, message):
+    command = [sys.executable, "-m", "user_tf.evaluate", "--run=absent", flag]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode != 0 and message in result.stderr + result.stdout

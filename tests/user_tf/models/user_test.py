@@ -1,0 +1,510 @@
+"""USER against its equations, and the properties every packed ranker must have."""
+
+import dataclasses
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.user_tf.layer_testing import randomize, weights_of
+from tests.user_tf.models import numpy_user
+from tests.user_tf.random_batch import SIZES, random_batch
+from user_tf.config import ModelConfig
+from user_tf.models.ranker import Sizes, batch_fields, empty_batch, padded_history, padded_session
+from user_tf.models.registry import build_ranker
+from user_tf.models.user import User
+
+SMALL = ModelConfig(width=8, heads=2, head_width=3, feed_forward=10)
+
+SETTINGS = {
+    "default": {},
+    "simple co-attention": {"co_attention": "simple"},
+    "two layers": {"word_layers": 2, "session_layers": 2, "history_layers": 2},
+    "two passes": {"session_passes": 2},
+    "three passes of two layers": {"session_passes": 3, "session_layers": 2},
+    "fixed positions": {"history_positions": "fixed"},
+    "recency positions, two layers": {"history_positions": "recency", "history_layers": 2},
+    "no positions, no types": {
+        "history_positions": "off",
+        "session_positions": False,
+        "session_types": False,
+    },
+    "word positions": {"word_positions": True},
+    "no session encoder": {"session_encoder": False},
+    "no history encoder": {"history_encoder": False},
+    "neither encoder": {"session_encoder": False, "history_encoder": False},
+    "tanh, no KNRM": {"score_tanh": True, "knrm": False},
+}
+
+
+def make(dtype="float64", sizes=SIZES, seed=5, **settings):
+    config = dataclasses.replace(SMALL, **settings)
+    model = User(config, sizes, dtype=dtype, name="user").build_from_sizes()
+    return randomize(model, seed)
+
+
+def tensors(batch):
+    return {name: tf.constant(value) for name, value in batch.items()}
+
+
+def score(model, batch, **kwargs):
+    return np.asarray(model(tensors(batch), **kwargs))
+
+
+def loss_and_gradients(model, batch, weights=None):
+    """Sum of the real groups' listwise softmax losses, and its dense gradients by path."""
+    given = tensors(batch)
+    with tf.GradientTape() as tape:
+        scores = tf.where(given["candidate_mask"], model(given), -1e9)
+        labels = tf.cast(given["labels"], scores.dtype)
+        losses = -tf.reduce_sum(labels * tf.nn.log_softmax(scores), axis=1)
+        loss = tf.reduce_sum(losses * tf.cast(given["target_weight"], scores.dtype))
+    variables = model.trainable_variables
+    gradients = tape.gradient(loss, [v.value for v in variables])
+    return np.asarray(loss), {
+        v.path: np.zeros(v.shape) if g is None else np.asarray(tf.convert_to_tensor(g))
+        for v, g in zip(variables, gradients, strict=True)
+    }
+
+
+def only(batch, target):
+    """The Batch of one target alone, with tables of just what it points at, in another order."""
+    alone = {name: np.asarray(value) for name, value in batch.items()}
+    for name in (n for n, (shape, _) in batch_fields(SIZES).items() if n in PER_TARGET):
+        alone[name] = alone[name][[target]]
+
+    def keep(pointers, tables, pointed):
+        """Drops the rows of `tables` that no pointer reaches and renumbers the pointers."""
+        used = np.unique(np.concatenate([alone[name].ravel() for name in pointers]))
+        used = np.concatenate([[0], used[used > 0][::-1]])
+        number = np.zeros(pointed, np.int32)
+        number[used] = np.arange(len(used))
+        for name in tables:
+            alone[name] = alone[name][used]
+        for name in pointers:
+            alone[name] = number[alone[name]]
+
+    keep(["past_sessions"], ["session_behaviors"], len(batch["session_behaviors"]))
+    keep(["session_behaviors", "current_behaviors"], BEHAVIORS, len(batch["behavior_type"]))
+    keep(TEXTS, ["text_tokens"], len(batch["text_tokens"]))
+    return alone
+
+
+BEHAVIORS = [n for n in batch_fields(SIZES) if n.startswith("behavior_")]
+TEXTS = ["behavior_text", "behavior_clicked", "query_text", "next_query_text", "candidate_text"]
+PER_TARGET = [
+    name
+    for name in batch_fields(SIZES)
+    if name not in ("text_tokens", "session_behaviors") and name not in BEHAVIORS
+]
+
+
+def longer(batch, by=3):
+    """The same Batch with more padding at the end of every table, and longer texts."""
+    grown = {}
+    for name, value in batch.items():
+        pads = [(0, 0)] * value.ndim
+        pads[0] = (0, by)
+        if name == "text_tokens" or name.startswith(("candidate_", "labels", "features")):
+            pads[1] = (0, by)
+        grown[name] = np.pad(value, pads, constant_values=-1 if name == "target_id" else 0)
+    return grown
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_scores_equal_the_equations_written_target_by_target(name):
+    model = make(**SETTINGS[name])
+    batch = random_batch(1)
+    expected = numpy_user.scores(batch, weights_of(model), model.config)
+    real = batch["task"] > 0
+    np.testing.assert_allclose(score(model, batch)[real], expected[real], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_setting_changes_the_scores_and_leaves_no_weight_without_gradient(name):
+    model = make(**SETTINGS[name])
+    total = {}
+    for seed in (1, 2):
+        for path, gradient in loss_and_gradients(model, random_batch(seed))[1].items():
+            total[path] = total.get(path, 0) + np.linalg.norm(gradient)
+    assert all(norm > 1e-7 for norm in total.values()), total
+    if name != "default":
+        default = make()
+        shared = {w.path: w for w in default.trainable_variables}
+        for weight in model.trainable_variables:
+            if weight.path in shared and shared[weight.path].shape == weight.shape:
+                shared[weight.path].assign(weight)
+        batch = random_batch(1)
+        assert not np.allclose(score(model, batch)[:-1], score(default, batch)[:-1], atol=1e-6)
+
+
+def test_search_only_data_leaves_only_the_user_table_without_gradient():
+    _, gradients = loss_and_gradients(make(), random_batch(1, tasks=(2,)))
+    idle = [path for path, g in gradients.items() if np.linalg.norm(g) <= 1e-7]
+    assert idle == ["user/user_embedding/embeddings"]
+
+
+@pytest.mark.parametrize("name", ["default", "two layers", "two passes", "no session encoder"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-9), ("float32", 1e-4)])
+def test_a_packed_batch_equals_each_target_alone(name, dtype, tolerance):
+    if dtype == "float32" and name != "default":
+        pytest.skip("float64 shows it; float32 once")
+    model = make(dtype, **SETTINGS[name])
+    batch = random_batch(3)
+    packed = score(model, batch)
+    _, packed_gradients = loss_and_gradients(model, batch)
+    summed = {path: np.zeros(g.shape) for path, g in packed_gradients.items()}
+    for target in np.flatnonzero(batch["task"]):
+        alone = only(batch, target)
+        np.testing.assert_allclose(
+            score(model, alone)[0], packed[target], rtol=tolerance, atol=tolerance
+        )
+        for path, gradient in loss_and_gradients(model, alone)[1].items():
+            summed[path] += gradient
+    for path, gradient in packed_gradients.items():
+        # Float32 gradients pass the kernel of deviation 0.001, which amplifies rounding.
+        scale = max(1.0, np.abs(gradient).max())
+        np.testing.assert_allclose(summed[path] / scale, gradient / scale, atol=tolerance)
+
+
+def test_scores_of_a_target_do_not_depend_on_the_rest_of_the_batch():
+    model = make()
+    batch = random_batch(4)
+    changed = {name: value.copy() for name, value in batch.items()}
+    changed["user"][1:] = 0
+    for name in ("current_behaviors", "past_sessions", "candidate_text", "query_text"):
+        changed[name][1:] = changed[name][1:][::-1]
+    changed["features"][1:] += 1
+    np.testing.assert_allclose(
+        score(model, changed)[0], score(model, batch)[0], rtol=1e-12, atol=1e-12
+    )
+    assert not np.allclose(score(model, changed)[1:-1], score(model, batch)[1:-1])
+
+
+@pytest.mark.parametrize("name", ["default", "two layers", "word positions", "fixed positions"])
+def test_longer_padding_changes_nothing(name):
+    model = make(**SETTINGS[name])
+    batch = random_batch(6)
+    targets, candidates = batch["candidate_text"].shape
+    short, (loss, gradients) = score(model, batch), loss_and_gradients(model, batch)
+    grown = longer(batch)
+    np.testing.assert_allclose(
+        score(model, grown)[:targets, :candidates], short, rtol=1e-9, atol=1e-9
+    )
+    other_loss, other_gradients = loss_and_gradients(model, grown)
+    np.testing.assert_allclose(other_loss, loss, rtol=1e-9)
+    for path, gradient in gradients.items():
+        np.testing.assert_allclose(other_gradients[path], gradient, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("positions", ["forward", "recency", "off"])
+def test_more_slots_for_sessions_and_behaviors_change_nothing(positions):
+    """Except with `fixed`, whose target stands at the last slot there is."""
+    batch = random_batch(6)
+    roomy = {name: value.copy() for name, value in batch.items()}
+    for name in ("session_behaviors", "current_behaviors", "past_sessions"):
+        roomy[name] = np.pad(roomy[name], [(0, 0), (0, 2)])
+    sizes = dataclasses.replace(SIZES, session_behaviors=6, past_sessions=5)
+    model = make(history_positions=positions)
+    larger = make(history_positions=positions, sizes=sizes)
+    np.testing.assert_allclose(score(larger, roomy), score(model, batch), rtol=1e-9, atol=1e-9)
+
+
+def test_permuting_candidates_permutes_scores():
+    model = make()
+    batch = random_batch(7)
+    order = np.random.default_rng(0).permutation(batch["candidate_text"].shape[1])
+    permuted = {
+        name: value[:, order] if name.startswith(("candidate_", "labels", "features")) else value
+        for name, value in batch.items()
+    }
+    np.testing.assert_allclose(
+        score(model, permuted), score(model, batch)[:, order], rtol=1e-12, atol=1e-12
+    )
+
+
+def empty_history(batch):
+    batch["past_sessions"][:] = 0
+
+
+def empty_sessions(batch):
+    batch["session_behaviors"][:] = 0
+
+
+def no_current_session(batch):
+    batch["current_behaviors"][:] = 0
+
+
+def no_clicks(batch):
+    batch["behavior_clicked"][:] = 0
+
+
+def empty_texts(batch):
+    batch["text_tokens"][:] = 0
+
+
+def empty_queries(batch):
+    batch["query_text"][:] = 0
+
+
+def empty_candidates(batch):
+    batch["candidate_text"][:] = 0
+
+
+def empty_past_queries_with_clicks(batch):
+    batch["behavior_text"][:] = 0
+
+
+def unknown_words(batch):
+    real = batch["text_tokens"] > 0
+    batch["text_tokens"][real] = SIZES.vocabulary - 1
+
+
+def unknown_users(batch):
+    batch["user"][:] = 0
+
+
+def nothing_real(batch):
+    for name, value in empty_batch(SIZES).items():
+        batch[name] = np.zeros((*batch[name].shape[: value.ndim],), value.dtype)
+
+
+def clicks_without_words(batch):
+    batch["behavior_clicked"][:] = len(batch["text_tokens"]) - 1
+
+
+EMPTINESS = [
+    empty_history,
+    empty_sessions,
+    no_current_session,
+    no_clicks,
+    empty_texts,
+    empty_queries,
+    empty_candidates,
+    empty_past_queries_with_clicks,
+    unknown_words,
+    unknown_users,
+    clicks_without_words,
+    nothing_real,
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("emptiness", EMPTINESS, ids=lambda f: f.__name__)
+def test_every_kind_of_emptiness_gives_finite_scores_and_bounded_gradients(emptiness, dtype):
+    batch = random_batch(8)
+    emptiness(batch)
+    for settings in ({}, {"co_attention": "simple", "history_layers": 2}):
+        # Weights as at the start of a training, where an empty text meets zero biases.
+        keras.utils.set_random_seed(1)
+        config = dataclasses.replace(SMALL, **settings)
+        for model in (
+            User(config, SIZES, dtype=dtype, name="user").build_from_sizes(),
+            make(dtype, **settings),
+        ):
+            assert np.isfinite(score(model, batch)).all()
+            loss, gradients = loss_and_gradients(model, batch)
+            assert np.isfinite(loss)
+            assert all(np.isfinite(g).all() for g in gradients.values())
+            assert np.sqrt(sum((g**2).sum() for g in gradients.values())) < 1e3
+
+
+def test_empty_things_score_as_the_equations_say():
+    """The oracle works on lists, so emptiness is not a special case of a mask there."""
+    model = make()
+    for emptiness in (empty_history, empty_sessions, no_current_session, no_clicks, empty_texts):
+        batch = random_batch(8)
+        emptiness(batch)
+        expected = numpy_user.scores(batch, weights_of(model), model.config)
+        real = batch["task"] > 0
+        np.testing.assert_allclose(
+            score(model, batch)[real], expected[real], rtol=1e-9, atol=1e-9, err_msg=str(emptiness)
+        )
+
+
+def test_recommendations_see_no_query_and_searches_no_user():
+    model = make()
+    batch = random_batch(9, tasks=(1,))
+    before = score(model, batch)
+    batch["query_text"][:] = 3
+    np.testing.assert_array_equal(score(model, batch), before)
+    batch = random_batch(9, tasks=(2,))
+    before = score(model, batch)
+    batch["user"][:] = 2
+    np.testing.assert_array_equal(score(model, batch), before)
+
+
+def test_an_infinite_user_vector_does_not_reach_searches():
+    model = make()
+    batch = random_batch(9)
+    table = np.asarray(model.user_embedding.embeddings)
+    model.user_embedding.embeddings.assign(np.full_like(table, np.inf))
+    scores = score(model, batch)
+    assert np.isfinite(scores[batch["task"] == 2]).all()
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_stays_near_float32_and_keeps_scores_in_it(policy):
+    batch = random_batch(10)
+    exact, half = make("float32"), make(policy)
+    scores = score(half, batch)
+    assert scores.dtype == np.float32
+    assert half.text_encoder.transformer.blocks[0].hidden.compute_dtype == policy[6:]
+    assert half.scorer.compute_dtype == half.knrm.compute_dtype == "float32"
+    assert np.abs(scores - score(exact, batch)).mean() < 0.2
+    _, gradients = loss_and_gradients(half, batch)
+    assert all(np.isfinite(g).all() for g in gradients.values())
+
+
+@pytest.mark.parametrize("name", ["default", "two layers"])
+def test_graph_of_unknown_sizes_and_xla_equal_eager(name):
+    model = make(**SETTINGS[name])
+    signature = {n: tf.TensorSpec(s, d) for n, (s, d) in batch_fields(SIZES).items()}
+    graph = tf.function(lambda batch: model(batch), input_signature=[signature])
+    for seed, targets, candidates in ((1, 7, 4), (2, 5, 3)):
+        batch = random_batch(seed, targets=targets, candidates=candidates, length=4 + seed)
+        np.testing.assert_allclose(graph(tensors(batch)), score(model, batch), atol=1e-9)
+    compiled = tf.function(lambda batch: model(batch), jit_compile=True)
+    np.testing.assert_allclose(compiled(tensors(batch)), score(model, batch), atol=1e-9)
+
+
+def test_training_lowers_the_loss_and_uses_dropout():
+    keras.utils.set_random_seed(2)
+    model = build_ranker(dataclasses.replace(SMALL, dropout=0.1), SIZES)
+    optimizer = keras.optimizers.Adam(1e-2)
+    batch = tensors(random_batch(11))
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            scores = tf.where(batch["candidate_mask"], model(batch, training=True), -1e9)
+            loss = -tf.reduce_sum(batch["labels"] * tf.nn.log_softmax(scores))
+        variables = model.trainable_variables
+        optimizer.apply(tape.gradient(loss, [v.value for v in variables]), variables)
+        return loss
+
+    losses = [float(step()) for _ in range(15)]
+    assert losses[-1] < 0.7 * losses[0]
+    assert not np.allclose(model(batch, training=True), model(batch, training=True))
+    np.testing.assert_array_equal(model(batch), model(batch))
+
+
+@pytest.mark.parametrize(
+    ("settings", "gone"),
+    [
+        ({"history_encoder": False}, ["history_encoder"]),
+        ({"session_encoder": False}, ["session_encoder"]),
+        ({"knrm": False}, ["knrm"]),
+        ({"session_types": False}, ["type_embedding"]),
+        (
+            {"session_encoder": False, "history_encoder": False},
+            ["session_encoder", "history_encoder", "behavior_encoder"],
+        ),
+    ],
+)
+def test_weights_that_could_not_learn_do_not_exist(settings, gone):
+    paths = [w.path for w in make(**settings).trainable_variables]
+    full = [w.path for w in make().trainable_variables]
+    for name in gone:
+        assert any(name in path for path in full)
+        assert not any(name in path for path in paths)
+    assert "user/user_embedding/embeddings" in paths
+
+
+def test_paths_of_weights_are_unique():
+    paths = [w.path for w in make(word_layers=2).variables if "seed_generator" not in w.path]
+    assert len(paths) == len(set(paths))
+
+
+def test_config_round_trip_makes_the_same_model():
+    model = make(co_attention="simple", history_positions="recency")
+    copy = User.from_config(model.get_config())
+    assert copy.get_config() == model.get_config()
+    copy.build_from_sizes().set_weights(model.get_weights())
+    batch = random_batch(12)
+    np.testing.assert_array_equal(score(copy, batch), score(model, batch))
+
+
+def test_packed_tables_become_padded_sequences():
+    batch = tensors(
+        {
+            "behavior_type": np.array([0, 1, 2, 1], np.int32),
+            "session_behaviors": np.array([[0, 0, 0], [1, 0, 0], [2, 3, 0]], np.int32),
+            "past_sessions": np.array([[1, 2], [2, 0]], np.int32),
+            "current_behaviors": np.array([[3, 1, 0], [0, 0, 0]], np.int32),
+        }
+    )
+    history = padded_history(batch)
+    # Target 0 has sessions [1] and [2, 3]; the first leaves two empty slots behind it.
+    np.testing.assert_array_equal(history.behaviors, [[1, 0, 0, 2, 3, 0], [2, 3, 0, 0, 0, 0]])
+    np.testing.assert_array_equal(history.types, [[1, 0, 0, 2, 1, 0], [2, 1, 0, 0, 0, 0]])
+    np.testing.assert_array_equal(history.positions, [[1, 0, 0, 2, 3, 0], [1, 2, 0, 0, 0, 0]])
+    session = padded_session(batch)
+    np.testing.assert_array_equal(session.positions, [[1, 2, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(session.mask, [[True, True, False], [False] * 3])
+
+
+def test_word_vectors_start_the_word_table_unless_they_are_off():
+    vectors = np.random.default_rng(0).normal(size=(SIZES.vocabulary, 8)).astype(np.float32)
+    model = build_ranker(SMALL, SIZES, vectors)
+    np.testing.assert_array_equal(model.word_embedding.embeddings, vectors)
+    model = build_ranker(dataclasses.replace(SMALL, word_vectors=False), SIZES, vectors)
+    assert not np.allclose(model.word_embedding.embeddings, vectors)
+    with pytest.raises(ValueError, match=r"`word_vectors` should .* Received: \[40, 7\].*width"):
+        build_ranker(SMALL, SIZES, vectors[:, :7])
+
+
+def test_an_unknown_ranker_is_named_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"`model.name` .*'user'.* Received: 'usr'"):
+        build_ranker(dataclasses.replace(SMALL, name="usr"), SIZES)
+
+
+def test_datasets_without_features_work():
+    sizes = Sizes(vocabulary=40, users=6, clicked_titles=3, session_behaviors=4, past_sessions=3)
+    model = make(sizes=sizes)
+    assert model.scorer.linear.kernel.shape == (5, 1)
+    assert np.isfinite(score(model, random_batch(1, sizes))).all()
+
+
+JAX_PROGRAM = """
+import sys
+import jax, numpy as np
+from user_tf.config import ModelConfig
+from user_tf.models.user import User
+from user_tf.models.ranker import Sizes
+data = np.load(sys.argv[1])
+model = User.from_config(eval(str(data["config"]))).build_from_sizes()
+for weight in model.trainable_variables:
+    weight.assign(data["weight:" + weight.path])
+batch = {name[6:]: data[name] for name in data.files if name.startswith("batch:")}
+trainable = [v.value for v in model.trainable_variables]
+others = [v.value for v in model.non_trainable_variables]
+forward = jax.jit(lambda t, n, batch: model.stateless_call(t, n, batch)[0])
+np.save(sys.argv[2], np.asarray(forward(trainable, others, batch)))
+"""
+
+
+@pytest.mark.parametrize("name", ["default", "two layers"])
+def test_the_jax_back_end_gives_the_scores_of_tensorflow(name, tmp_path):
+    model = make("float32", **SETTINGS[name])
+    batch = random_batch(13)
+    np.savez(
+        tmp_path / "in.npz",
+        config=repr(model.get_config()),
+        **{"weight:" + w.path: np.asarray(w) for w in model.trainable_variables},
+        **{"batch:" + n: v for n, v in batch.items()},
+    )
+    root = str(pathlib.Path(__file__).parents[3])
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    environment["PYTHONPATH"] = root + os.pathsep + environment.get("PYTHONPATH", "")
+    subprocess.run(
+        [sys.executable, "-c", JAX_PROGRAM, tmp_path / "in.npz", tmp_path / "out.npy"],
+        check=True,
+        env=environment,
+    )
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), score(model, batch), atol=1e-4)

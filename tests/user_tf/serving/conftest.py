@@ -1,0 +1,80 @@
+"""A small served model with random weights, shared by the tests of this folder."""
+
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from data_pipeline.packing import Tables
+from data_pipeline.settings import BatchSettings
+from data_pipeline.text import Tokenizer, write_vocabulary
+from user_tf.config import ModelConfig
+from user_tf.models.ranker import Sizes
+from user_tf.models.registry import build_ranker
+from user_tf.serving.packing import HistoryLimits
+from user_tf.serving.signatures import Graph, UserTable, archive, write_users
+
+WORDS = ["red", "blue", "green", "hat", "shoe", "sock", "big", "small", "sun", "rain"]
+OOV_BUCKETS = 7
+MEAN, STD = (1.0, -2.0), (2.0, 0.5)
+
+
+@pytest.fixture(scope="session")
+def tables():
+    """Constant tables of a dataset without documents: F is all that matters to serving."""
+    return Tables(
+        text_tokens=np.zeros([1, 6], np.int32),
+        document_texts=np.zeros([1], np.int64),
+        feature_mean=np.array(MEAN, np.float32),
+        feature_std=np.array(STD, np.float32),
+        query_free=np.array([True, False]),
+        session_behaviors=5,
+        past_sessions=20,
+        clicked_titles=3,
+        max_candidates=10,
+    )
+
+
+@pytest.fixture(scope="session")
+def graph(tmp_path_factory, tables):
+    folder = tmp_path_factory.mktemp("assets")
+    write_vocabulary(folder / "vocabulary.txt", ["", *WORDS])
+    write_users(folder / "users.txt", ["", "alice", "bob"])
+    return Graph(
+        tokenizer=Tokenizer(folder / "vocabulary.txt", OOV_BUCKETS, text_length=6),
+        users=UserTable(folder / "users.txt"),
+        limits=HistoryLimits("unified", 5, 20, 3),
+        tables=tables,
+        settings=BatchSettings(),
+    )
+
+
+def random_ranker(seed, features=2):
+    """A USER whose weights, user rows included, are large enough to tell inputs apart."""
+    keras.utils.set_random_seed(seed)
+    sizes = Sizes(vocabulary=1 + len(WORDS) + OOV_BUCKETS, users=3, features=features)
+    ranker = build_ranker(ModelConfig(width=16, heads=2, head_width=8, feed_forward=32), sizes)
+    draw = np.random.default_rng(seed)
+    for variable in ranker.trainable_variables:
+        variable.assign(variable + draw.normal(0, 0.2, variable.shape))
+    return ranker
+
+
+@pytest.fixture(scope="session")
+def copies():
+    return {"search": random_ranker(1), "recommendation": random_ranker(2)}
+
+
+@pytest.fixture(scope="session")
+def saved_model(tmp_path_factory, graph, copies) -> pathlib.Path:
+    """Folder of a SavedModel with both signatures and two copies."""
+    folder = tmp_path_factory.mktemp("saved") / "1"
+    archive(graph, copies).write_out(str(folder), verbose=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def served(saved_model):
+    return tf.saved_model.load(str(saved_model)).signatures

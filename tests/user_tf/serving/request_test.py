@@ -1,0 +1,147 @@
+"""The JSON format of requests, its errors, and the arrays made from it."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from user_tf.serving.request import (
+    Behavior,
+    Request,
+    RequestError,
+    cut_sessions,
+    from_json,
+    to_arrays,
+    to_json,
+)
+
+FULL = {
+    "request_id": "r1",
+    "user_id": "u",
+    "query": "running shoes",
+    "session": 3,
+    "history": [
+        {"session": 1, "query": "shoes", "clicked": ["Trail shoe", "Road shoe"]},
+        {"session": 1, "query": "socks"},
+        {"session": 3, "title": "How to run"},
+    ],
+    "candidates": ["Trail shoe", ""],
+    "features": [[0.5, None], [1, -2]],
+}
+
+
+def read(**changes):
+    body = {name: value for name, value in (FULL | changes).items() if value is not ...}
+    return from_json(json.dumps(body))
+
+
+def test_a_full_request_is_read():
+    request = read()
+    assert request.task == "search" and request.session == 3 and request.request_id == "r1"
+    assert request.history == (
+        Behavior(1, "shoes", ("Trail shoe", "Road shoe")),
+        Behavior(1, "socks", ()),
+        Behavior(3, "", ("How to run",)),
+    )
+    assert request.features is not None
+    assert request.features[1] == (1.0, -2.0) and math.isnan(request.features[0][1])
+
+
+def test_writing_and_reading_a_request_changes_nothing():
+    request = read(features=[[0.5, 1.0], [1.0, -2.0]])
+    assert from_json(to_json(request)) == request
+    assert to_json(read()) == to_json(from_json(to_json(read())))
+
+
+def test_an_absent_query_is_a_recommendation_of_an_unknown_user():
+    request = from_json('{"session": 1, "candidates": ["a"]}')
+    assert request == Request("", "", 1, (), ("a",))
+    assert request.task == "recommendation"
+
+
+def test_times_are_cut_into_sessions_and_bare_activities_keep_one_alive():
+    def sessions(*history):
+        body = {"time": 7200, "history": history, "candidates": ["a"]}
+        request = from_json(json.dumps(body))
+        return [item.session for item in request.history], request.session
+
+    first, second = {"time": 0, "title": "x"}, {"time": 5500, "query": "y"}
+    assert sessions(first, second) == ([1, 2], 2)
+    alive = [{"time": time} for time in (1800, 3600, 5400)]
+    assert sessions(first, *alive, second) == ([1, 1], 1)
+    iso = {"time": "1970-01-01T02:31:40+01:00", "query": "y"}
+    assert sessions(first, iso) == ([1, 2], 2)
+
+
+def test_a_gap_of_just_30_minutes_does_not_cut():
+    assert cut_sessions([0, 1800, 3600.1]) == [1, 1, 2]
+    assert cut_sessions([0, 600], minutes=5) == [1, 2]
+    assert cut_sessions([]) == []
+
+
+TIMED = {"time": 10, "session": ..., "history": [{"time": 20, "title": "x"}]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"candidates": []}, r"`candidates` .* at least 1 title.*Received: \[\]"),
+        ({"candidates": "shoe"}, "`candidates` should be a list of strings.*Received: 'shoe'"),
+        ({"candidates": ["a", 3]}, r"`candidates\[1\]` should be a string.*Received: 3"),
+        ({"querry": "a"}, r"no other keys than candidates.*Received: \['querry'\]"),
+        ({"user_id": 7}, "`user_id` should be a string.*Received: 7"),
+        ({"query": "\ud800"}, "`query` should be Unicode text"),
+        ({"session": 0}, "`session` should be a whole number from 1.*Received: 0"),
+        ({"session": 2}, r"should not decrease.*Received: \[1, 1, 3, 2\]"),
+        ({"session": ...}, "carry `session`, or each of them `time`"),
+        ({"time": 5}, "carry `session`, or each of them `time`"),
+        (TIMED, "`time` should not decrease.*activity 1 is 10 s before activity 0"),
+        (TIMED | {"time": "2020-01-01"}, "`time` .*offset from UTC.*Received: '2020-01-01'"),
+        (TIMED | {"time": "noon"}, "`time` .*offset from UTC.*Received: 'noon'"),
+        (TIMED | {"time": True}, "`time` .*offset from UTC.*Received: True"),
+        ({"history": {}}, "`history` should be a list"),
+        ({"history": [3]}, r"`history\[0\]` should be a JSON object"),
+        ({"history": [{"session": 1}]}, r"`history\[0\]` should have either"),
+        (
+            {"history": [{"session": 1, "query": "a", "title": "b"}]},
+            r"`history\[0\]` should have either",
+        ),
+        ({"history": [{"session": 1, "query": ""}]}, r"`history\[0\].query` should not be empty"),
+        (
+            {"history": [{"session": 1, "title": "b", "clicked": []}]},
+            r"`history\[0\].clicked` belongs to a search",
+        ),
+        ({"history": [{"session": "1", "title": "b"}]}, r"`history\[0\].session` .* whole number"),
+        ({"features": [[1]]}, r"`features` should hold one list a candidate \(2\)"),
+        ({"features": [[1], [1, 2]]}, "`features` should hold one list a candidate"),
+        ({"features": [["1"], [2]]}, "`features` should hold finite numbers.*Received: '1'"),
+        ({"features": [[math.inf], [2]]}, "`features` should hold finite numbers.*Received: inf"),
+    ],
+)
+def test_a_malformed_request_is_refused_with_rule_and_value(changes, message):
+    with pytest.raises(RequestError, match=message):
+        read(**changes)
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "null", ""])
+def test_what_is_no_object_is_refused(text):
+    with pytest.raises(RequestError, match=r"should be (one|a) JSON object"):
+        from_json(text)
+
+
+def test_arrays_are_padded_to_the_longest_request():
+    arrays = to_arrays([from_json('{"session": 1, "candidates": ["a"]}'), read()], 1, 2)
+    assert arrays["history_session"].tolist() == [[0, 0, 0], [1, 1, 3]]
+    assert arrays["history_query"].tolist() == [["", "", ""], ["shoes", "socks", ""]]
+    assert arrays["history_titles"][1].tolist() == [["Trail shoe"], [""], ["How to run"]]
+    assert arrays["candidates"].tolist() == [["a", ""], ["Trail shoe", ""]]
+    assert arrays["candidate_count"].tolist() == [1, 2]
+    np.testing.assert_array_equal(arrays["features"][1], [[0.5, np.nan], [1, -2]])
+    assert np.isnan(arrays["features"][0]).all()
+    assert "features" not in to_arrays([read()], 3)
+
+
+def test_rows_of_f_of_another_width_are_refused():
+    with pytest.raises(RequestError, match=r"should hold 3 values .*Received: 2"):
+        to_arrays([read()], 3, 3)

@@ -1,0 +1,172 @@
+"""Tests of the real training command on a dataset written in a moment."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.user_tf.training import tiny_dataset
+from user_tf.training import runs
+
+ROOT = pathlib.Path(__file__).parents[2]
+# Without the encoders the graph is small: what is tested here does not depend on them.
+SMALL = [
+    "--model.width=8",
+    "--model.heads=2",
+    "--model.head_width=4",
+    "--model.feed_forward=8",
+    "--model.dropout=0.3",
+    "--nomodel.session_encoder",
+    "--nomodel.history_encoder",
+    "--data.batch.windows_per_batch=2",
+    "--data.batch.negatives=3",
+    "--train.evaluations_per_epoch=2",
+    "--train.patience=9",
+]
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return tiny_dataset.write(tmp_path_factory.mktemp("data") / "dataset").path
+
+
+def call(*flags, check=True, module="user_tf.train"):
+    ran = subprocess.run(
+        [sys.executable, "-m", module, *map(str, flags)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
+    )
+    if check:
+        assert ran.returncode == 0, ran.stderr[-3000:]
+    return ran
+
+
+def checkpoint(run, phase):
+    with np.load(run / phase / "checkpoints" / "latest.npz") as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+@pytest.fixture(scope="module")
+def whole(dataset, tmp_path_factory):
+    """A run of all phases that nothing interrupted."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    flags = [*SMALL, "--train.pretrain_epochs=2", "--train.finetune_epochs=1"]
+    flags += [f"--data.dataset={dataset}", f"--run={run}"]
+    return run, flags, call(*flags)
+
+
+def test_all_phases_leave_weights_metrics_and_results(whole):
+    run, _, ran = whole
+    for phase, steps in (("pretrain", 12), ("search", 6), ("recommendation", 6)):
+        done = json.loads((run / phase / "done.json").read_text())
+        lines = [json.loads(line) for line in (run / phase / "metrics.jsonl").open()]
+        assert done["steps"] == steps == lines[-1]["step"]
+        assert [line["step"] for line in lines] == list(range(3, steps + 1, 3))
+        assert done["best_map"] == max(line["validation"]["map"] for line in lines)
+        assert done["groups"] == steps * (8 if phase == "pretrain" else 4)
+        assert list((run / "tensorboard" / phase).iterdir())
+        model, config, _ = runs.load_model(run, phase)
+        assert (model.config.width, config.train.pretrain_epochs) == (8, 2)
+    assert "from the best weights of pretrain" in ran.stderr
+    assert "groups/s" in ran.stderr
+
+
+def test_killed_run_resumes_to_bit_equal_weights(whole, tmp_path):
+    run, flags, _ = whole
+    again = tmp_path / "run"
+    flags = [*flags, f"--run={again}"]
+    # A checkpoint after every step; killed in the middle of an epoch.
+    call(*flags, "--train.stop_after_steps=4", "--train.checkpoint_minutes=0")
+    assert json.loads(str(checkpoint(again, "pretrain")["position"]))["step"] == 4
+    # The last checkpoint is of step 9: what came after is done again.
+    call(*flags, "--train.stop_after_steps=7")
+    assert json.loads(str(checkpoint(again, "pretrain")["position"]))["step"] == 9
+    call(*flags)
+    for phase in ("pretrain", "search", "recommendation"):
+        expected, got = checkpoint(run, phase), checkpoint(again, phase)
+        assert len(expected) == len(got) > 20
+        for name in expected.keys() - {"position"}:
+            np.testing.assert_array_equal(got[name], expected[name], err_msg=name)
+        first, second = (
+            [json.loads(line) for line in (folder / phase / "metrics.jsonl").open()]
+            for folder in (run, again)
+        )
+        assert [line["validation"] for line in first] == [line["validation"] for line in second]
+
+
+def test_done_run_does_nothing_and_other_settings_are_named(whole):
+    _, flags, _ = whole
+    assert call(*flags).stdout.count("done before") == 3
+    ran = call(*flags, "--model.dropout=0.2", check=False)
+    assert ran.returncode and "`model.dropout` should be that of the run" in ran.stderr
+
+
+def test_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_checkpoint(dataset, tmp_path):
+    run = tmp_path / "run"
+    ran = call(
+        *SMALL,
+        "--train.phases=search",
+        "--train.learning_rate=1e36",
+        "--train.checkpoint_minutes=0",
+        f"--data.dataset={dataset}",
+        f"--run={run}",
+        check=False,
+    )
+    assert ran.returncode
+    assert "NonFiniteLossError" in ran.stderr and "of search" in ran.stderr
+    step = int(ran.stderr.split("at step ")[1].split()[0])
+    kept = checkpoint(run, "search")
+    assert json.loads(str(kept.pop("position")))["step"] == step - 1
+    assert not (run / "search" / "done.json").exists()
+
+
+def test_two_logical_cpus_train_what_one_device_does(dataset, tmp_path):
+    flags = [*SMALL, "--train.phases=recommendation", "--train.pretrain_epochs=1"]
+    flags += ["--model.dropout=0", "--runtime.precision=float64", f"--data.dataset={dataset}"]
+    # 12 windows: 2 steps of 8 on one device; on two of 4 each the last step has a blank batch.
+    call(*flags, f"--run={tmp_path}/one", "--data.batch.windows_per_batch=8")
+    call(
+        *flags,
+        f"--run={tmp_path}/two",
+        "--data.batch.windows_per_batch=4",
+        "--runtime.strategy=mirrored",
+        "--runtime.logical_cpus=2",
+        "--runtime.jit",
+    )
+    one = checkpoint(tmp_path / "one", "recommendation")
+    two = checkpoint(tmp_path / "two", "recommendation")
+    assert one.keys() == two.keys()
+    for name in one.keys() - {"position"}:
+        if one[name].dtype == np.float64:
+            np.testing.assert_allclose(two[name], one[name], rtol=1e-7, atol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--model.widht=8"], "Unknown command line flag 'model.widht'"),
+        (["--train.phases=search,pretrain"], "pretrain first"),
+        (["--data.scenario=search"], "Set --train.phases=search"),
+        (["--runtime.precision=mixed_float16"], "runtime.precision"),
+        (["--data.dataset=nowhere"], "which has no manifest.json"),
+        (["stray"], "Settings should be flags"),
+    ],
+)
+def test_wrong_flags_fail_before_any_work(flags, message, tmp_path):
+    run = tmp_path / "run"
+    ran = call("--data.dataset=d", f"--run={run}", *flags, check=False)
+    assert ran.returncode and message in ran.stderr
+    assert "tensorflow" not in ran.stderr.lower().replace("user_tf", "").split(message.lower())[0]
+    assert not run.exists()
+
+
+@pytest.mark.parametrize("name", ["quickstart", "user", "trivago"])
+def test_flag_files_are_valid(name):
+    ran = call(f"--flagfile=configs/{name}.flags", "--run=r", "--data.dataset=none", check=False)
+    assert "which has no manifest.json" in ran.stderr

@@ -1,0 +1,128 @@
+"""Behaviors of a session in the context of each other, and the target's intent among them."""
+
+import keras
+from keras import ops
+
+from user_tf.layers.masking import count_positions
+from user_tf.layers.positions import Positions
+from user_tf.layers.transformer import Transformer
+
+BEHAVIOR_TYPES = 2
+
+
+class SessionEncoder(keras.layers.Layer):
+    """Transformer over one session (USER, session encoder).
+
+        past session:    H'  = Transformer_s(H + Position + Type)
+        current session: I_s = last position of Transformer_s([H, I_0] + Position + Type)
+
+    Positions restart at 1 in each session and the target stands at n + 1, n being the number of
+    real behaviors. There are two types, browse and search; a target has the type of its task, since
+    a recommendation is answered by a browse. `passes > 1` sends the whole output of the current
+    session through the same transformer again (the released code does that once); positions and
+    types are added only before the first pass.
+
+    Args:
+        layers, heads, head_width, feed_forward, dropout: As in `Transformer`.
+        positions: Whether sinusoidal positions are added.
+        types: Whether type embeddings are added.
+        passes: Times the current session goes through the transformer.
+
+    Call arguments:
+        behaviors: Float tensor `[B, 5, d]`.
+        types: int tensor `[B, 5]`: 0 padding, 1 browse, 2 search.
+        padding_mask: Boolean tensor `[B, 5]`, true at real behaviors.
+        target: Float tensor `[B, d]`, the initial intent I_0, or None for a past session.
+        target_types: int tensor `[B]`, as `types`; needed with `target`.
+        training: Whether dropout is on.
+
+    Returns:
+        Without a target contextual behaviors `[B, 5, d]`, zero at padding; with one I_s `[B, d]`.
+
+    Example:
+        >>> encoder = SessionEncoder(heads=2, head_width=3, feed_forward=8)
+        >>> session = dict(
+        ...     types=ops.array([[1, 2, 0]]), padding_mask=ops.array([[True, True, False]])
+        ... )
+        >>> encoder(ops.ones((1, 3, 4)), **session).shape
+        TensorShape([1, 3, 4])
+        >>> target = dict(target=ops.ones((1, 4)), target_types=ops.array([2]))
+        >>> encoder(ops.ones((1, 3, 4)), **session, **target).shape
+        TensorShape([1, 4])
+    """
+
+    def __init__(
+        self,
+        layers=1,
+        heads=8,
+        head_width=50,
+        feed_forward=256,
+        dropout=0.0,
+        positions=True,
+        types=True,
+        passes=1,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.with_positions = positions
+        self.with_types = types
+        self.passes = passes
+        self.transformer = Transformer(
+            layers,
+            heads,
+            head_width,
+            feed_forward,
+            dropout,
+            dtype=self.dtype_policy,
+            name="transformer",
+        )
+
+    def build(self, behaviors_shape):
+        width = behaviors_shape[-1]
+        self.transformer.build((None, None, width))
+        if self.with_positions:
+            self.positions = Positions(width, dtype=self.dtype_policy, name="positions")
+            self.positions.build((None, None))
+        if self.with_types:
+            self.type_embedding = keras.layers.Embedding(
+                BEHAVIOR_TYPES, width, dtype=self.dtype_policy, name="type_embedding"
+            )
+            self.type_embedding.build((None, None))
+
+    def call(self, behaviors, types, padding_mask, target=None, target_types=None, training=None):
+        ids = count_positions(padding_mask)
+        history = self._placed(behaviors, ids, types, behaviors.shape[1])
+        history = history * ops.cast(padding_mask[..., None], self.compute_dtype)
+        if target is None:
+            return self.transformer(history, padding_mask=padding_mask, training=training)
+
+        last = ops.sum(ops.cast(padding_mask, "int32"), axis=1, keepdims=True) + 1
+        row = self._placed(target[:, None], last, target_types[:, None], behaviors.shape[1] + 1)
+        if self.passes > 1:
+            sequence = ops.concatenate([history, row], axis=1)
+            mask = ops.concatenate([padding_mask, ops.ones_like(padding_mask[:, :1])], axis=1)
+            for _ in range(self.passes - 1):
+                sequence = self.transformer(sequence, padding_mask=mask, training=training)
+            history, row = sequence[:, :-1], sequence[:, -1:]
+        row = self.transformer(row, padding_mask=padding_mask, context=history, training=training)
+        return row[:, 0]
+
+    def _placed(self, vectors, ids, types, longest):
+        """Adds positions and types, as far as they are on."""
+        if self.with_positions:
+            vectors = vectors + self.positions(ids, longest=longest)
+        if self.with_types:
+            # Padding (type 0) takes the first row here and is masked by the caller.
+            vectors = vectors + self.type_embedding(ops.maximum(types - 1, 0))
+        return vectors
+
+    def get_config(self):
+        config = self.transformer.get_config()
+        names = ("layers", "heads", "head_width", "feed_forward", "dropout")
+        return {
+            **super().get_config(),
+            "positions": self.with_positions,
+            "types": self.with_types,
+            "passes": self.passes,
+            **{name: config[name] for name in names},
+        }

@@ -1,0 +1,197 @@
+"""The contract of all rankers: a Batch in, one score for each candidate out."""
+
+import dataclasses
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from data_pipeline import flagtree
+from user_tf.config import ModelConfig
+from user_tf.layers.masking import count_positions
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """What a ranker must know of its dataset.
+
+    Attributes:
+        vocabulary: Rows of the word table, padding and hashed buckets included.
+        users: Rows of the user table, the unknown user (row 0) included.
+        features: Number n of relevance features F; may be 0.
+        clicked_titles: Clicked titles a search behavior carries.
+        session_behaviors: Behaviors of a session.
+        past_sessions: Past sessions of a target.
+    """
+
+    vocabulary: int
+    users: int
+    features: int = 0
+    clicked_titles: int = 3
+    session_behaviors: int = 5
+    past_sessions: int = 20
+
+
+class PaddedSequence(NamedTuple):
+    """Behaviors of each target, laid out from the packed tables.
+
+    Attributes:
+        behaviors: int `[T, n]` -> behaviors, 0 for padding.
+        types: int `[T, n]`: 0 padding, 1 browse, 2 search.
+        positions: int `[T, n]`: 1, 2, ... over the real behaviors, 0 for padding.
+        mask: bool `[T, n]`, true at real behaviors.
+    """
+
+    behaviors: object
+    types: object
+    positions: object
+    mask: object
+
+
+def batch_fields(sizes):
+    """Shape and dtype of every field of a Batch; None for the sizes that vary with the batch.
+
+    Example:
+        >>> batch_fields(Sizes(vocabulary=10, users=3, features=2))["features"]
+        ((None, None, 2), 'float32')
+    """
+    clicked, session, past = sizes.clicked_titles, sizes.session_behaviors, sizes.past_sessions
+    return {
+        "text_tokens": ((None, None), "int32"),
+        "behavior_type": ((None,), "int32"),
+        "behavior_text": ((None,), "int32"),
+        "behavior_clicked": ((None, clicked), "int32"),
+        "behavior_doc": ((None,), "int32"),
+        "behavior_clicked_docs": ((None, clicked), "int32"),
+        "session_behaviors": ((None, session), "int32"),
+        "target_id": ((None,), "int64"),
+        "target_weight": ((None,), "float32"),
+        "task": ((None,), "int32"),
+        "user": ((None,), "int32"),
+        "query_text": ((None,), "int32"),
+        "next_query_text": ((None,), "int32"),
+        "current_behaviors": ((None, session), "int32"),
+        "past_sessions": ((None, past), "int32"),
+        "candidate_text": ((None, None), "int32"),
+        "candidate_doc": ((None, None), "int32"),
+        "candidate_rank": ((None, None), "int32"),
+        "candidate_mask": ((None, None), "bool"),
+        "labels": ((None, None), "float32"),
+        "features": ((None, None, sizes.features), "float32"),
+    }
+
+
+def empty_batch(sizes):
+    """A Batch of padding only, as NumPy arrays with every varying size 2.
+
+    Example:
+        >>> empty_batch(Sizes(vocabulary=10, users=3))["text_tokens"].shape
+        (2, 2)
+    """
+    return {
+        name: np.zeros([2 if size is None else size for size in shape], dtype)
+        for name, (shape, dtype) in batch_fields(sizes).items()
+    }
+
+
+def padded_session(batch):
+    """The current session before each target, `[T, 5]`.
+
+    Returns:
+        `PaddedSequence` with n = behaviors of a session.
+    """
+    return _padded(batch, batch["current_behaviors"])
+
+
+def padded_history(batch):
+    """The behaviors of each target's past sessions, oldest first, `[T, 20 * 5]`.
+
+    Real behaviors may stand anywhere in a row: a session shorter than 5 leaves padding behind it.
+
+    Returns:
+        `PaddedSequence` with n = past sessions x behaviors of a session.
+    """
+    sessions = batch["past_sessions"]
+    behaviors = ops.take(batch["session_behaviors"], sessions, axis=0)
+    slots = sessions.shape[1] * batch["session_behaviors"].shape[1]
+    return _padded(batch, ops.reshape(behaviors, (-1, slots)))
+
+
+def _padded(batch, behaviors):
+    mask = behaviors > 0
+    types = ops.take(batch["behavior_type"], behaviors, axis=0)
+    return PaddedSequence(behaviors, types, count_positions(mask), mask)
+
+
+class Ranker(keras.Model):
+    """Base of all rankers: `ranker(batch) -> scores`.
+
+    A subclass makes its layers in `__init__` and scores a Batch in `call(batch, training=False)`;
+    `build_ranker` of `user_tf.models.registry` makes ready instances.
+
+    Args:
+        config: `ModelConfig`.
+        sizes: `Sizes` of the dataset.
+
+    Call arguments:
+        batch: Dictionary of tensors with the fields of `batch_fields`.
+        training: Whether dropout is on.
+
+    Returns:
+        Scores `[T, C]` in at least float32, finite everywhere, padding included: masking is left
+        to the loss and to the evaluator.
+    """
+
+    def __init__(self, config, sizes, **kwargs):
+        # The batch is not cast: counts and features would not survive a half precision.
+        super().__init__(autocast=False, **kwargs)
+        self.config = config
+        self.sizes = sizes
+
+    def build_from_sizes(self):
+        """Makes all weights by scoring a Batch of padding."""
+        if not self.built:
+            self({name: ops.convert_to_tensor(x) for name, x in empty_batch(self.sizes).items()})
+        return self
+
+    def set_word_vectors(self, word_vectors):
+        """Sets the word embeddings, for example to the dataset's word2vec vectors.
+
+        Args:
+            word_vectors: Float array `[vocabulary, width]`.
+
+        Raises:
+            ValueError: The array does not fit the vocabulary or the width.
+        """
+        expected = (self.sizes.vocabulary, self.config.width)
+        if np.shape(word_vectors) != expected:
+            raise ValueError(
+                f"`word_vectors` should have shape [vocabulary, width] = {list(expected)}. "
+                f"Received: {list(np.shape(word_vectors))}. Set --model.width to the width the "
+                "dataset was prepared with, or --nomodel.word_vectors."
+            )
+        self.build_from_sizes()
+        self.word_embedding.embeddings.assign(word_vectors)
+
+    @property
+    def word_embedding(self):
+        """The `keras.layers.Embedding` of words."""
+        raise NotImplementedError(f"{type(self).__name__} should name its word embedding.")
+
+    def get_config(self):
+        return {
+            "config": flagtree.to_dict(self.config),
+            "sizes": dataclasses.asdict(self.sizes),
+            "name": self.name,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        return cls(
+            flagtree.from_dict(ModelConfig, config.pop("config")),
+            Sizes(**config.pop("sizes")),
+            **{**config, "dtype": keras.dtype_policies.deserialize(config["dtype"])},
+        )

@@ -1,0 +1,40 @@
+"""Rankers by name."""
+
+from user_tf.models.user import User
+
+RANKERS = {"user": User}
+
+
+def build_ranker(config, sizes, word_vectors=None):
+    """Makes a ranker with all its weights.
+
+    Args:
+        config: `ModelConfig`; its `name` chooses the ranker.
+        sizes: `Sizes` of the dataset.
+        word_vectors: Float array `[vocabulary, width]` to start the word embeddings from, used
+            unless `config.word_vectors` is off. None: random.
+
+    Returns:
+        A built `Ranker` under the dtype policy in force.
+
+    Raises:
+        ValueError: The name is unknown, or the word vectors do not fit.
+
+    Example:
+        >>> from user_tf.config import ModelConfig
+        >>> from user_tf.models.ranker import Sizes
+        >>> build_ranker(ModelConfig(width=8), Sizes(vocabulary=10, users=3)).name
+        'user'
+        >>> build_ranker(ModelConfig(name="usr"), Sizes(vocabulary=10, users=3))
+        Traceback (most recent call last):
+        ValueError: `model.name` should be one of ['user']. Received: 'usr'. Set --model.name.
+    """
+    if config.name not in RANKERS:
+        raise ValueError(
+            f"`model.name` should be one of {sorted(RANKERS)}. Received: {config.name!r}. "
+            "Set --model.name to one of them."
+        )
+    ranker = RANKERS[config.name](config, sizes, name=config.name).build_from_sizes()
+    if word_vectors is not None and config.word_vectors:
+        ranker.set_word_vectors(word_vectors)
+    return ranker

@@ -1,0 +1,177 @@
+"""USER: one model for personalised search and recommendation (Yao et al., CIKM 2021)."""
+
+import keras
+from keras import ops
+
+from user_tf.layers.behavior_encoder import BehaviorEncoder
+from user_tf.layers.history_encoder import HistoryEncoder
+from user_tf.layers.knrm import Knrm
+from user_tf.layers.masking import precise_dtype
+from user_tf.layers.scorer import Scorer
+from user_tf.layers.session_encoder import SessionEncoder
+from user_tf.layers.text_encoder import TextEncoder
+from user_tf.models.ranker import Ranker, padded_session
+
+SEARCH = 2
+
+
+class User(Ranker):
+    """USER over packed tables; each stage encodes every distinct thing of the batch once.
+
+        texts      -> TextEncoder      -> word vectors C [X, L, d], text vectors r [X, d]
+        behaviors  -> BehaviorEncoder  -> [N, d]
+        sessions   -> SessionEncoder   -> contextual behaviors [S, 5, d]
+        targets    -> SessionEncoder   -> I_s [T, d]
+                   -> HistoryEncoder   -> I_l [T, d], r_l [T, C, d]
+                   -> Knrm, Scorer     -> scores [T, C]
+
+    The result is that of encoding every target alone; a target's scores depend on nothing but
+    what the target points at.
+
+    Ablations: without session encoder I_s = I_0, the current session is not seen (as in the
+    paper), and the plain vectors of past behaviors go straight to the history encoder. Without history encoder
+    I_l and r_l are gone: f = [cos(I_s, r_D), KNRM, F]. Weights that a setting leaves without a gradient do not
+    exist under it.
+
+    Args:
+        config: `ModelConfig`.
+        sizes: `Sizes` of the dataset.
+    """
+
+    def __init__(self, config, sizes, **kwargs):
+        super().__init__(config, sizes, **kwargs)
+        policy = self.dtype_policy
+        transformer = {
+            "heads": config.heads,
+            "head_width": config.head_width,
+            "feed_forward": config.feed_forward,
+            "dropout": config.dropout,
+            "dtype": policy,
+        }
+        self.text_encoder = TextEncoder(
+            sizes.vocabulary,
+            config.width,
+            layers=config.word_layers,
+            positions=config.word_positions,
+            name="text_encoder",
+            **transformer,
+        )
+        self.user_embedding = keras.layers.Embedding(
+            sizes.users,
+            config.width,
+            embeddings_initializer=keras.initializers.RandomNormal(stddev=0.02),
+            dtype=policy,
+            name="user_embedding",
+        )
+        if config.session_encoder or config.history_encoder:
+            self.behavior_encoder = BehaviorEncoder(
+                config.co_attention, dtype=policy, name="behavior_encoder"
+            )
+        if config.session_encoder:
+            self.session_encoder = SessionEncoder(
+                layers=config.session_layers,
+                positions=config.session_positions,
+                types=config.session_types,
+                passes=config.session_passes,
+                name="session_encoder",
+                **transformer,
+            )
+        if config.history_encoder:
+            self.history_encoder = HistoryEncoder(
+                layers=config.history_layers,
+                positions=config.history_positions,
+                name="history_encoder",
+                **transformer,
+            )
+        precise = precise_dtype(self.compute_dtype)
+        if config.knrm:
+            self.knrm = Knrm(dtype=precise, name="knrm")
+        self.scorer = Scorer(tanh=config.score_tanh, dtype=precise, name="scorer")
+
+    @property
+    def word_embedding(self):
+        return self.text_encoder.embedding
+
+    def call(self, batch, training=False):
+        words, vectors, words_mask = self.text_encoder(batch["text_tokens"], training=training)
+        behaviors = self.encode_behaviors(batch, words, vectors, words_mask)
+        intents = self.encode_intents(batch, vectors, behaviors, training)[:, None]
+        candidates = [ops.take(vectors, batch["candidate_text"], axis=0)]
+        if self.config.history_encoder:
+            history, mask = self.encode_history(batch, behaviors, training)
+            rows = self.history_encoder(
+                ops.concatenate([intents, candidates[0]], axis=1),
+                history=history,
+                padding_mask=mask,
+                training=training,
+            )
+            intents = ops.concatenate([intents, rows[:, :1]], axis=1)
+            candidates.append(rows[:, 1:])
+        return self.scorer(
+            intents, candidates=candidates, signals=self.signals(batch, words, words_mask)
+        )
+
+    def encode_behaviors(self, batch, words, vectors, words_mask):
+        """Vectors of the distinct behaviors, `[N, d]`; None where no encoder would read them."""
+        if not (self.config.session_encoder or self.config.history_encoder):
+            return None
+        return self.behavior_encoder(
+            words,
+            vectors=vectors,
+            words_mask=words_mask,
+            types=batch["behavior_type"],
+            texts=batch["behavior_text"],
+            clicked=batch["behavior_clicked"],
+        )
+
+    def encode_intents(self, batch, vectors, behaviors, training=False):
+        """Session-level intents I_s of the targets, `[T, d]`."""
+        # A select: multiplying by 0 would let a non-finite vector through.
+        initial = ops.where(
+            (batch["task"] == SEARCH)[:, None],
+            ops.take(vectors, batch["query_text"], axis=0),
+            self.user_embedding(batch["user"]),
+        )
+        if not self.config.session_encoder:
+            return initial
+        session = padded_session(batch)
+        return self.session_encoder(
+            ops.take(behaviors, session.behaviors, axis=0),
+            types=session.types,
+            padding_mask=session.mask,
+            target=initial,
+            target_types=batch["task"],
+            training=training,
+        )
+
+    def encode_history(self, batch, behaviors, training=False):
+        """Contextual behaviors of the targets' past sessions, `[T, 100, d]`, and their mask."""
+        members = batch["session_behaviors"]
+        real = members > 0
+        sessions = ops.take(behaviors, members, axis=0)
+        if self.config.session_encoder:
+            sessions = self.session_encoder(
+                sessions,
+                types=ops.take(batch["behavior_type"], members, axis=0),
+                padding_mask=real,
+                training=training,
+            )
+        past = batch["past_sessions"]
+        slots = past.shape[1] * members.shape[1]
+        history = ops.reshape(ops.take(sessions, past, axis=0), (-1, slots, self.config.width))
+        return history, ops.reshape(ops.take(real, past, axis=0), (-1, slots))
+
+    def signals(self, batch, words, words_mask):
+        """KNRM, zero for recommendations, and the features F; each `[T, C, m]`."""
+        signals = [batch["features"]]
+        if self.config.knrm:
+            matched = self.knrm(
+                words,
+                words_mask=words_mask,
+                queries=batch["query_text"],
+                candidates=batch["candidate_text"],
+            )
+            search = (batch["task"] == SEARCH)[:, None]
+            matched = ops.where(search, matched, ops.zeros_like(matched))
+            signals.insert(0, matched[..., None])
+        return signals

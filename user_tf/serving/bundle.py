@@ -1,0 +1,113 @@
+"""Writes a version of a served model: the SavedModel and what people need to use it.
+
+A version appears under its number by one rename, since a server that watches the folder loads a
+numbered one as soon as it sees it. What lies where is in `layout.py`.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from user_tf.serving.layout import EXAMPLE, EXAMPLE_INPUTS, EXTRA, MANIFEST
+from user_tf.serving.request import Request, to_arrays, to_json
+from user_tf.serving.signatures import Graph, UserTable, archive, write_users
+
+
+def make_graph(dataset: Any, config: Any, users_file: str | os.PathLike[str]) -> Graph:
+    """Strings to Batch for the models of a run.
+
+    Args:
+        dataset: The run's opened dataset.
+        config: The run's `Config`.
+        users_file: Where to write the user table's ids; it must exist until the model is saved.
+    """
+    from data_pipeline.batch import tables_of
+    from data_pipeline.text import Tokenizer
+    from user_tf.serving.packing import HistoryLimits
+
+    write_users(users_file, dataset.user_ids)
+    # The setting, not the longest text of the dataset: a served text may be longer than that.
+    text_length = dataset.manifest["settings"]["text"]["text_length"]
+    return Graph(
+        tokenizer=Tokenizer(dataset.vocabulary_file, dataset.oov_buckets, text_length),
+        users=UserTable(users_file),
+        limits=HistoryLimits(
+            config.data.scenario,
+            dataset.session_behaviors,
+            dataset.past_sessions,
+            dataset.clicked_titles,
+        ),
+        tables=tables_of(dataset),
+        settings=config.data.batch,
+    )
+
+
+def write(
+    final: pathlib.Path,
+    dataset: Any,
+    config: Any,
+    copies: Mapping[str, Any],
+    example: Request,
+    origin: Mapping[str, Any],
+) -> None:
+    """Writes a version under a temporary name and renames it when it is whole.
+
+    Args:
+        final: DIR/<version>, of `layout.check_output`.
+        dataset: The run's opened dataset.
+        config: The run's `Config`.
+        copies: Built rankers by task, as in `signatures.archive`.
+        example: The request put beside the model.
+        origin: Where the model came from; goes into the manifest.
+    """
+    unfinished = final.with_name(f".{final.name}.unfinished")
+    # A folder of this name is what a killed export left behind.
+    shutil.rmtree(unfinished, ignore_errors=True)
+    extra = unfinished / EXTRA
+    try:
+        extra.mkdir(parents=True)
+        users = extra / "users.txt"
+        graph = make_graph(dataset, config, users)
+        archive(graph, copies).write_out(os.fspath(unfinished), verbose=False)
+        users.unlink()
+        arrays = to_arrays([example], graph.limits.clicked_titles)
+        np.savez(
+            extra / EXAMPLE_INPUTS,
+            allow_pickle=False,
+            **{name: _bytes(value) for name, value in arrays.items()},
+        )
+        (extra / EXAMPLE).write_text(to_json(example) + "\n", encoding="utf-8")
+        manifest = {
+            **origin,
+            "tasks": sorted(copies),
+            "scenario": graph.limits.scenario,
+            "signatures": ["rank"] + ["rank_with_features"] * (graph.feature_count > 0),
+            "features": dataset.feature_names if graph.feature_count else [],
+            "limits": {
+                "session_behaviors": graph.limits.session_behaviors,
+                "past_sessions": graph.limits.past_sessions,
+                "clicked_titles": graph.limits.clicked_titles,
+                "text_length": graph.tokenizer.text_length,
+            },
+            "session_minutes": dataset.manifest["settings"]["sequence"]["session_minutes"],
+            "known_users": len(dataset.user_ids) - 1,
+        }
+        (extra / MANIFEST).write_text(
+            json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+        unfinished.rename(final)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _bytes(value: np.ndarray) -> np.ndarray:
+    """Strings as fixed-width UTF-8 bytes, which need no pickle; other arrays unchanged."""
+    if value.dtype != object:
+        return value
+    flat = [text.encode("utf-8") for text in value.ravel().tolist()]
+    return np.array(flat, dtype=np.bytes_).reshape(value.shape)

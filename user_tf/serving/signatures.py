@@ -1,0 +1,232 @@
+"""The served graph: signatures `rank` and `rank_with_features` on raw strings.
+
+Arguments, with B requests, H history slots, W clicked titles (3), C candidates, n features:
+
+| argument | dtype, shape | meaning |
+|---|---|---|
+| user_id | string [B] | masked id as in the log; unknown ids share one row |
+| query | string [B] | "" for a recommendation |
+| session | int64 [B] | number of the current session, from 1 |
+| history_session | int64 [B, H] | number of each past behavior's session, oldest first; below 1: padding |
+| history_query | string [B, H] | "" for a browse |
+| history_titles | string [B, H, W] | a search's clicked titles, or a browsed title first; "" padding |
+| candidates | string [B, C] | titles |
+| candidate_count | int64 [B] | real candidates of each row: an empty title is a legal one |
+| features | float32 [B, C, n] | raw F; not finite: missing. Only `rank_with_features` |
+
+Result: `scores` float32 [B, C]; beyond `candidate_count` it holds the lowest finite float32
+(`request.PADDING_SCORE`), which JSON can carry and which sorts last.
+
+Padding of session numbers is 0, so that TensorFlow Serving may batch requests of different
+lengths by `pad_variable_length_inputs`. TensorFlow Serving knows no optional arguments, hence two
+signatures; F is standardised in the graph, and a missing value counts as the mean.
+"""
+
+import dataclasses
+import math
+import os
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from data_pipeline.packing import RECOMMENDATION, SEARCH, Tables, standardise
+from data_pipeline.settings import BatchSettings
+from data_pipeline.text import Tokenizer
+from user_tf.serving.packing import HistoryLimits, pack
+from user_tf.serving.request import PADDING_SCORE
+
+TASKS = ("search", "recommendation")
+_UNKNOWN = "(unknown user)"
+
+
+class UserTable(tf.Module):
+    """Masked user ids -> rows of the user embedding; an id that is not in the file gets row 0.
+
+    Args:
+        path: File of `write_users`. It becomes an asset of the SavedModel.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        super().__init__(name="users")
+        self.table = tf.lookup.StaticHashTable(
+            tf.lookup.TextFileInitializer(
+                os.fspath(path),
+                key_dtype=tf.string,
+                key_index=tf.lookup.TextFileIndex.WHOLE_LINE,
+                value_dtype=tf.int64,
+                value_index=tf.lookup.TextFileIndex.LINE_NUMBER,
+            ),
+            default_value=0,
+        )
+
+    def find(self, user_ids: Any) -> Any:
+        """string [B] -> int32 [B]."""
+        return tf.cast(self.table.lookup(user_ids), tf.int32)
+
+
+def write_users(path: str | os.PathLike[str], user_ids: Sequence[str]) -> None:
+    """Writes the ids of the user table, that of row n on line n (from 0), UTF-8.
+
+    Args:
+        path: File to write.
+        user_ids: Ids of all rows; that of row 0, the unknown user, is empty and gets a line that is
+            no id, since the table's reader takes no empty lines.
+
+    Raises:
+        ValueError: An id is empty or holds a line break, which one line cannot hold.
+    """
+    for row, user_id in enumerate(user_ids):
+        if (user_id == "") != (row == 0) or "\n" in user_id or "\r" in user_id:
+            raise ValueError(
+                "`user_ids` should be non-empty and without line breaks, the first excepted, which "
+                f"is the unknown user's. Received: row {row} is {user_id!r}. Mask the users of the "
+                "log (--mask_users)."
+            )
+    lines = [_UNKNOWN, *user_ids[1:]]
+    pathlib.Path(path).write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Graph:
+    """Everything between raw strings and scores but the models.
+
+    Attributes:
+        tokenizer: The dataset's tokenizer.
+        users: The dataset's user table.
+        limits: What is kept of a history.
+        tables: Standardisation of F, as training uses it.
+        settings: Which tasks see F, as training used it.
+    """
+
+    tokenizer: Tokenizer
+    users: UserTable
+    limits: HistoryLimits
+    tables: Tables
+    settings: BatchSettings
+
+    @property
+    def feature_count(self) -> int:
+        """n of `rank_with_features`; 0 where the model was trained without F."""
+        return len(self.tables.feature_mean) if self.settings.features else 0
+
+    def batch(self, request: Mapping[str, Any], features: Any) -> dict[str, Any]:
+        """The Batch of raw requests.
+
+        Args:
+            request: Arguments of `rank` by name.
+            features: float32 [B, C, n] raw F; NaN where missing.
+        """
+        mean = tf.constant(self.tables.feature_mean, tf.float32)
+        shape = tf.concat([tf.shape(request["candidates"]), [mean.shape[0]]], 0)
+        raw = tf.broadcast_to(mean, shape)
+        if self.feature_count:
+            raw = tf.where(tf.math.is_finite(features), features, raw)
+        mask = tf.sequence_mask(request["candidate_count"], tf.shape(raw)[1])
+        task = tf.where(tf.equal(request["query"], ""), RECOMMENDATION, SEARCH)
+        seen = {"features": raw, "task": task, "candidate_mask": mask}
+        standardised = standardise(seen, self.tables, self.settings)["features"]
+        return pack(request, standardised, self.limits, self.tokenizer.encode, self.users.find)
+
+    def score(self, ranker: Callable[..., Any], request: Mapping[str, Any], features: Any) -> Any:
+        """float32 [B, C] scores of one model for every request."""
+        batch = self.batch(request, features)
+        scores = tf.cast(ranker(batch, training=False), tf.float32)
+        return tf.where(batch["candidate_mask"], scores, PADDING_SCORE)
+
+
+def route(
+    graph: Graph,
+    copies: Mapping[str, Any],
+    request: Mapping[str, Any],
+    features: Any,
+) -> Any:
+    """Scores each request by its task's copy; a batch of one task runs one copy only.
+
+    Args:
+        graph: Strings to Batch.
+        copies: Rankers by task, one or both of `TASKS`; both may be the same object.
+        request: Arguments of `rank` by name.
+        features: float32 [B, C, n] raw F; NaN where missing.
+
+    Returns:
+        float32 [B, C].
+
+    Raises:
+        tf.errors.InvalidArgumentError: When run, on a request of a task that no copy was trained
+            on: its scores would be those of untrained weights.
+    """
+    recommends = tf.equal(request["query"], "")
+    if len(copies) == 1:
+        (task,) = copies
+        holds = recommends if task == "recommendation" else ~recommends
+        rule = "`query` should be empty" if task == "recommendation" else "`query` is needed"
+        mend = f"{rule}: this model was trained for {task} only. Export a run of both tasks."
+        tf.debugging.Assert(tf.reduce_all(holds), [mend])
+    if len({id(ranker) for ranker in copies.values()}) == 1:
+        return graph.score(next(iter(copies.values())), request, features)
+
+    count = tf.shape(request["candidates"])[1]
+    rows, scores = [], []
+    for task in TASKS:
+        mine = tf.where(recommends if task == "recommendation" else ~recommends)[:, 0]
+
+        def some(task: str = task, mine: Any = mine) -> Any:
+            part = {name: tf.gather(value, mine) for name, value in request.items()}
+            return graph.score(copies[task], part, tf.gather(features, mine))
+
+        def none() -> Any:
+            return tf.zeros([0, count])
+
+        scores.append(tf.cond(tf.size(mine) > 0, some, none))
+        rows.append(tf.cast(mine, tf.int32))
+    return tf.dynamic_stitch(rows, scores)
+
+
+def archive(graph: Graph, copies: Mapping[str, Any]) -> Any:
+    """An ExportArchive with the signatures; `rank` is also `serving_default`.
+
+    Args:
+        graph: Strings to Batch.
+        copies: Built rankers by task, one or both of `TASKS`; both may be the same object.
+
+    Returns:
+        keras.export.ExportArchive, ready for `write_out`.
+    """
+    specs = [
+        tf.TensorSpec([None], tf.string, name="user_id"),
+        tf.TensorSpec([None], tf.string, name="query"),
+        tf.TensorSpec([None], tf.int64, name="session"),
+        tf.TensorSpec([None, None], tf.int64, name="history_session"),
+        tf.TensorSpec([None, None], tf.string, name="history_query"),
+        tf.TensorSpec([None, None, graph.limits.clicked_titles], tf.string, name="history_titles"),
+        tf.TensorSpec([None, None], tf.string, name="candidates"),
+        tf.TensorSpec([None], tf.int64, name="candidate_count"),
+    ]
+    names = [spec.name for spec in specs]
+    wide = tf.TensorSpec([None, None, graph.feature_count], tf.float32, name="features")
+
+    def score(*arguments: Any) -> dict[str, Any]:
+        request = dict(zip(names, arguments[:-1], strict=True))
+        return {"scores": route(graph, copies, request, arguments[-1])}
+
+    # One function under both signatures: the models are traced and stored once.
+    shared = tf.function(score, input_signature=[*specs, wide], autograph=False)
+
+    def rank(*arguments: Any) -> dict[str, Any]:
+        candidates = arguments[names.index("candidates")]
+        shape = tf.concat([tf.shape(candidates), [graph.feature_count]], 0)
+        return shared(*arguments, tf.fill(shape, math.nan))
+
+    def rank_with_features(*arguments: Any) -> dict[str, Any]:
+        return shared(*arguments)
+
+    result = keras.export.ExportArchive()
+    for resource in (graph.tokenizer, graph.users, *{id(c): c for c in copies.values()}.values()):
+        result.track(resource)
+    result.add_endpoint("rank", rank, specs)
+    if graph.feature_count:
+        result.add_endpoint("rank_with_features", rank_with_features, [*specs, wide])
+    return result

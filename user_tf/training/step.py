@@ -1,0 +1,92 @@
+"""One training step: forward, loss, gradient, sum over replicas, clip, Adam."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from user_tf.ranking.listwise_softmax import listwise_softmax
+from user_tf.training import dropout_seeds
+
+
+class StepResult(NamedTuple):
+    """Scalars of a step, the same on every replica.
+
+    Attributes:
+        loss: Mean loss of the real groups of all replicas.
+        groups: Number of real groups of all replicas.
+        gradient_norm: Global norm of the gradient before clipping.
+    """
+
+    loss: tf.Tensor
+    groups: tf.Tensor
+    gradient_norm: tf.Tensor
+
+
+def make_train_step(
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    strategy: tf.distribute.Strategy,
+    batch_spec: Any,
+    clip_norm: float,
+    seed: tuple[int, int],
+    jit: bool = False,
+) -> Callable[[Any, tf.Tensor], StepResult]:
+    """Builds the compiled step `(batch, step) -> StepResult`.
+
+    The loss is the sum over real groups of all replicas divided by their number, so that uneven
+    batches weigh every group the same and two replicas compute what one device would.
+
+    Args:
+        model: A built ranker, made inside the strategy's scope.
+        optimizer: Built, and not summing gradients itself (`SummedGradientAdam`).
+        strategy: Where the step runs.
+        batch_spec: `element_spec` of the distributed batches. Its open sizes let one trace serve
+            every padded size.
+        clip_norm: Global norm above which gradients are scaled down; 0: never.
+        seed: Seed of the run and number of the phase, for dropout.
+        jit: Compile forward and gradient with XLA, once a padded size. Only this part is
+            compiled: XLA around `strategy.run` fails with more than one replica.
+    """
+    states = dropout_seeds.seed_states(model)
+
+    def forward_and_gradient(batch: Any) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        with tf.GradientTape() as tape:
+            scores = model(batch, training=True)
+            losses = listwise_softmax(batch["labels"], scores, batch["candidate_mask"])
+            total = tf.reduce_sum(losses * tf.cast(batch["target_weight"], losses.dtype))
+        gradients = tape.gradient(
+            total, model.trainable_variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        # A sparse gradient lists a row once for each use; its norm is right only when summed.
+        return total, [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+    if jit:
+        forward_and_gradient = tf.function(
+            forward_and_gradient, jit_compile=True, reduce_retracing=True
+        )
+
+    def replica_step(batch: Any, step: tf.Tensor) -> StepResult:
+        context = tf.distribute.get_replica_context()
+        dropout_seeds.reseed(states, seed, step, context.replica_id_in_sync_group)
+        total, gradients = forward_and_gradient(batch)
+        groups = tf.reduce_sum(tf.cast(batch["target_weight"], total.dtype))
+        total, groups, *gradients = context.all_reduce(
+            tf.distribute.ReduceOp.SUM, [total, groups, *gradients]
+        )
+        # A batch without any group, possible in fine-tuning, has gradient 0.
+        share = 1.0 / tf.maximum(groups, 1.0)
+        gradients = [gradient * tf.cast(share, gradient.dtype) for gradient in gradients]
+        norm = tf.linalg.global_norm(gradients)
+        if clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, clip_norm, use_norm=norm)
+        optimizer.apply(gradients, model.trainable_variables)
+        return StepResult(total * share, groups, norm)
+
+    @tf.function(input_signature=[batch_spec, tf.TensorSpec([], tf.int64)])
+    def train_step(batch: Any, step: tf.Tensor) -> StepResult:
+        result = strategy.run(replica_step, (batch, step))
+        return StepResult(*(strategy.experimental_local_results(part)[0] for part in result))
+
+    return train_step

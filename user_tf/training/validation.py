@@ -1,0 +1,57 @@
+"""Validation by the one deterministic evaluator, on whole candidate lists."""
+
+import pathlib
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from data_pipeline.batch import evaluation_batches
+from data_pipeline.dataset import Dataset
+from user_tf.config import Config
+from user_tf.evaluation import evaluator, targets
+from user_tf.training.schedule import Phase
+
+
+def make_validation(
+    config: Config, phase: Phase, dataset: Dataset, model: keras.Model
+) -> Callable[[], dict[str, float]]:
+    """Builds the validation of a phase.
+
+    Returns:
+        A function of nothing that gives the MAP of every task of the phase, by its name, and
+        their mean as `map`, which early stopping watches.
+
+    Raises:
+        ValueError: A task of the phase has no validation query to tell rankings apart.
+    """
+    batches = evaluation_batches(
+        dataset,
+        config.data.scenario,
+        "validation",
+        config.data.batch,
+        tasks=phase.tasks,
+        limit=config.train.validation_targets,
+    )
+    truth = targets.load(pathlib.Path(config.data.dataset), "validation")
+    # The open sizes of the signature let one trace serve every padded size.
+    forward = tf.function(
+        lambda batch: model(batch, training=False), input_signature=[batches.element_spec]
+    )
+
+    def validate() -> dict[str, float]:
+        ids, scores = evaluator.score_targets(forward, batches)
+        summary = evaluator.evaluate(truth, ids, scores).summary()
+        maps = {}
+        for task in phase.tasks:
+            value = summary[task]["map"] if task in summary else None
+            if value is None:
+                raise ValueError(
+                    f"`train.phases` with {phase.name} needs validation queries of {task} with "
+                    "relevant and irrelevant candidates. Received: none. Leave the phase out, or "
+                    "prepare a longer log."
+                )
+            maps[task] = value
+        return {"map": sum(maps.values()) / len(maps), **maps}
+
+    return validate
