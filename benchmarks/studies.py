@@ -31,6 +31,7 @@ class Study:
             `{trivago}` the log file given on the command line.
         systems: What is trained, once a seed.
         truth: Whether the datasets are simulated, so that the best ranking is known.
+        split: Targets the table is made of.
     """
 
     question: str
@@ -38,6 +39,7 @@ class Study:
     commands: dict[str, tuple[str, ...]]
     systems: tuple[System, ...]
     truth: bool = False
+    split: str = "test"
 
 
 def _simulated(world: str, *flags: str, prepare: str = "") -> tuple[str, ...]:
@@ -84,31 +86,42 @@ STUDIES = {
         "independent?",
         flagfile="configs/simulated.flags",
         commands={
-            "linked": _simulated("linked", "--users=5000"),
+            "linked": _simulated("linked", "--users=6500", prepare="--text.width=64"),
             "independent": _simulated(
                 "independent",
-                "--users=5000",
+                "--users=6500",
                 "--strength.shared_interests=0",
                 "--strength.browse_to_search=0",
                 "--strength.search_to_browse=0",
+                prepare="--text.width=64",
             ),
         },
         systems=(*_trio("linked"), *_trio("independent")),
         truth=True,
     ),
     "sharing": Study(
-        question="Do windows of 32 targets reach the validation quality of one-target windows?",
-        flagfile="configs/quickstart.flags",
+        question="Do windows of up to 32 targets of a user side by side reach the quality of "
+        "batches of single targets (pre-training on both tasks)?",
+        flagfile="configs/simulated.flags",
         commands={
-            "shared": _simulated("shared", "--users=2000"),
-            "single": _simulated(
-                "single", "--users=2000", prepare="--windows.targets_per_window=1"
+            "windows": _simulated(
+                "windows", "--users=2000", prepare="--text.width=64 --scenarios=unified"
+            ),
+            "singles": _simulated(
+                "singles",
+                "--users=2000",
+                prepare="--text.width=64 --scenarios=unified --windows.targets_per_window=1",
             ),
         },
         systems=(
-            System("windows of up to 32 targets", "shared"),
-            System("one-target windows", "single"),
+            System("windows of up to 32 targets", "windows", ("--train.phases=pretrain",)),
+            System(
+                "one-target windows",
+                "singles",
+                ("--train.phases=pretrain", "--data.batch.windows_per_batch=64"),
+            ),
         ),
         truth=True,
+        split="validation",
     ),
 }

@@ -26,7 +26,6 @@ STUDY = flags.DEFINE_enum("study", None, sorted(STUDIES), "Study to run.", requi
 WORK = flags.DEFINE_string("work", "work/studies", "Folder of logs, datasets and runs.")
 OUTPUT = flags.DEFINE_string("output", "benchmarks/results", "Folder of the JSON.")
 SEEDS = flags.DEFINE_list("seeds", ["1", "2", "3"], "Seeds, one run of every system each.")
-SPLIT = flags.DEFINE_enum("split", "test", ["validation", "test"], "Split evaluated.")
 PARALLEL = flags.DEFINE_integer("parallel", 2, "Runs at a time, each on its share of the cores.")
 TRIVAGO = flags.DEFINE_string(
     "trivago",
@@ -89,7 +88,7 @@ def train_and_evaluate(
 ) -> None:
     """Trains and evaluates one system with one seed, unless that is done."""
     run = folder(system, seed, work)
-    if (run / "evaluation" / f"{SPLIT.value}.json").exists():
+    if (run / "evaluation" / f"{study.split}.json").exists():
         return
     started = time.monotonic()
     dataset = work / system.dataset
@@ -101,7 +100,7 @@ def train_and_evaluate(
     )
     truth = f"--truth={dataset}.truth.parquet" if study.truth else ""
     call(
-        f"user_tf.evaluate --run={run} --split={SPLIT.value} {truth}",
+        f"user_tf.evaluate --run={run} --split={study.split} {truth}",
         run.with_suffix(".txt"),
         cores,
     )
@@ -130,7 +129,7 @@ def collect(study: Study, work: pathlib.Path) -> dict:
     for system in study.systems:
         runs = [folder(system, seed, work) for seed in SEEDS.value]
         reports = [
-            json.loads((run / "evaluation" / f"{SPLIT.value}.json").read_text()) for run in runs
+            json.loads((run / "evaluation" / f"{study.split}.json").read_text()) for run in runs
         ]
         provenance = {key: reports[0][key] for key in ("machine", "versions", "date")}
         tasks: dict = {}
@@ -179,7 +178,7 @@ def collect(study: Study, work: pathlib.Path) -> dict:
         "command": f"python -m benchmarks.study --study={STUDY.value}",
         "flagfile": study.flagfile,
         "seeds": [int(seed) for seed in SEEDS.value],
-        "split": SPLIT.value,
+        "split": study.split,
         **provenance,
         "commands": study.commands,
         "systems": systems,

@@ -23,8 +23,8 @@ CHOICES = (
     "A word's occurrences are counted over the queries issued, the titles shown and the titles "
     "browsed before the validation period, a text counting as often as it is met; word2vec reads "
     "each of these texts once.",
-    "Documents never shown, browsed before the validation period have tokens, but give none to "
-    "the vocabulary.",
+    "A text first met in the validation period or later, or never, gives no word to the "
+    "vocabulary; its unknown words go to hashed buckets.",
 )
 
 

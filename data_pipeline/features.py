@@ -20,8 +20,9 @@ from data_pipeline.counts import (
     target_counts,
 )
 from data_pipeline.engine import Columns, Engine
-from data_pipeline.similarity import history_vectors, title_cosines, token_overlap
+from data_pipeline.similarity import cosines, history_vectors, token_overlap
 from data_pipeline.tables import NEVER
+from data_pipeline.vectors import lengths
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -109,11 +110,13 @@ class FeatureRows:
 
 @dataclasses.dataclass(frozen=True)
 class _Targets:
-    """Columns of `target_counts` in the order of target_id, and two texts of each user's past."""
+    """Columns of `target_counts` in the order of target_id, and what each user's past is about."""
 
     columns: Columns
     last_query: Integers
     history: npt.NDArray[np.int16]
+    history_length: Floats
+    title_length: Floats
 
 
 def relevance_features(
@@ -181,7 +184,7 @@ def _targets(
         columns["user_clicks"],
         texts.vectors,
     )
-    return _Targets(columns, last_query, history)
+    return _Targets(columns, last_query, history, lengths(history), lengths(texts.vectors))
 
 
 def _features(columns: Columns, context: _Targets, texts: TextTable) -> npt.NDArray[np.float32]:
@@ -192,9 +195,8 @@ def _features(columns: Columns, context: _Targets, texts: TextTable) -> npt.NDAr
     document = texts.document_text[columns["doc"]]
     clicks, under_query = columns["clicks"], of_target["query_clicks"]
     last_rank = columns["last_rank"]
-    query_cosine, last_query_cosine, history_cosine = title_cosines(
-        document, (query, context.last_query[target]), context.history, target, texts.vectors
-    )
+    title = texts.vectors, document, context.title_length
+    last_query = context.last_query[target]
     values: dict[str, npt.NDArray] = {
         "reciprocal_rank": 1.0 / (1.0 + columns["position"]),
         "document_clicks": np.log1p(clicks),
@@ -207,9 +209,9 @@ def _features(columns: Columns, context: _Targets, texts: TextTable) -> npt.NDAr
         "query_repeated_by_user": of_target["repeated"] > 0,
         "satisfied_rate": columns["satisfied"] / np.maximum(clicks, 1),
         "opened_in_session": columns["session_clicks"] > 0,
-        "query_cosine": query_cosine,
-        "last_query_cosine": last_query_cosine,
-        "history_cosine": history_cosine,
+        "query_cosine": cosines(title, (texts.vectors, query, context.title_length)),
+        "last_query_cosine": cosines(title, (texts.vectors, last_query, context.title_length)),
+        "history_cosine": cosines(title, (context.history, target, context.history_length)),
         "token_overlap": token_overlap(query, document, texts.tokens),
         "recency": np.where(
             last_rank > 0, 1.0 / (1.0 + np.maximum(of_target["user_clicks"] - last_rank, 0)), 0.0

@@ -87,16 +87,23 @@ def prepare(settings: PrepareSettings) -> dict[str, Any]:
 
     Raises:
         ValueError, FileExistsError: As `check`.
-        FileNotFoundError: `log` is no log folder.
+        LogError: `log` is no whole log folder.
     """
     check(settings)
     from data_pipeline.dataset import DatasetWriter
     from data_pipeline.engine import Engine
+    from data_pipeline.log import open_log
 
+    source = open_log(settings.log)
     with DatasetWriter(settings.output) as writer, tempfile.TemporaryDirectory() as spill:
         with Engine(settings.threads, settings.memory_gib, spill) as engine:
             progress = _Progress()
             manifest = _prepare(settings, engine, writer.folder, progress)
+        manifest["log"] = {
+            "source": source.source,
+            "report": source.report.to_dict(),
+            "masked": source.settings.mask_users,
+        }
         progress.step("checksums")
         writer.finish(manifest)
         progress.step("")
@@ -332,9 +339,12 @@ def main(arguments: Items[str]) -> None:
     """Prepares a dataset and prints what it holds."""
     if len(arguments) > 1:
         raise app.UsageError(f"Unexpected arguments: {arguments[1:]}. Write --name=value.")
+    from data_pipeline.log import open_log
+
     settings = flagtree.read(PrepareSettings)
     try:
         check(settings)
+        open_log(settings.log, checksums=False)
     except (ValueError, FileExistsError) as error:
         raise app.UsageError(str(error)) from error
     # absl shows every library's information; word2vec has a page of it.

@@ -7,10 +7,12 @@ result does not depend on the block it is computed in.
 import numpy as np
 import numpy.typing as npt
 
-from data_pipeline.vectors import dots, lengths, unit
+from data_pipeline.vectors import dots, unit
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+Rows = tuple[npt.NDArray[np.int16], Integers, Floats]
+"""Some rows of a table of quantised vectors: the table, row numbers, lengths of the table's rows."""
 
 _GATHERED = 5_000_000
 
@@ -86,24 +88,28 @@ def token_overlap(query: Integers, document: Integers, tokens: npt.NDArray[np.in
     return shared / np.maximum(count[place], 1)
 
 
-def title_cosines(
-    document: Integers,
-    others: tuple[Integers, ...],
-    history: npt.NDArray[np.int16],
-    target: Integers,
-    vectors: npt.NDArray[np.int16],
-) -> list[Floats]:
-    """Cosines of each row's title with each of `others` (texts) and with the user's history."""
-    title_length, history_length = lengths(vectors), lengths(history)
-    result = [np.zeros(len(document)) for _ in range(len(others) + 1)]
+def cosines(left: Rows, right: Rows) -> Floats:
+    """Cosine of each chosen row of `left` with that of `right`; 0 beside a zero vector.
+
+    Args:
+        left: int16 [n, d] vectors, int64 [rows] numbers, float64 [n] of `vectors.lengths`.
+        right: int16 [m, d], int64 [rows], float64 [m].
+
+    Returns:
+        float64 [rows].
+
+    Example:
+        >>> table = np.array([[2048, 0], [0, 2048]], np.int16)
+        >>> length = np.array([2048.0, 2048.0])
+        >>> cosines((table, np.array([0, 0]), length), (table, np.array([0, 1]), length))
+        array([1., 0.])
+    """
+    vectors, numbers, length = left
+    others, places, widths = right
+    result = np.zeros(len(numbers))
     step = max(1, _GATHERED // vectors.shape[1])
-    for first in range(0, len(document), step):
-        rows = slice(first, first + step)
-        title = vectors[document[rows]].astype(np.float32)
-        length = title_length[document[rows]]
-        for cosine, text in zip(result, others, strict=False):
-            product = dots(title, vectors[text[rows]])
-            cosine[rows] = product / (length * title_length[text[rows]])
-        product = dots(title, history[target[rows]])
-        result[-1][rows] = product / (length * history_length[target[rows]])
+    for first in range(0, len(numbers), step):
+        row, place = numbers[first : first + step], places[first : first + step]
+        product = dots(vectors[row].astype(np.float32), others[place])
+        result[first : first + step] = product / (length[row] * widths[place])
     return result

@@ -6,7 +6,6 @@ TensorFlow string operations only, so a SavedModel that takes raw strings splits
 preparation did.
 """
 
-import collections
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -50,19 +49,6 @@ def tokenize(texts: Any) -> Any:
 def _chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(texts), _CHUNK):
         yield texts[start : start + _CHUNK]
-
-
-def count_words(texts: Sequence[str]) -> collections.Counter[str]:
-    """Occurrences of every word in `texts`, some 100,000 texts at a time.
-
-    Example:
-        >>> sorted(count_words(["a hotel", "A room"]).items())
-        [('a', 2), ('hotel', 1), ('room', 1)]
-    """
-    counts: collections.Counter[bytes] = collections.Counter()
-    for chunk in _chunks(texts):
-        counts.update(tokenize(tf.constant(list(chunk), tf.string)).flat_values.numpy().tolist())
-    return collections.Counter({word.decode("utf-8"): n for word, n in counts.items()})
 
 
 def build_vocabulary(counts: Mapping[str, int], settings: TextSettings) -> list[str]:

@@ -165,9 +165,10 @@ def _check_items(rows: pa.RecordBatch, documents: pa.Array, faults: Faults) -> N
             faults.mark(whole, rule, lambda row: value(place[row]))
 
     codes = pc.index_in(doc, documents, skip_nulls=True)
-    unknown = _null(codes)
-    mark(unknown, RESULT_UNKNOWN, doc)
-    mark(_repeated(parents, codes.fill_null(0), unknown, len(documents)), RESULT_TWICE, doc)
+    mark(_null(codes), RESULT_UNKNOWN, doc)
+    # A list with an unknown document is marked by now, so its code may be any.
+    places = codes.fill_null(0).to_numpy(zero_copy_only=False)
+    mark(_repeated(parents * len(documents) + places), RESULT_TWICE, doc)
     mark(_null(clicked), CLICKED, doc)
     mark(_out_of_range(click_time), CLICK_RANGE, click_time)
     asked = rows["time"].cast(pa.int64()).fill_null(EARLIEST).to_numpy(zero_copy_only=False)
@@ -177,13 +178,8 @@ def _check_items(rows: pa.RecordBatch, documents: pa.Array, faults: Faults) -> N
     mark(_bad_dwell(dwell), DWELL, dwell)
 
 
-def _repeated(
-    parents: npt.NDArray[np.int64], codes: pa.Array, unknown: Mask, documents: int
-) -> Mask:
-    """Places [items] whose document stood at an earlier place of the same list."""
-    keys = parents.astype(np.int64) * (documents + 1) + codes.to_numpy(zero_copy_only=False)
-    # Unknown documents get keys of their own: they are another rule's matter.
-    keys[unknown] = -1 - np.flatnonzero(unknown)
+def _repeated(keys: npt.NDArray[np.int64]) -> Mask:
+    """Where a key stood before."""
     order = np.argsort(keys, kind="stable")
     repeated = np.zeros(len(keys), bool)
     repeated[order[1:]] = keys[order[1:]] == keys[order[:-1]]

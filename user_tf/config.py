@@ -62,6 +62,9 @@ class ModelConfig:
     session_encoder: bool = setting(True, "Off: ablation without session encoder.")
     history_encoder: bool = setting(True, "Off: ablation without history encoder.")
     knrm: bool = setting(True, "KNRM between query and candidate; off as in the released code.")
+    cosine_weight: float = setting(
+        0.0, "Initial weight of each cosine in the score; 0: drawn as the other weights (Glorot)."
+    )
     score_tanh: bool = setting(False, "tanh on the score, as in the released code.")
 
 

@@ -46,12 +46,14 @@ def train(config: Config) -> None:
         ValueError: The run folder belongs to other settings.
         NonFiniteLossError: Training diverged; the step is named.
     """
-    from user_tf.training import runs, schedule, strategy
-
     # ---- Run folder ---------------------------------------------------------------------------
+    from user_tf.training import runs
+
     run = runs.open_run(config)
 
     # ---- Devices, precision, seeds: set here only ---------------------------------------------
+    from user_tf.training import schedule, strategy
+
     strategy.prepare(config.runtime)
     distribution = strategy.make_strategy(config.runtime)
 
@@ -69,6 +71,9 @@ def train(config: Config) -> None:
             print(f"{name}: done before", flush=True)
             continue
         phase = schedule.phase_of(config, name)
+        if steps_left <= 0:
+            print(f"{name}: not begun; the same command goes on with it", flush=True)
+            return
         # A phase begins alike whether or not this call trained others before.
         strategy.seed_process(schedule.seed_of(config, phase))
         steps_left -= train_phase(config, phase, dataset, distribution, steps_left)

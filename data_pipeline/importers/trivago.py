@@ -8,10 +8,10 @@ sessions are cut by time. Rows are taken in the order (user, session, timestamp,
   `search for destination` or `search for poi` before it in its session; without one it is a
   recommendation. The clicked item is clicked at that time; its dwell lasts to the session's next
   row and is unknown for the last one. Prepare such a log with `relevance=click`.
-* A run of consecutive `interaction item *` rows on one item, and every `search for item`, is a browse at its
-  first row's time; its dwell lasts to the first other row after it. Times are whole seconds, so two
-  browses of one user, item and second are one row, with the longest dwell of them: going to and fro within a second
-  is no fault of the data, and equal times could not be told apart later.
+* A run of consecutive `interaction item *` rows on one item, and every `search for item`, is a
+  browse at its first row's time; its dwell lasts to the first other row after it. Times are whole
+  seconds, so two browses of one user, item and second are one row, with the longest dwell of them:
+  going to and fro within a second is no fault of the data.
 * A document's title is the city of the earliest row that names or shows it, and its id as a token.
 * `filter selection` and `change of sort order` are not mapped; they end a run like any other row.
 * An item `unknown` is the source's own word for an item without id: counted, not quarantined.

@@ -1,6 +1,8 @@
 """Hand-made logs and resolved datasets for the tests of preparation."""
 
+import dataclasses
 import datetime
+import json
 import pathlib
 import random
 
@@ -10,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_pipeline import settings as data_settings
+from data_pipeline.log import LOG_FILE, SCHEMA_VERSION
+from data_pipeline.log_report import LogReport
 
 _TIME = pa.timestamp("us", tz="UTC")
 _RESULTS = pa.list_(
@@ -116,6 +120,16 @@ class LogBuilder:
                 random.Random(shuffle).shuffle(rows)
             table = pa.Table.from_pylist(rows, pa.schema(_SCHEMAS[name]))
             pq.write_table(table, folder / f"{name}.parquet")
+        # Not through `write_log`, which would refuse the wrong rows that some tests are about.
+        counts = {field.name: 0 for field in dataclasses.fields(LogReport)}
+        manifest = {
+            "schema_version": SCHEMA_VERSION,
+            "source": {"name": "test"},
+            "settings": dataclasses.asdict(data_settings.LogSettings()),
+            "report": {**counts, "tables": {}, "first_time": "", "last_time": ""},
+            "files": {},
+        }
+        (folder / LOG_FILE).write_text(json.dumps(manifest))
         return folder
 
 

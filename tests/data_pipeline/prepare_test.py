@@ -118,81 +118,82 @@ def unclick(result):
     result.update(clicked=False, click_time=None, dwell_seconds=None)
 
 
-# Each alteration changes one thing in place and returns the last second at which it is not known.
+# Each alteration changes one thing in place and returns whose it was and the last second at which
+# it is not known.
 def alter_query(log, draw):
     row = draw.choice([r for r in log.rows["requests"] if r["query"]])
     row["query"] = draw.choice([q for q in QUERIES if q != row["query"]])
-    return seconds(log, row)
+    return row["user_id"], seconds(log, row)
 
 
 def remove_search(log, draw):
     row = draw.choice([r for r in log.rows["requests"] if r["query"]])
     log.rows["requests"].remove(row)
-    return seconds(log, row)
+    return row["user_id"], seconds(log, row)
 
 
 def alter_browse(log, draw):
     row = draw.choice(log.rows["browses"])
     row["doc_id"] = draw.choice([d for d in DOCUMENTS if d != row["doc_id"]])
-    return seconds(log, row)
+    return row["user_id"], seconds(log, row)
 
 
 def add_browse(log, draw):
     row = draw.choice(log.rows["requests"])
     log.browse(row["user_id"], seconds(log, row), draw.choice(DOCUMENTS), 90.0)
-    return seconds(log, row)
+    return row["user_id"], seconds(log, row)
 
 
 def alter_browse_dwell(log, draw):
     row = draw.choice(log.rows["browses"])
     row["dwell_seconds"] = 10.0 if row["dwell_seconds"] != 10.0 else 90.0
-    return seconds(log, row) + 30
+    return row["user_id"], seconds(log, row) + 30
 
 
 def alter_search_click_dwell(log, draw):
-    _, result = draw.choice(list(clicks(log, timed=True, search=True)))
+    row, result = draw.choice(list(clicks(log, timed=True, search=True)))
     result["dwell_seconds"] = 10.0 if result["dwell_seconds"] != 10.0 else 90.0
-    return seconds(log, result, "click_time") + 30
+    return row["user_id"], seconds(log, result, "click_time") + 30
 
 
 def remove_search_click(log, draw):
     row, result = draw.choice(list(clicks(log, timed=True, search=True)))
     known = known_from(log, row, result) + 30
     unclick(result)
-    return known
+    return row["user_id"], known
 
 
 def alter_recommendation_dwell(log, draw):
-    _, result = draw.choice(list(clicks(log, timed=True, search=False)))
+    row, result = draw.choice(list(clicks(log, timed=True, search=False)))
     result["dwell_seconds"] = 10.0 if result["dwell_seconds"] != 10.0 else 90.0
-    return seconds(log, result, "click_time") + 30
+    return row["user_id"], seconds(log, result, "click_time") + 30
 
 
 def remove_recommendation_click(log, draw):
     row, result = draw.choice(list(clicks(log, timed=True, search=False)))
     known = known_from(log, row, result)
     unclick(result)
-    return known
+    return row["user_id"], known
 
 
 def delay_click(log, draw):
     row, result = draw.choice(list(clicks(log, timed=True)))
     known = known_from(log, row, result) + (30 if row["query"] else 0)
-    result["click_time"] = log.time(seconds(log, result, "click_time") + 45)
-    return known
+    result["click_time"] = log.time(seconds(log, result, "click_time") + 600)
+    return row["user_id"], known
 
 
 def remove_untimed_click(log, draw):
     row, result = draw.choice(known_later(log))
     known = known_from(log, row, result)
     unclick(result)
-    return known
+    return row["user_id"], known
 
 
 def alter_untimed_dwell(log, draw):
     row, result = draw.choice(known_later(log))
     result["dwell_seconds"] = 10.0 if result["dwell_seconds"] != 10.0 else 90.0
-    return known_from(log, row, result)
+    return row["user_id"], known_from(log, row, result)
 
 
 def cut_the_end(log, draw):
@@ -204,7 +205,7 @@ def cut_the_end(log, draw):
         if seconds(log, result, "click_time") >= middle:
             unclick(result)
     # An untimed click becomes known by a session that is no more.
-    return middle - 1e-6
+    return "u1", middle - 1e-6
 
 
 ALTERATIONS = [
@@ -255,6 +256,32 @@ def prepared(log, folder, resolve, settings, views=("unified", "search", "recomm
     return result
 
 
+def altered_just_after_a_target(log, alter, targets):
+    """(altered log, last microsecond at which the alteration is unknown).
+
+    Of many alterations the one nearest to targets of the same user on both sides: the one before
+    must not see it, the one after should.
+    """
+    best = None
+    for seed in range(60):
+        altered = copy.deepcopy(log)
+        user, known = alter(altered, random.Random(seed))
+        limit = log.micro(0) + min(known, 1e9) * 1e6
+        times = [key[1] for key in targets if key[0] == user]
+        before = [limit - time for time in times if time <= limit]
+        after = [time - limit for time in times if time > limit]
+        known_to = sum(key[1] <= limit for key in targets)
+        if (
+            before
+            and after
+            and known_to >= 10
+            and (best is None or min(before) + min(after) < best[0])
+        ):
+            best = min(before) + min(after), altered, limit
+    assert best is not None
+    return best[1:]
+
+
 @pytest.fixture(scope="module")
 def originals():
     return {}
@@ -264,11 +291,10 @@ def originals():
 def test_what_is_not_yet_known_changes_no_input_and_no_feature(
     alter, log_builder, tmp_path, resolve, small_settings, fixed_vectors, originals
 ):
-    log = random_log(log_builder, seed=5)
+    log = random_log(log_builder, seed=5, users=5)
     if not originals:
         originals.update(prepared(log, tmp_path / "original", resolve, small_settings))
-    altered = copy.deepcopy(log)
-    limit = log.micro(0) + min(alter(altered, random.Random(7)), 1e9) * 1e6
+    altered, limit = altered_just_after_a_target(log, alter, originals["unified"])
     after = prepared(altered, tmp_path / "altered", resolve, small_settings)
     queries = {row["request_id"]: row["query"] for row in altered.rows["requests"]}
     same = {
@@ -296,8 +322,7 @@ def test_pseudo_negatives_do_not_know_the_future_either(
     log = random_log(log_builder, seed=8, lists=False)
     views = ("unified",)
     before = prepared(log, tmp_path / "original", resolve, small_settings, views)["unified"]
-    altered = copy.deepcopy(log)
-    limit = log.micro(0) + alter(altered, random.Random(3)) * 1e6
+    altered, limit = altered_just_after_a_target(log, alter, before)
     after = prepared(altered, tmp_path / "altered", resolve, small_settings, views)["unified"]
     compared = 0
     for key in before.keys() & after.keys():

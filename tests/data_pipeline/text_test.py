@@ -8,7 +8,6 @@ from data_pipeline.settings import TextSettings
 from data_pipeline.text import (
     Tokenizer,
     build_vocabulary,
-    count_words,
     encode_texts,
     read_vocabulary,
     tokenize,
@@ -56,12 +55,6 @@ def test_a_graph_splits_as_eager_does():
 
 def test_bytes_that_are_not_utf8_separate_words():
     assert tokenize([b"\xffhello\xfe\xffworld\xff"]).to_list() == [[b"hello", b"world"]]
-
-
-def test_words_are_counted_over_all_chunks(monkeypatch):
-    monkeypatch.setattr("data_pipeline.text._CHUNK", 2)
-    counts = count_words(["a b", "B c", "", "C, c; a"])
-    assert counts == {"a": 2, "b": 2, "c": 3}
 
 
 def test_the_vocabulary_is_ordered_by_count_then_alphabet_and_cut():

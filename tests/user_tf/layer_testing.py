@@ -11,7 +11,7 @@ def randomize(layer, seed=0):
     """Gives every trainable weight random values, biases and norms included."""
     rng = np.random.default_rng(seed)
     for weight in layer.trainable_variables:
-        weight.assign(rng.normal(scale=0.5, size=weight.shape))
+        weight.assign(rng.normal(scale=0.3, size=weight.shape))
     return layer
 
 

@@ -8,9 +8,14 @@ import sys
 
 import numpy as np
 import pytest
+from absl import flags as absl_flags
 
+from data_pipeline import flagtree
 from tests.user_tf.training import tiny_dataset
+from user_tf import train
+from user_tf.config import Config
 from user_tf.training import runs
+from user_tf.training.loop import NonFiniteLossError
 
 ROOT = pathlib.Path(__file__).parents[2]
 # Without the encoders the graph is small: what is tested here does not depend on them.
@@ -47,6 +52,14 @@ def call(*flags, check=True, module="user_tf.train"):
     return ran
 
 
+def train_here(*flags):
+    """Trains in this process, as `main` does after parsing flags; spares TensorFlow's import."""
+    values = absl_flags.FlagValues()
+    flagtree.define(Config, values=values)
+    values(["train", *map(str, flags)])
+    train.train(flagtree.read(Config, values=values))
+
+
 def checkpoint(run, phase):
     with np.load(run / phase / "checkpoints" / "latest.npz") as arrays:
         return {name: arrays[name] for name in arrays.files}
@@ -81,46 +94,43 @@ def test_killed_run_resumes_to_bit_equal_weights(whole, tmp_path):
     run, flags, _ = whole
     again = tmp_path / "run"
     flags = [*flags, f"--run={again}"]
-    # A checkpoint after every step; killed in the middle of an epoch.
-    call(*flags, "--train.stop_after_steps=4", "--train.checkpoint_minutes=0")
-    assert json.loads(str(checkpoint(again, "pretrain")["position"]))["step"] == 4
-    # The last checkpoint is of step 9: what came after is done again.
-    call(*flags, "--train.stop_after_steps=7")
-    assert json.loads(str(checkpoint(again, "pretrain")["position"]))["step"] == 9
-    call(*flags)
-    for phase in ("pretrain", "search", "recommendation"):
-        expected, got = checkpoint(run, phase), checkpoint(again, phase)
-        assert len(expected) == len(got) > 20
-        for name in expected.keys() - {"position"}:
-            np.testing.assert_array_equal(got[name], expected[name], err_msg=name)
-        first, second = (
-            [json.loads(line) for line in (folder / phase / "metrics.jsonl").open()]
-            for folder in (run, again)
-        )
-        assert [line["validation"] for line in first] == [line["validation"] for line in second]
+    # Killed in the middle of an epoch; the last checkpoint is of the evaluation after step 3, and
+    # steps 4 and 5 are done again.
+    train_here(*flags, "--train.stop_after_steps=5")
+    assert json.loads(str(checkpoint(again, "pretrain")["position"]))["step"] == 3
+    train_here(*flags, "--train.stop_after_steps=9")
+    assert (again / "pretrain" / "done.json").exists() and not (again / "search").exists()
+    expected, got = checkpoint(run, "pretrain"), checkpoint(again, "pretrain")
+    assert len(expected) == len(got) > 20
+    for name in expected.keys() - {"position"}:
+        np.testing.assert_array_equal(got[name], expected[name], err_msg=name)
+    first, second = (
+        [json.loads(line)["validation"] for line in (folder / "pretrain" / "metrics.jsonl").open()]
+        for folder in (run, again)
+    )
+    assert first == second and len(first) == 4
 
 
-def test_done_run_does_nothing_and_other_settings_are_named(whole):
+def test_done_run_does_nothing_more(whole, capsys):
     _, flags, _ = whole
-    assert call(*flags).stdout.count("done before") == 3
-    ran = call(*flags, "--model.dropout=0.2", check=False)
-    assert ran.returncode and "`model.dropout` should be that of the run" in ran.stderr
+    train_here(*flags)
+    assert capsys.readouterr().out.count("done before") == 3
+
+
+def test_other_settings_for_the_same_run_are_named(whole):
+    _, flags, _ = whole
+    message = r"`model.dropout` should be that of the run in .*, 0.3. Received: 0.2"
+    with pytest.raises(ValueError, match=message):
+        train_here(*flags, "--model.dropout=0.2")
 
 
 def test_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_checkpoint(dataset, tmp_path):
     run = tmp_path / "run"
-    ran = call(
-        *SMALL,
-        "--train.phases=search",
-        "--train.learning_rate=1e36",
-        "--train.checkpoint_minutes=0",
-        f"--data.dataset={dataset}",
-        f"--run={run}",
-        check=False,
-    )
-    assert ran.returncode
-    assert "NonFiniteLossError" in ran.stderr and "of search" in ran.stderr
-    step = int(ran.stderr.split("at step ")[1].split()[0])
+    flags = [*SMALL, "--train.phases=search", "--train.learning_rate=1e36"]
+    flags += ["--train.checkpoint_minutes=0", f"--data.dataset={dataset}", f"--run={run}"]
+    with pytest.raises(NonFiniteLossError, match=r"at step \d+ of search") as error:
+        train_here(*flags)
+    step = int(str(error.value).split("at step ")[1].split()[0])
     kept = checkpoint(run, "search")
     assert json.loads(str(kept.pop("position")))["step"] == step - 1
     assert not (run / "search" / "done.json").exists()
@@ -137,7 +147,6 @@ def test_two_logical_cpus_train_what_one_device_does(dataset, tmp_path):
         "--data.batch.windows_per_batch=4",
         "--runtime.strategy=mirrored",
         "--runtime.logical_cpus=2",
-        "--runtime.jit",
     )
     one = checkpoint(tmp_path / "one", "recommendation")
     two = checkpoint(tmp_path / "two", "recommendation")

@@ -127,7 +127,8 @@ def _padded(batch, behaviors):
 class Ranker(keras.Model):
     """Base of all rankers: `ranker(batch) -> scores`.
 
-    A subclass makes its layers in `__init__` and scores a Batch in `call(batch, training=False)`;
+    A subclass makes its layers in `__init__`, their weights in `build` (from the sizes alone, so that
+    nothing is computed), and scores a Batch in `call(batch, training=False)`;
     `build_ranker` of `user_tf.models.registry` makes ready instances.
 
     Args:
@@ -150,9 +151,9 @@ class Ranker(keras.Model):
         self.sizes = sizes
 
     def build_from_sizes(self):
-        """Makes all weights by scoring a Batch of padding."""
+        """Makes all weights: a subclass has a `build` that needs no batch."""
         if not self.built:
-            self({name: ops.convert_to_tensor(x) for name, x in empty_batch(self.sizes).items()})
+            self.build({name: shape for name, (shape, _) in batch_fields(self.sizes).items()})
         return self
 
     def set_word_vectors(self, word_vectors):

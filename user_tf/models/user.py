@@ -86,26 +86,48 @@ class User(Ranker):
         precise = precise_dtype(self.compute_dtype)
         if config.knrm:
             self.knrm = Knrm(dtype=precise, name="knrm")
-        self.scorer = Scorer(tanh=config.score_tanh, dtype=precise, name="scorer")
+        self.scorer = Scorer(
+            tanh=config.score_tanh, cosine_weight=config.cosine_weight, dtype=precise, name="scorer"
+        )
 
     @property
     def word_embedding(self):
         return self.text_encoder.embedding
 
+    def build(self, batch_shape=None):
+        """Makes every layer's weights; they do not depend on the sizes of a batch."""
+        width = self.config.width
+        self.text_encoder.build((None, None))
+        self.user_embedding.build((None,))
+        rows = (None, None, width)
+        if self.config.session_encoder or self.config.history_encoder:
+            self.behavior_encoder.build(rows)
+        cosines = 1
+        if self.config.session_encoder:
+            self.session_encoder.build(rows)
+        if self.config.history_encoder:
+            self.history_encoder.build(rows)
+            cosines = 2
+        signals = [(None, None, self.sizes.features)]
+        if self.config.knrm:
+            self.knrm.build(rows)
+            signals.insert(0, (None, None, 1))
+        self.scorer.build([(None, width)] * cosines, [rows] * cosines, signals)
+
     def call(self, batch, training=False):
         words, vectors, words_mask = self.text_encoder(batch["text_tokens"], training=training)
         behaviors = self.encode_behaviors(batch, words, vectors, words_mask)
-        intents = self.encode_intents(batch, vectors, behaviors, training)[:, None]
+        intents = [self.encode_intents(batch, vectors, behaviors, training)]
         candidates = [ops.take(vectors, batch["candidate_text"], axis=0)]
         if self.config.history_encoder:
             history, mask = self.encode_history(batch, behaviors, training)
             rows = self.history_encoder(
-                ops.concatenate([intents, candidates[0]], axis=1),
+                ops.concatenate([intents[0][:, None], candidates[0]], axis=1),
                 history=history,
                 padding_mask=mask,
                 training=training,
             )
-            intents = ops.concatenate([intents, rows[:, :1]], axis=1)
+            intents.append(rows[:, 0])
             candidates.append(rows[:, 1:])
         return self.scorer(
             intents, candidates=candidates, signals=self.signals(batch, words, words_mask)

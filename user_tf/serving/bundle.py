@@ -4,6 +4,7 @@ A version appears under its number by one rename, since a server that watches th
 numbered one as soon as it sees it. What lies where is in `layout.py`.
 """
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -62,7 +63,7 @@ def write(
         dataset: The run's opened dataset.
         config: The run's `Config`.
         copies: Built rankers by task, as in `signatures.archive`.
-        example: The request put beside the model.
+        example: The request put beside the model, without its F where the model takes none.
         origin: Where the model came from; goes into the manifest.
     """
     unfinished = final.with_name(f".{final.name}.unfinished")
@@ -75,7 +76,10 @@ def write(
         graph = make_graph(dataset, config, users)
         archive(graph, copies).write_out(os.fspath(unfinished), verbose=False)
         users.unlink()
-        arrays = to_arrays([example], graph.limits.clicked_titles)
+        if not graph.feature_count:
+            example = dataclasses.replace(example, features=None)
+        features = None if example.features is None else graph.feature_count
+        arrays = to_arrays([example], graph.limits.clicked_titles, features)
         np.savez(
             extra / EXAMPLE_INPUTS,
             allow_pickle=False,

@@ -58,8 +58,12 @@ def find_version(model: str | os.PathLike[str]) -> pathlib.Path:
 
 
 def cli_command(version: pathlib.Path) -> str:
-    """A ready `saved_model_cli` command that ranks the example."""
+    """A ready `saved_model_cli` command that ranks the example, with its F where it has some."""
     inputs = version / EXTRA / EXAMPLE_INPUTS
     with np.load(inputs) as arrays:
+        signature = "rank_with_features" if "features" in arrays.files else "rank"
         feeds = ";".join(f"{name}={inputs}[{name}]" for name in arrays.files)
-    return f"saved_model_cli run --dir {version} --tag_set serve --signature_def rank --inputs '{feeds}'"
+    return (
+        f"saved_model_cli run --dir {version} --tag_set serve --signature_def {signature} "
+        f"--inputs '{feeds}'"
+    )

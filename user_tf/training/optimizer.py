@@ -14,8 +14,8 @@ class SummedGradientAdam(keras.optimizers.Adam):
         Those of `keras.optimizers.Adam`.
 
     Example:
-        >>> SummedGradientAdam(learning_rate=1e-3).name
-        'summed_gradient_adam'
+        >>> SummedGradientAdam(learning_rate=1e-3, name="adam").name
+        'adam'
     """
 
     def _all_reduce_sum_gradients(self, grads_and_vars):

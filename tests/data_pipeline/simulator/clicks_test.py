@@ -27,6 +27,17 @@ def test_drawn_satisfied_clicks_are_as_frequent_as_stated():
     assert (np.abs(drawn.sum(axis=0) - stated.sum(axis=0)) < 4 * deviation).all()
 
 
+@pytest.mark.parametrize("offset", [-0.4, 0.0, 0.3])
+def test_a_click_satisfies_as_often_as_stated_at_every_affinity(offset):
+    model = ClickModel()
+    affinity = np.full((20_000, 10), model.center + offset)
+    clicked, dwell = model.draw_clicks(affinity, np.ones_like(affinity), np.random.default_rng(6))
+    stated = float(model.satisfaction_probability(affinity[0, 0]))
+    deviation = np.sqrt(stated * (1 - stated) / clicked.sum())
+    assert clicked.sum() > 1000
+    assert abs((dwell[clicked] > 30).mean() - stated) < 4 * deviation
+
+
 def test_position_lowers_the_probability_by_the_examination_alone():
     states, documents, _ = _case(3, rows=5)
     first = satisfied_click_probability(states, documents, np.ones((5, 10)))

@@ -28,7 +28,8 @@ def layer_norm(x, weights):
 
 
 def sinusoid(position, width):
-    angles = [position / 10000 ** (2 * (i // 2) / width) for i in range(width)]
+    # The layer takes its table from Keras Hub, which rounds 1 / 10000 to float32.
+    angles = [position * float(np.float32(1e-4)) ** (2 * (i // 2) / width) for i in range(width)]
     return np.array([np.cos(a) if i % 2 else np.sin(a) for i, a in enumerate(angles)])
 
 

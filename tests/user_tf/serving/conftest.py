@@ -17,7 +17,7 @@ from user_tf.serving.packing import HistoryLimits
 from user_tf.serving.signatures import Graph, UserTable, archive, write_users
 
 WORDS = ["red", "blue", "green", "hat", "shoe", "sock", "big", "small", "sun", "rain"]
-OOV_BUCKETS = 7
+OOV_BUCKETS = 97
 MEAN, STD = (1.0, -2.0), (2.0, 0.5)
 
 

@@ -1,0 +1,296 @@
+import csv
+import datetime
+import gzip
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from data_pipeline.canonical import SCHEMAS
+from data_pipeline.importers import tables
+from data_pipeline.log import LogError, open_log, write_log
+from data_pipeline.settings import LogSettings
+
+PLAIN = LogSettings(mask_users=False, quarantine_share=1.0)
+DOCUMENTS = [
+    {"doc_id": "a", "title": 'A "quoted", title', "category": "x"},
+    {"doc_id": "b", "title": ""},
+    {"doc_id": "c", "title": "第三\n行", "published": "2024-01-30T00:00:00Z"},
+]
+REQUESTS = [
+    {
+        "request_id": "r1",
+        "user_id": "anna",
+        "time": "2024-01-31T12:00:00Z",
+        "query": "some words",
+        "results": [
+            {"doc_id": "b", "clicked": False},
+            {
+                "doc_id": "a",
+                "clicked": True,
+                "click_time": "2024-01-31T13:00:05.25+01:00",
+                "dwell_seconds": 31.5,
+            },
+            {"doc_id": "c", "clicked": True, "click_time": None},
+        ],
+    },
+    {
+        "request_id": "r2",
+        "user_id": "bert",
+        "time": "2024-01-31 12:00",
+        "query": "",
+        "results": [{"doc_id": "c", "clicked": False}],
+    },
+]
+BROWSES = [
+    {"user_id": "anna", "time": "2024-01-31T14:00:00+02:00", "doc_id": "a", "dwell_seconds": 5},
+    {"user_id": "bert", "time": "2024-01-31 12:00:00", "doc_id": "b"},
+]
+ROWS = {"documents": DOCUMENTS, "requests": REQUESTS, "browses": BROWSES}
+
+
+def _write_csv(path, table, rows):
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "wt", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, SCHEMAS[table].names)
+        writer.writeheader()
+        for row in rows:
+            lists = {"results": json.dumps(row["results"])} if "results" in row else {}
+            writer.writerow({**row, **lists})
+
+
+def _write_jsonl(path, table, rows):
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n\n" for row in rows)
+
+
+def _parse(value):
+    """Times of a row as datetimes, without the help of what is tested."""
+    if isinstance(value, dict):
+        times = ("time", "click_time", "published")
+        return {
+            name: _time(item) if name in times and item else _parse(item)
+            for name, item in value.items()
+        }
+    return [_parse(item) for item in value] if isinstance(value, list) else value
+
+
+def _time(text):
+    time = datetime.datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=datetime.UTC)
+
+
+def _write_parquet(path, table, rows):
+    pq.write_table(pa.Table.from_pylist(_parse(rows), schema=SCHEMAS[table]), path)
+
+
+WRITERS = {
+    "csv": _write_csv,
+    "csv.gz": _write_csv,
+    "jsonl": _write_jsonl,
+    "jsonl.gz": _write_jsonl,
+    "parquet": _write_parquet,
+}
+
+
+def _import(folder, settings=PLAIN):
+    source = tables.read(folder)
+    output = folder.with_name(folder.name + "-log")
+    write_log(output, source.batches, settings, source.description)
+    return open_log(output)
+
+
+def _quarantine(log):
+    rows = pq.read_table(log.quarantine).to_pylist()
+    return sorted((row["file"], row["row"], row["rule"], row["value"]) for row in rows)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "in").mkdir()
+    return tmp_path / "in"
+
+
+@pytest.mark.parametrize("ending", WRITERS)
+def test_every_format_gives_the_same_log(folder, ending):
+    for table, rows in ROWS.items():
+        WRITERS[ending](folder / f"{table}.{ending}", table, rows)
+    log = _import(folder)
+    for table, rows in ROWS.items():
+        wanted = pa.Table.from_pylist(_parse(rows), schema=SCHEMAS[table])
+        assert pq.read_table(getattr(log, table)).equals(wanted)
+    assert log.source["files"] == [f"{table}.{ending}" for table in ROWS]
+    assert _quarantine(log) == []
+
+
+def test_a_table_may_be_a_folder_of_parts_of_any_format(folder):
+    _write_csv(folder / "documents.csv", "documents", DOCUMENTS)
+    (folder / "browses").mkdir()
+    _write_jsonl(folder / "browses" / "2024-01-02.jsonl", "browses", BROWSES[1:])
+    _write_csv(folder / "browses" / "2024-01-01.csv", "browses", BROWSES[:1])
+    (folder / "browses" / ".hidden").write_text("x")
+    log = _import(folder)
+    assert pq.read_table(log.browses)["user_id"].to_pylist() == ["anna", "bert"]
+    assert log.source["files"][1:] == ["browses/2024-01-01.csv", "browses/2024-01-02.jsonl"]
+
+
+def test_csv_rows_that_do_not_parse_are_quarantined_with_their_number(folder):
+    _write_csv(folder / "documents.csv", "documents", DOCUMENTS)
+    lines = [
+        "user_id,time,doc_id,dwell_seconds",
+        "anna,2024-01-31T12:00:00Z,a,1",
+        "anna,1706702400,a,1",
+        "anna,2024-02-30T12:00:00Z,a,1",
+        "anna,2024-01-31,a,1",
+        "anna,,a,1",
+        "anna,2024-01-31T12:00:01Z,a,long",
+        "anna,2024-01-31T12:00:02Z,a",
+        "anna,2024-01-31T12:00:03Z,a,nan",
+    ]
+    (folder / "browses.csv").write_text("\n".join(lines))
+    log = _import(folder)
+    assert _quarantine(log) == [
+        ("browses.csv", 2, "time-unreadable", "1706702400"),
+        ("browses.csv", 3, "time-unreadable", "2024-02-30T12:00:00Z"),
+        ("browses.csv", 4, "time-unreadable", "2024-01-31"),
+        ("browses.csv", 5, "time-null", ""),
+        ("browses.csv", 6, "number-unreadable", "long"),
+        ("browses.csv", 7, "columns", ""),
+        ("browses.csv", 8, "dwell-range", "nan"),
+    ]
+    counts = log.report.tables["browses"]
+    assert (counts.read, counts.kept, counts.quarantined) == (8, 1, 7)
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        "[",
+        "{}",
+        '["a"]',
+        '[{"doc_id": "a"}]',
+        '[{"doc_id": 1, "clicked": true}]',
+        '[{"doc_id": "a", "clicked": "yes"}]',
+        '[{"doc_id": "a", "clicked": 1}]',
+        '[{"doc_id": "a", "clicked": true, "rank": 1}]',
+        '[{"doc_id": "b", "clicked": false}, {"doc_id": "a", "clicked": true, "click_time": 3}]',
+        '[{"doc_id": "a", "clicked": true, "click_time": "yesterday"}]',
+        '[{"doc_id": "a", "clicked": true, "dwell_seconds": "5"}]',
+        "[null]",
+    ],
+)
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_list_of_another_form_is_quarantined(folder, results, ending):
+    if ending == "jsonl" and results == "[":
+        pytest.skip("a broken list breaks the line, which another test is about")
+    _write_csv(folder / "documents.csv", "documents", DOCUMENTS)
+    _write_csv(folder / "browses.csv", "browses", BROWSES)
+    path = folder / f"requests.{ending}"
+    if ending == "csv":
+        quoted = results.replace('"', '""')
+        head = "request_id,user_id,time,query,results"
+        path.write_text(f'{head}\nr,u,2024-01-31T12:00:00Z,q,"{quoted}"\n')
+    else:
+        row = {**REQUESTS[0], "results": json.loads(results)}
+        path.write_text(json.dumps(row) + "\n")
+    [told] = _quarantine(_import(folder))
+    assert told[:3] == (path.name, 1, "results-unreadable")
+    assert told[3].replace(" ", "") == results.replace(" ", "")
+
+
+def test_json_lines_that_do_not_fit_are_quarantined_and_tell_no_user_id(folder):
+    _write_csv(folder / "documents.csv", "documents", DOCUMENTS)
+    good = {"user_id": "anna", "time": "2024-01-31T12:00:00Z", "doc_id": "a"}
+    lines = [
+        json.dumps(good),
+        '{"user_id": "carl-9363", ',
+        '["carl-9363"]',
+        json.dumps({**good, "user_id": 9363}),
+        json.dumps({**good, "time": 1706702400}),
+        json.dumps({**good, "dwell_seconds": "5"}),
+        json.dumps({**good, "query": "carl-9363"}),
+        json.dumps({"user_id": "carl-9363", "doc_id": "a"}),
+        '{"user_id": "a", "time": "2024-01-31T12:00:00Z", "doc_id": "a", "doc_id": "b"}',
+        json.dumps({**good, "user_id": None}),
+        json.dumps({**good, "time": "soon"}),
+    ]
+    (folder / "browses.jsonl").write_text("\n".join(lines))
+    log = _import(folder)
+    told = [(row, rule, value) for _, row, rule, value in _quarantine(log)]
+    assert told == [
+        (2, "line-unreadable", ""),
+        (3, "line-unreadable", ""),
+        (4, "text-expected", ""),
+        (5, "text-expected", "1706702400"),
+        (6, "number-expected", '"5"'),
+        (7, "line-columns", ""),
+        (8, "line-columns", ""),
+        (9, "line-columns", ""),
+        (10, "user-id-empty", ""),
+        (11, "time-unreadable", "soon"),
+    ]
+    assert log.report.tables["browses"].read == 11
+    assert "9363" not in repr(pq.read_table(log.quarantine).to_pylist())
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_wrong_columns_refuse_the_whole_file(folder, ending):
+    rows = [{"user_id": "anna", "time": "2024-01-31T12:00:00Z", "document": "a"}]
+    _write_csv(folder / "documents.csv", "documents", DOCUMENTS)
+    path = folder / f"browses.{ending}"
+    if ending == "csv":
+        path.write_text("user_id,time,document\nanna,2024-01-31T12:00:00Z,a\n")
+    elif ending == "jsonl":
+        path.write_text(json.dumps(rows[0]) + "\n")
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    with pytest.raises(LogError, match=rf"browses\.{ending}: .* must have the column `doc_id`"):
+        _import(folder)
+    assert not list(folder.parent.glob("in-log*"))
+
+
+def test_a_file_in_another_encoding_is_refused(folder):
+    (folder / "documents.csv").write_bytes("doc_id,title\na,Café\n".encode("latin-1"))
+    _write_csv(folder / "browses.csv", "browses", BROWSES)
+    with pytest.raises(LogError, match=r"documents\.csv: the file must be UTF-8, and line 2 "):
+        _import(folder)
+
+
+def test_parquet_with_text_that_is_not_utf8_or_cut_short_is_refused(folder):
+    _write_csv(folder / "browses.csv", "browses", BROWSES)
+    latin = pa.array(["Café".encode("latin-1")], pa.binary()).view(pa.string())
+    table = pa.table({"doc_id": ["a"], "title": latin})
+    pq.write_table(table, folder / "documents.parquet")
+    with pytest.raises(LogError, match=r"documents\.parquet: .*UTF-8"):
+        _import(folder)
+    whole = (folder / "documents.parquet").read_bytes()
+    (folder / "documents.parquet").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(LogError, match=r"documents\.parquet: the file must be whole Parquet"):
+        _import(folder)
+
+
+def test_parquet_rows_that_break_a_rule_tell_their_number(folder):
+    _write_csv(folder / "documents.csv", "documents", DOCUMENTS)
+    rows = [*BROWSES, {**BROWSES[0], "doc_id": "zz"}]
+    _write_parquet(folder / "browses.parquet", "browses", rows)
+    assert _quarantine(_import(folder)) == [("browses.parquet", 3, "doc-unknown", "zz")]
+
+
+def test_a_table_that_is_missing_or_there_twice_or_of_another_kind_is_an_error(folder):
+    with pytest.raises(LogError, match="must hold documents, and requests or browses"):
+        tables.read(folder)
+    _write_csv(folder / "documents.csv", "documents", DOCUMENTS)
+    with pytest.raises(LogError, match=r"Received: documents\.csv\. Name the files"):
+        tables.read(folder)
+    _write_jsonl(folder / "documents.jsonl", "documents", DOCUMENTS)
+    with pytest.raises(LogError, match=r"documents must be there once.*csv, documents\.jsonl"):
+        tables.read(folder)
+    with pytest.raises(LogError, match="the input must be a folder"):
+        tables.read(folder / "none")
+    (folder / "documents.jsonl").unlink()
+    (folder / "browses").mkdir()
+    (folder / "browses" / "part.tsv").write_text("x")
+    with pytest.raises(LogError, match=r"a file must end in .*part\.tsv"):
+        tables.read(folder)

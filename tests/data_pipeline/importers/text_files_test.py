@@ -1,0 +1,82 @@
+import gzip
+
+import numpy as np
+import pytest
+
+from data_pipeline.importers.text_files import BLOCK, LogError, check_file, csv_header, read_csv
+
+
+def _random_csv(seed: int) -> tuple[str, list[int], list[int]]:
+    """Lines of which some are broken, and the numbers of the good and of the broken rows."""
+    generator = np.random.default_rng(seed)
+    lines, good, broken = ["a,b"], [], []
+    for number, draw in enumerate(generator.random(400), start=1):
+        if draw < 0.1:
+            lines.append(str(number))
+            broken.append(number)
+        elif draw < 0.2:
+            lines.append(f"{number},2,3")
+            broken.append(number)
+        else:
+            good.append(number)
+            lines.append(f'{number},"x\ny, z"' if draw < 0.4 else f"{number},")
+            if draw > 0.9:
+                lines.append("")
+    return "\n".join(lines) + "\n", good, broken
+
+
+@pytest.mark.parametrize("block", [200, 3000, BLOCK])
+def test_every_row_keeps_its_number_among_broken_blank_and_quoted_lines(tmp_path, block):
+    text, good, broken = _random_csv(block)
+    (tmp_path / "x.csv").write_text(text)
+    parts = list(read_csv(tmp_path / "x.csv", block=block))
+    assert [int(value) for part in parts for value in part.rows["a"].to_pylist()] == good
+    assert [number for part in parts for number in part.numbers.tolist()] == good
+    assert [number for part in parts for number in part.broken] == broken
+
+
+def test_values_stay_text_and_an_empty_one_is_no_null(tmp_path):
+    (tmp_path / "x.csv").write_text("a,b\n007,\nNaN,null\n")
+    [part] = read_csv(tmp_path / "x.csv")
+    assert part.rows.to_pydict() == {"a": ["007", "NaN"], "b": ["", "null"]}
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path):
+    (tmp_path / "x.csv").write_bytes(b"\xef\xbb\xbfa,b\n1,2\n")
+    assert csv_header(tmp_path / "x.csv") == ["a", "b"]
+    [part] = read_csv(tmp_path / "x.csv")
+    assert part.rows.to_pydict() == {"a": ["1"], "b": ["2"]}
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_text_that_is_not_utf8_is_an_error_that_names_line_byte_and_mend(tmp_path, pack):
+    name = "x.csv.gz" if pack is gzip.compress else "x.csv"
+    (tmp_path / name).write_bytes(pack(b"a,b\n1,2\ncaf\xe9,3\n"))
+    with pytest.raises(LogError, match=rf"{name}.*line 3 .*0xe9.*iconv -f LATIN1"):
+        check_file(tmp_path / name)
+
+
+@pytest.mark.parametrize("offset", range(-2, 2))
+def test_a_character_on_the_border_of_two_blocks_is_no_error(tmp_path, offset):
+    head = b"a" * (BLOCK + offset - 1) + b"\n"
+    (tmp_path / "x.csv").write_bytes(head + "日本\n".encode())
+    check_file(tmp_path / "x.csv")
+    (tmp_path / "y.csv").write_bytes(head + b"\xe6\x97\n")
+    with pytest.raises(LogError, match=r"line 2 "):
+        check_file(tmp_path / "y.csv")
+
+
+def test_a_file_cut_short_is_an_error(tmp_path):
+    packed = gzip.compress(b"a,b\n" * 1000)
+    (tmp_path / "x.csv.gz").write_bytes(packed[:-10])
+    with pytest.raises(LogError, match="must be a whole gzip file"):
+        check_file(tmp_path / "x.csv.gz")
+    (tmp_path / "y.csv").write_bytes(b"a\n1\xe6")
+    with pytest.raises(LogError, match="must be UTF-8, and line 2"):
+        check_file(tmp_path / "y.csv")
+
+
+def test_an_empty_file_has_no_header(tmp_path):
+    (tmp_path / "x.csv").write_text("")
+    with pytest.raises(LogError, match="first line must name the columns"):
+        csv_header(tmp_path / "x.csv")

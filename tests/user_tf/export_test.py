@@ -1,0 +1,181 @@
+"""A run on real dataset rows, exported: the served scores of raw strings are those of evaluation."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from data_pipeline.batch import evaluation_batches
+from data_pipeline.dataset import open_dataset
+from data_pipeline.prepare import prepare
+from data_pipeline.settings import NegativeSettings, PrepareSettings, TextSettings
+from data_pipeline.simulator.folder import write_simulated_log
+from data_pipeline.simulator.settings import SessionSettings, SimulateSettings, WorldSettings
+from user_tf.config import Config, DataConfig, ModelConfig, TrainConfig
+from user_tf.evaluation.evaluator import score_targets
+from user_tf.export import ExportSettings, export_run, summary
+from user_tf.predict import PredictSettings, SavedRanker, predict
+from user_tf.serving.examples import target_requests
+from user_tf.serving.layout import cli_command
+from user_tf.serving.request import from_json, to_json
+from user_tf.training import runs
+
+PHASES = ("search", "recommendation")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A log, its dataset, and a run whose two phases have different random weights."""
+    root = tmp_path_factory.mktemp("export")
+    write_simulated_log(
+        SimulateSettings(
+            output=str(root / "log"),
+            users=25,
+            world=WorldSettings(topics=8, subtopics=3, documents=400),
+            session=SessionSettings(sessions=12.0),
+        )
+    )
+    prepare(
+        PrepareSettings(
+            log=str(root / "log"),
+            output=str(root / "dataset"),
+            scenarios=("unified",),
+            text=TextSettings(width=16, word2vec_epochs=0, minimum_count=3, oov_buckets=50),
+            negatives=NegativeSettings(drawn=4),
+        )
+    )
+    config = Config(
+        run=str(root / "run"),
+        data=DataConfig(dataset=str(root / "dataset")),
+        model=ModelConfig(width=16, heads=2, head_width=8, feed_forward=32),
+        train=TrainConfig(phases=PHASES),
+    )
+    run, dataset = runs.open_run(config), open_dataset(config.data.dataset)
+    for number, phase in enumerate(PHASES):
+        keras.utils.set_random_seed(number)
+        model = runs.build_model(config, dataset)
+        draw = np.random.default_rng(number)
+        for variable in model.trainable_variables:
+            variable.assign(variable + draw.normal(0, 0.2, variable.shape))
+        (run / phase).mkdir()
+        model.save_weights(run / phase / runs.BEST)
+    return root
+
+
+@pytest.fixture(scope="module")
+def version(folder):
+    settings = ExportSettings(
+        run=str(folder / "run"), output=str(folder / "served"), version=3, log=str(folder / "log")
+    )
+    return export_run(settings, "the command")
+
+
+@pytest.fixture(scope="module")
+def requests(folder):
+    """Every test target as raw strings, by target id."""
+    dataset = open_dataset(folder / "dataset")
+    return dict(target_requests(dataset, folder / "log", "unified", "test"))
+
+
+def test_the_requests_cover_what_a_request_may_hold(requests):
+    assert len(requests) > 20
+    behaviors = [item for request in requests.values() for item in request.history]
+    assert {len(item.titles) for item in behaviors if item.query} >= {0, 1}
+    assert any(not item.query for item in behaviors)
+    assert any(
+        sum(item.session == request.session for item in request.history) > 1
+        for request in requests.values()
+    )
+
+
+def test_predict_on_raw_strings_gives_the_scores_of_evaluation(folder, version, requests):
+    lines = [to_json(request) for request in requests.values()]
+    (folder / "requests.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    output = folder / "answers.jsonl"
+    served, asked = str(folder / "served"), str(folder / "requests.jsonl")
+    assert predict(PredictSettings(served, asked, str(output))) == len(requests)
+    answers = map(json.loads, output.read_text(encoding="utf-8").splitlines())
+    scores = {int(answer["request_id"]): answer["scores"] for answer in answers}
+    compared = 0
+    for phase in PHASES:
+        model, config, dataset = runs.load_model(folder / "run", phase)
+        batches = evaluation_batches(dataset, "unified", "test", config.data.batch, tasks=(phase,))
+        for target, expected in zip(*score_targets(model, batches), strict=True):
+            assert requests[target].task == phase
+            found = scores[target]
+            np.testing.assert_allclose(found, expected[: len(found)], atol=1e-4)
+            assert np.isnan(expected[len(found) :]).all()
+            compared += 1
+    assert compared == len(requests)
+
+
+def test_the_example_beside_the_model_is_a_target_of_the_dataset(version, requests):
+    line = (version / "assets.extra" / "example_request.jsonl").read_text(encoding="utf-8")
+    example = from_json(line)
+    assert line == to_json(requests[int(example.request_id)]) + "\n"
+    assert example.query and example.history
+
+
+def test_predict_and_saved_model_cli_rank_the_example_alike(version):
+    example = from_json((version / "assets.extra" / "example_request.jsonl").read_text("utf-8"))
+    served = SavedRanker(version)
+    with np.load(version / "assets.extra" / "example_inputs.npz") as inputs:
+        feeds = {name: tf.constant(inputs[name]) for name in inputs.files}
+    assert "--signature_def rank_with_features " in cli_command(version)
+    signature = tf.saved_model.load(version).signatures["rank_with_features"]
+    by_arrays = signature(**feeds)["scores"].numpy()[0]
+    np.testing.assert_allclose(by_arrays, served.scores([example])[0], atol=1e-5)
+
+
+def test_the_manifest_says_where_the_model_came_from(folder, version):
+    manifest = json.loads((version / "assets.extra" / "export.json").read_text(encoding="utf-8"))
+    assert manifest["command"] == "the command"
+    assert manifest["phases"] == {phase: phase for phase in PHASES}
+    assert manifest["tasks"] == sorted(PHASES)
+    assert manifest["features"] == open_dataset(folder / "dataset").feature_names
+    assert "of the test split" in manifest["example"]
+    assert sorted(item.name for item in (folder / "served").iterdir()) == ["3"]
+
+
+def test_the_summary_names_signatures_and_a_command(version):
+    text = summary(version)
+    for part in ("signature rank\n", "signature rank_with_features", "saved_model_cli run --dir"):
+        assert part in text
+
+
+def test_the_user_table_is_an_asset_of_its_own(folder, version):
+    users = (version / "assets" / "users.txt").read_text(encoding="utf-8").splitlines()
+    assert users[1:] == open_dataset(folder / "dataset").user_ids[1:]
+    assert not (version / "assets.extra" / "users.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"run": ""}, "`run` should name a folder"),
+        ({"output": ""}, "`output` should name a folder"),
+        ({"version": 3}, "should not hold version 3 yet"),
+        ({"version": 0}, "`version` should be at least 1"),
+        ({"log": "nowhere"}, "`log` should be the folder of a behavior log.*'nowhere'"),
+        ({"run": "nowhere"}, "nowhere"),
+    ],
+)
+def test_impossible_settings_are_refused(folder, version, changes, message):
+    settings = {"run": str(folder / "run"), "output": str(folder / "served"), "version": 4}
+    with pytest.raises((ValueError, OSError), match=message):
+        export_run(ExportSettings(**(settings | changes)), "")
+
+
+def test_another_log_is_refused(folder, tmp_path):
+    write_simulated_log(
+        SimulateSettings(
+            output=str(tmp_path / "log"),
+            users=3,
+            world=WorldSettings(topics=8, subtopics=3, documents=400),
+        )
+    )
+    dataset = open_dataset(folder / "dataset")
+    with pytest.raises(ValueError, match="`log` should be the log the dataset was prepared from"):
+        next(target_requests(dataset, tmp_path / "log", "unified", "test"))

@@ -1,0 +1,97 @@
+"""Multi-head attention, transformer block and stack: full and last-position form."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from tests.user_tf.layer_testing import randomize, run_dropout_test, run_layer_test, weights_of
+from tests.user_tf.models import numpy_user
+from user_tf.layers.multi_head_attention import MultiHeadAttention
+from user_tf.layers.transformer import Transformer
+from user_tf.layers.transformer_block import TransformerBlock
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(3, 5, 4))
+ROWS = RNG.normal(size=(3, 2, 4))
+MASK = np.arange(5) < np.array([[5], [2], [0]])
+FULL = {"inputs": X, "padding_mask": MASK}
+LAST = {"inputs": ROWS, "padding_mask": MASK, "context": X}
+
+LAYERS = {
+    "attention": (functools.partial(MultiHeadAttention, 2, 3), numpy_user.attention, 7),
+    "block": (functools.partial(TransformerBlock, 2, 3, 6), numpy_user.block, 15),
+    "one layer": (functools.partial(Transformer, 1, 2, 3, 6), numpy_user.transformer, 15),
+    "three layers": (functools.partial(Transformer, 3, 2, 3, 6), numpy_user.transformer, 45),
+}
+every_layer = pytest.mark.parametrize("name", LAYERS)
+
+
+def built(name):
+    make, equation, _ = LAYERS[name]
+    layer = make(dtype="float64")
+    layer.build(X.shape)
+    return randomize(layer), equation
+
+
+@every_layer
+def test_full_form_equals_the_equation_over_real_rows(name):
+    layer, equation = built(name)
+    outputs = layer(X, padding_mask=MASK).numpy()
+    for row, length in ((0, 5), (1, 2)):
+        expected = equation(X[row, :length], weights_of(layer), heads=2)
+        np.testing.assert_allclose(outputs[row, :length], expected, rtol=1e-9, atol=1e-9)
+    if name != "attention":
+        np.testing.assert_array_equal(outputs[~MASK], 0 * outputs[~MASK])
+
+
+@every_layer
+def test_last_position_form_equals_the_last_row_of_each_rows_own_sequence(name):
+    layer, equation = built(name)
+    outputs = layer(ROWS, padding_mask=MASK, context=X).numpy()
+    for batch, length in enumerate((5, 2, 0)):
+        for row in range(2):
+            sequence = np.concatenate([X[batch, :length], ROWS[batch, row : row + 1]])
+            expected = equation(sequence, weights_of(layer), heads=2)[-1]
+            np.testing.assert_allclose(outputs[batch, row], expected, rtol=1e-9, atol=1e-9)
+
+
+@every_layer
+def test_padding_does_not_matter(name):
+    layer, _ = built(name)
+    noisy = np.where(MASK[..., None], X, 1e3)
+    full = layer(X, padding_mask=MASK).numpy()[MASK]
+    np.testing.assert_allclose(
+        layer(noisy, padding_mask=MASK).numpy()[MASK], full, rtol=1e-9, atol=1e-12
+    )
+    last = layer(ROWS, padding_mask=MASK, context=X)
+    np.testing.assert_allclose(
+        layer(ROWS, padding_mask=MASK, context=noisy), last, rtol=1e-9, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("name", ["attention", "block", "three layers"])
+@pytest.mark.parametrize("form", ["full", "last"])
+def test_layer(name, form):
+    make, _, weights = LAYERS[name]
+    varying = [("inputs", 1)] + ([("padding_mask", 1)] if form == "full" else [])
+    run_layer_test(make, FULL if form == "full" else LAST, weights, varying)
+
+
+@pytest.mark.parametrize("arguments", [FULL, LAST], ids=["full", "last"])
+def test_dropout(arguments):
+    run_dropout_test(LAYERS["one layer"][0], arguments)
+
+
+def test_dropout_of_attention_weights_keeps_the_mean_in_both_forms():
+    """Also of the value bias, which the last-position form takes out of the sum."""
+    layer = MultiHeadAttention(2, 3, dropout=0.4, dtype="float64")
+    layer.build(X.shape)
+    randomize(layer)
+    many = {name: np.repeat(value[:1], 20_000, axis=0) for name, value in LAST.items()}
+    still = layer(many["inputs"][:1], padding_mask=MASK[:1], context=X[:1]).numpy()[0]
+    dropped = layer(
+        many["inputs"], padding_mask=many["padding_mask"], context=many["context"], training=True
+    ).numpy()
+    np.testing.assert_allclose(dropped.mean(axis=0), still, atol=0.05)
+    assert dropped.std(axis=0).min() > 0.05
