@@ -107,7 +107,7 @@ def build_model(config: Config, dataset: Any) -> Any:
     sizes = Sizes(
         vocabulary=dataset.vocabulary_size + dataset.oov_buckets,
         users=len(dataset.user_ids),
-        features=len(dataset.feature_mean),
+        features=len(dataset.feature_mean) if config.data.batch.features else 0,
         clicked_titles=dataset.clicked_titles,
         session_behaviors=dataset.session_behaviors,
         past_sessions=dataset.past_sessions,
