@@ -7,8 +7,11 @@ were chosen on validation.
 
 import dataclasses
 
-SEARCH_ONLY = ("--data.scenario=search", "--train.phases=search")
-RECOMMENDATION_ONLY = ("--data.scenario=recommendation", "--train.phases=recommendation")
+# As many passes over a task's groups as pre-training and fine-tuning together make.
+_EPOCHS = "--train.pretrain_epochs=4"
+SEARCH_ONLY = ("--data.scenario=search", "--train.phases=search", _EPOCHS)
+RECOMMENDATION_ONLY = ("--data.scenario=recommendation", "--train.phases=recommendation", _EPOCHS)
+_WORLD = ("--users=6500", "--world.title_mean=7", "--world.title_maximum=10")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +71,8 @@ STUDIES = {
                 "data_pipeline.import_log --source=trivago --input={trivago} "
                 "--output={work}/trivago-log",
                 "data_pipeline.prepare --log={work}/trivago-log --output={work}/trivago "
-                "--sequence.relevance=click",
+                "--sequence.relevance=click --text.width=64 --text.oov_buckets=50000 "
+                "--text.word2vec_epochs=0",
             )
         },
         systems=(
@@ -86,10 +90,10 @@ STUDIES = {
         "independent?",
         flagfile="configs/simulated.flags",
         commands={
-            "linked": _simulated("linked", "--users=6500", prepare="--text.width=64"),
+            "linked": _simulated("linked", *_WORLD, prepare="--text.width=64"),
             "independent": _simulated(
                 "independent",
-                "--users=6500",
+                *_WORLD,
                 "--strength.shared_interests=0",
                 "--strength.browse_to_search=0",
                 "--strength.search_to_browse=0",

@@ -16,7 +16,7 @@ step "1/6 simulate a platform with 2,000 users: behavior log"
 $RUN -m data_pipeline.simulate --users=2000 --output="$WORK/log"
 
 step "2/6 prepare: log -> dataset"
-$RUN -m data_pipeline.prepare --log="$WORK/log" --output="$WORK/dataset"
+$RUN -m data_pipeline.prepare --log="$WORK/log" --output="$WORK/dataset" --text.width=64
 
 step "3/6 pre-train on both tasks, then fine-tune a copy for each"
 $RUN -m user_tf.train --flagfile=configs/quickstart.flags \
@@ -27,11 +27,11 @@ $RUN -m data_pipeline.truth --log="$WORK/log" --dataset="$WORK/dataset" --output
 $RUN -m user_tf.evaluate --run="$WORK/run" --split=test --truth="$WORK/truth.parquet"
 
 step "5/6 export a SavedModel for TensorFlow Serving"
-$RUN -m user_tf.export --run="$WORK/run" --output="$WORK/model"
+$RUN -m user_tf.export --run="$WORK/run" --log="$WORK/log" --output="$WORK/model"
 
 step "6/6 rank one example from raw strings, with the SavedModel alone"
 $RUN -m user_tf.predict --model="$WORK/model" \
-  --requests="$WORK/model/example_request.jsonl" --output="$WORK/scores.jsonl"
+  --requests="$WORK/model/1/assets.extra/example_request.jsonl" --output="$WORK/scores.jsonl"
 
 cat <<END
 

@@ -62,8 +62,11 @@ class ModelConfig:
     session_encoder: bool = setting(True, "Off: ablation without session encoder.")
     history_encoder: bool = setting(True, "Off: ablation without history encoder.")
     knrm: bool = setting(True, "KNRM between query and candidate; off as in the released code.")
-    cosine_weight: float = setting(
-        0.0, "Initial weight of each cosine in the score; 0: drawn as the other weights (Glorot)."
+    start: str = setting(
+        "average",
+        "Initial weights: `average`: attention begins as the average of what it sees and the score "
+        "as the sum of cosines; `glorot`: Glorot's throughout.",
+        choices=("average", "glorot"),
     )
     score_tanh: bool = setting(False, "tanh on the score, as in the released code.")
 

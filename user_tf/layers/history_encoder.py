@@ -90,8 +90,6 @@ class HistoryEncoder(keras.layers.Layer):
             longest = padding_mask.shape[1] + 1
             history = history + self.positions(ids, longest=longest)
             rows = rows + self.positions(last, longest=longest)
-        # Also zeroes what lies in padded slots, so that a deep stack starts from clean rows.
-        history = history * ops.cast(padding_mask[..., None], self.compute_dtype)
         return self.transformer(rows, padding_mask=padding_mask, context=history, training=training)
 
     def _ids(self, padding_mask):

@@ -21,7 +21,7 @@ class Positions(keras.layers.Layer):
 
     Call arguments:
         ids: int tensor `[...]` of position ids in 0..`longest`.
-        longest: Largest id there may be; an int, or a scalar tensor.
+        longest: Largest id there may be, at least 1; an int, or a scalar tensor.
 
     Returns:
         Float tensor `[..., d]`.
@@ -41,9 +41,9 @@ class Positions(keras.layers.Layer):
         self.built = True
 
     def call(self, ids, longest):
-        table = self.sine(ops.zeros((1, longest + 1, self.width), dtype=self.sine.compute_dtype))[0]
-        vectors = ops.take(ops.cast(table, self.compute_dtype), ids, axis=0)
-        return vectors * ops.cast(ops.expand_dims(ids > 0, -1), self.compute_dtype)
+        blank = ops.zeros((1, longest, self.width), dtype=self.sine.compute_dtype)
+        table = ops.concatenate([blank[0, :1], self.sine(blank, start_index=1)[0]], axis=0)
+        return ops.take(ops.cast(table, self.compute_dtype), ids, axis=0)
 
     def get_config(self):
         return {**super().get_config(), "width": self.width}

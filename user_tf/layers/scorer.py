@@ -17,10 +17,6 @@ class Scorer(keras.layers.Layer):
     Args:
         tanh: Whether the score goes through tanh, as in the released code. With a listwise softmax
             it floors the loss at log(1 + 4 e^-2) = 0.433 for 5 candidates.
-        cosine_weight: Initial weight of every cosine; the other weights then start near 0, so that
-            training begins with the similarity of intent and candidate and no other opinion.
-            Cosines lie in [-1, 1] and Adam moves a weight by about its learning rate a step: from
-            small weights the softmax would stay flat for thousands of steps. 0: Glorot's for all.
 
     Call arguments:
         intents: List of float tensors `[T, d]`: I_s, and I_l where there is a history encoder.
@@ -36,28 +32,20 @@ class Scorer(keras.layers.Layer):
         TensorShape([2, 5])
     """
 
-    def __init__(self, tanh=False, cosine_weight=0.0, **kwargs):
+    def __init__(self, tanh=False, **kwargs):
         super().__init__(**kwargs)
         self.tanh = tanh
-        self.cosine_weight = cosine_weight
 
     def build(self, intents_shape, candidates_shape, signals_shape):
         matches = len(intents_shape) * len(candidates_shape)
         self.linear = keras.layers.Dense(
             1,
             use_bias=False,
-            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01)
-            if self.cosine_weight
-            else "glorot_uniform",
             activation="tanh" if self.tanh else None,
             dtype=self.dtype_policy,
             name="linear",
         )
         self.linear.build((None, None, matches + sum(shape[-1] for shape in signals_shape)))
-        if self.cosine_weight:
-            kernel = ops.convert_to_numpy(self.linear.kernel).copy()
-            kernel[:matches] = self.cosine_weight
-            self.linear.kernel.assign(kernel)
 
     def call(self, intents, candidates, signals=()):
         features = [
@@ -69,4 +57,4 @@ class Scorer(keras.layers.Layer):
         return self.linear(ops.concatenate(features, axis=-1))[..., 0]
 
     def get_config(self):
-        return {**super().get_config(), "tanh": self.tanh, "cosine_weight": self.cosine_weight}
+        return {**super().get_config(), "tanh": self.tanh}

@@ -92,7 +92,6 @@ class SessionEncoder(keras.layers.Layer):
     def call(self, behaviors, types, padding_mask, target=None, target_types=None, training=None):
         ids = count_positions(padding_mask)
         history = self._placed(behaviors, ids, types, behaviors.shape[1])
-        history = history * ops.cast(padding_mask[..., None], self.compute_dtype)
         if target is None:
             return self.transformer(history, padding_mask=padding_mask, training=training)
 
@@ -112,7 +111,7 @@ class SessionEncoder(keras.layers.Layer):
         if self.with_positions:
             vectors = vectors + self.positions(ids, longest=longest)
         if self.with_types:
-            # Padding (type 0) takes the first row here and is masked by the caller.
+            # Padding (type 0) takes the first row here; the transformer masks it.
             vectors = vectors + self.type_embedding(ops.maximum(types - 1, 0))
         return vectors
 

@@ -78,7 +78,8 @@ class TextEncoder(keras.layers.Layer):
 
     def call(self, tokens, training=None):
         mask = tokens > 0
-        embedded = self.embedding(tokens) * ops.cast(mask[..., None], self.compute_dtype)
+        # The vectors of padding need no zeroing: keys are masked, and so is what blocks return.
+        embedded = self.embedding(tokens)
         if self.with_positions:
             length = ops.shape(tokens)[1]
             ids = ops.cast(ops.arange(1, length + 1), "int32") * ops.cast(mask, "int32")

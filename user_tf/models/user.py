@@ -11,6 +11,7 @@ from user_tf.layers.scorer import Scorer
 from user_tf.layers.session_encoder import SessionEncoder
 from user_tf.layers.text_encoder import TextEncoder
 from user_tf.models.ranker import Ranker, padded_session
+from user_tf.models.start import start_as_average
 
 SEARCH = 2
 
@@ -86,13 +87,18 @@ class User(Ranker):
         precise = precise_dtype(self.compute_dtype)
         if config.knrm:
             self.knrm = Knrm(dtype=precise, name="knrm")
-        self.scorer = Scorer(
-            tanh=config.score_tanh, cosine_weight=config.cosine_weight, dtype=precise, name="scorer"
-        )
+        self.scorer = Scorer(tanh=config.score_tanh, dtype=precise, name="scorer")
 
     @property
     def word_embedding(self):
         return self.text_encoder.embedding
+
+    def build_from_sizes(self):
+        fresh = not self.built
+        super().build_from_sizes()
+        if fresh and self.config.start == "average":
+            start_as_average(self)
+        return self
 
     def build(self, batch_shape=None):
         """Makes every layer's weights; they do not depend on the sizes of a batch."""

@@ -150,9 +150,21 @@ def train_phase(
             checkpoints.save(folder / runs.CHECKPOINTS, model, optimizer, position)
         saved_at = time.perf_counter()
 
+    def judge() -> None:
+        """Validates, keeps the weights if they are the best so far, and tells the result."""
+        values = validate()
+        best = schedule.note_score(position, values["map"])
+        if best and chief:
+            checkpoints.save_weights(folder / runs.BEST, model)
+        tick()
+        report(folder, summaries, progress, position, values, best, chief)
+
     # ---- Loop ---------------------------------------------------------------------------------
     done = 0
     try:
+        if phase.start and position.step == 0:
+            # Fine-tuning must beat the weights it starts from, or those stay the best.
+            judge()
         while position.epoch < phase.epochs and position.waited < config.train.patience:
             iterator = iter(batches)
             while position.windows < steps * per_step:
@@ -173,12 +185,7 @@ def train_phase(
                     settle()
                 progress.add(position.groups - groups, time.perf_counter() - begin, waited)
                 if at in evaluate_after:
-                    values = validate()
-                    best = schedule.note_score(position, values["map"])
-                    if best and chief:
-                        checkpoints.save_weights(folder / runs.BEST, model)
-                    tick()
-                    report(folder, summaries, progress, position, values, best, chief)
+                    judge()
                     if position.waited >= config.train.patience:
                         break
                     if at < steps:

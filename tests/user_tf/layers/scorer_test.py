@@ -44,12 +44,3 @@ def test_layer(tanh):
     run_layer_test(
         lambda **kwargs: Scorer(tanh, **kwargs), ARGUMENTS, weights=1, half_tolerance=0.5
     )
-
-
-def test_cosines_may_start_from_a_given_weight_and_the_rest_as_ever():
-    layer = Scorer(cosine_weight=3.0)
-    layer(**ARGUMENTS)
-    kernel = np.asarray(layer.linear.kernel)[:, 0]
-    np.testing.assert_array_equal(kernel[:4], 3)
-    assert len(kernel) == 10 and np.abs(kernel[4:]).max() < 1
-    assert Scorer.from_config(layer.get_config()).cosine_weight == 3.0
