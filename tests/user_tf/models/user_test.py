@@ -332,7 +332,10 @@ def test_every_kind_of_emptiness_gives_finite_scores_and_bounded_gradients(empti
         scores, loss, gradients = differentiated_in_graph(kind)(tensors(batch))
         assert np.isfinite(scores).all()
         assert np.isfinite(loss)
-        assert float(tf.linalg.global_norm(gradients)) < 1e3
+        # Of the mean loss. A few hundred is usual at first: the layer norm divides word vectors,
+        # about 0.03 an entry, by their deviation. Unsafe norms give 1e7 or NaN.
+        groups = max(batch["target_weight"].sum(), 1)
+        assert float(tf.linalg.global_norm(gradients)) / groups < 1e3
 
 
 def test_empty_things_score_as_the_equations_say():
