@@ -109,11 +109,11 @@ STUDIES = {
         flagfile="configs/simulated.flags",
         commands={
             "windows": _simulated(
-                "windows", "--users=2000", prepare="--text.width=64 --scenarios=unified"
+                "windows", "--users=1500", prepare="--text.width=64 --scenarios=unified"
             ),
             "singles": _simulated(
                 "singles",
-                "--users=2000",
+                "--users=1500",
                 prepare="--text.width=64 --scenarios=unified --windows.targets_per_window=1",
             ),
         },

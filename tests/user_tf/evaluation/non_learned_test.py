@@ -32,6 +32,18 @@ def test_touched_documents_come_first_and_the_others_keep_their_order(example):
     assert ranks(example, "most recently touched") == [[2, 3, 1], [2, 1, 0]]
 
 
+def test_without_the_original_order_touches_still_come_first_and_the_others_are_random(example):
+    # The third of three was touched; over many targets the others share the places behind it.
+    assert ranks(example, "touched, rest random")[1] == [2, 1, 0]
+    found = []
+    for seed in range(200):
+        scores = non_learned.rankings(example, seed)["touched, rest random"]
+        found.append(metrics.rank(scores, example.mask)[0])
+    found = np.array(found)
+    assert (found[:, 2] == 1).all()
+    assert 0.4 < (found[:, 0] == 2).mean() < 0.6
+
+
 def test_touches_a_microsecond_apart_are_told_apart():
     table = targets.example_table()
     now = 1_800_000_000_000_000
