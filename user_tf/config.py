@@ -41,6 +41,11 @@ class ModelConfig:
     history_layers: int = setting(1, "Layers of the history-level transformer.")
     dropout: float = setting(0.1, "Dropout of sublayer outputs and attention weights.")
     word_vectors: bool = setting(True, "Start word embeddings from the dataset's word2vec vectors.")
+    train_words: bool = setting(
+        True,
+        "Train the word embeddings; off: they stay as they start, which keeps a small log of rare "
+        "tokens (ids) from being learned by heart.",
+    )
     word_positions: bool = setting(False, "Sinusoidal positions at word level.")
     session_positions: bool = setting(True, "Sinusoidal positions at session level.")
     history_positions: str = setting(

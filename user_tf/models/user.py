@@ -57,6 +57,7 @@ class User(Ranker):
             name="text_encoder",
             **transformer,
         )
+        self.text_encoder.embedding.trainable = config.train_words
         self.user_embedding = keras.layers.Embedding(
             sizes.users,
             config.width,
