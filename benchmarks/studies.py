@@ -90,14 +90,14 @@ STUDIES = {
         "independent?",
         flagfile="configs/simulated.flags",
         commands={
-            "linked": _simulated("linked", *_WORLD, prepare="--text.width=64"),
+            "linked": _simulated("linked", *_WORLD, prepare="--text.width=32"),
             "independent": _simulated(
                 "independent",
                 *_WORLD,
                 "--strength.shared_interests=0",
                 "--strength.browse_to_search=0",
                 "--strength.search_to_browse=0",
-                prepare="--text.width=64",
+                prepare="--text.width=32",
             ),
         },
         systems=(*_trio("linked"), *_trio("independent")),
@@ -109,12 +109,12 @@ STUDIES = {
         flagfile="configs/simulated.flags",
         commands={
             "windows": _simulated(
-                "windows", "--users=1500", prepare="--text.width=64 --scenarios=unified"
+                "windows", "--users=1500", prepare="--text.width=32 --scenarios=unified"
             ),
             "singles": _simulated(
                 "singles",
                 "--users=1500",
-                prepare="--text.width=64 --scenarios=unified --windows.targets_per_window=1",
+                prepare="--text.width=32 --scenarios=unified --windows.targets_per_window=1",
             ),
         },
         systems=(
@@ -122,7 +122,7 @@ STUDIES = {
             System(
                 "one-target windows",
                 "singles",
-                ("--train.phases=pretrain", "--data.batch.windows_per_batch=64"),
+                ("--train.phases=pretrain", "--data.batch.windows_per_batch=128"),
             ),
         ),
         truth=True,

@@ -16,7 +16,7 @@ step "1/6 simulate a platform with 2,000 users: behavior log"
 $RUN -m data_pipeline.simulate --users=2000 --output="$WORK/log"
 
 step "2/6 prepare: log -> dataset"
-$RUN -m data_pipeline.prepare --log="$WORK/log" --output="$WORK/dataset" --text.width=64
+$RUN -m data_pipeline.prepare --log="$WORK/log" --output="$WORK/dataset" --text.width=32
 
 step "3/6 pre-train on both tasks, then fine-tune a copy for each"
 $RUN -m user_tf.train --flagfile=configs/quickstart.flags \
