@@ -6,11 +6,12 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 WORK ?= work
 
-.PHONY: help install quickstart test lint types unit docs results clean
+.PHONY: help install quickstart test lint types unit results clean
 
 help:
 	@echo "make quickstart   simulate, prepare, train, evaluate, export and rank one example"
 	@echo "make test         lint, types, tests"
+	@echo "make results      rewrite README's results from benchmarks/results"
 	@echo "make clean        remove what quickstart made (not the virtual environment)"
 
 install: $(STAMP)
@@ -29,12 +30,16 @@ test: lint types unit
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(RUN) -m benchmarks.readme --check
 
 types: $(STAMP)
 	$(VENV)/bin/mypy
 
 unit: $(STAMP)
 	$(RUN) -m pytest -n 2 --dist loadfile
+
+results: $(STAMP)
+	$(RUN) -m benchmarks.readme
 
 clean:
 	rm -rf $(WORK)/quickstart

@@ -4,14 +4,16 @@ python -m benchmarks.readme           # rewrites the block between the two marke
 python -m benchmarks.readme --check   # fails if README and the JSON files disagree
 """
 
+import dataclasses
 import json
 import pathlib
 import sys
 from typing import Any
 
-from absl import app, flags
+from absl import app
 
-CHECK = flags.DEFINE_boolean("check", False, "Compare instead of writing.")
+from data_pipeline import flagtree
+from data_pipeline.flagtree import setting
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -23,6 +25,13 @@ _TITLES = {
     "sharing": "Windows of many targets against one target a window: quality",
     "train_throughput": "Windows of many targets against one target a window: speed",
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadmeSettings:
+    """Everything `python -m benchmarks.readme` can be told."""
+
+    check: bool = setting(False, "Compare instead of writing.")
 
 
 def cell(value: dict[str, Any]) -> str:
@@ -127,10 +136,13 @@ def main(arguments: list[str]) -> None:
     text = path.read_text(encoding="utf-8")
     head, rest = text.split(BEGIN)
     new = f"{head}{BEGIN}\n{block()}{END}{rest.split(END)[1]}"
-    if CHECK.value and new != text:
-        sys.exit("README.md disagrees with benchmarks/results. Run python -m benchmarks.readme.")
+    if flagtree.read(ReadmeSettings).check:
+        if new != text:
+            sys.exit("README.md disagrees with benchmarks/results. Run `make results`.")
+        return
     path.write_text(new, encoding="utf-8")
 
 
 if __name__ == "__main__":
+    flagtree.define(ReadmeSettings)
     app.run(main)

@@ -7,32 +7,39 @@ that was interrupted goes on. Writes benchmarks/results/STUDY.json.
 """
 
 import concurrent.futures
+import dataclasses
 import json
 import os
 import pathlib
 import queue
 import shlex
 import statistics
-import subprocess
-import sys
 import threading
 import time
 
-from absl import app, flags
+from absl import app
 
+from benchmarks.commands import call
 from benchmarks.studies import STUDIES, Study, System
+from data_pipeline import flagtree
+from data_pipeline.flagtree import setting
 
-STUDY = flags.DEFINE_enum("study", None, sorted(STUDIES), "Study to run.", required=True)
-WORK = flags.DEFINE_string("work", "work/studies", "Folder of logs, datasets and runs.")
-OUTPUT = flags.DEFINE_string("output", "benchmarks/results", "Folder of the JSON.")
-SEEDS = flags.DEFINE_list("seeds", ["1", "2", "3"], "Seeds, one run of every system each.")
-PARALLEL = flags.DEFINE_integer("parallel", 2, "Runs at a time, each on its share of the cores.")
-TRIVAGO = flags.DEFINE_string(
-    "trivago",
-    os.path.join(os.environ.get("USER_TF_SHARED_DATA", "../shared/data"), "trivago")
-    + "/sessions_dev.csv.gz",
-    "The log of the RecSys Challenge 2019.",
-)
+
+@dataclasses.dataclass(frozen=True)
+class StudySettings:
+    """Everything `python -m benchmarks.study` can be told."""
+
+    study: str = setting("simulated", "Study to run.", choices=tuple(sorted(STUDIES)))
+    work: str = setting("work/studies", "Folder of logs, datasets and runs.")
+    output: str = setting("benchmarks/results", "Folder of the JSON.")
+    seeds: tuple[str, ...] = dataclasses.field(
+        default=("1", "2", "3"), metadata={"help": "Seeds, one run of every system each."}
+    )
+    parallel: int = setting(2, "Runs at a time, each on its share of the cores.")
+    trivago: str = setting(
+        "../shared/data/trivago/sessions_dev.csv.gz", "The log of the RecSys Challenge 2019."
+    )
+
 
 _PRINT = threading.Lock()
 
@@ -43,34 +50,16 @@ def say(text: str) -> None:
         print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
-def call(module_and_flags: str, log: pathlib.Path, cores: list[int]) -> None:
-    """Runs `python -m ...` on the given cores, its output appended to `log`.
-
-    Raises:
-        RuntimeError: The command failed; names it and the file with its output.
-    """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a", encoding="utf-8") as output:
-        done = subprocess.run(
-            [sys.executable, "-m", *shlex.split(module_and_flags)],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            preexec_fn=lambda: os.sched_setaffinity(0, cores),
-            env={"USER_TF_USER_KEY": "studies", "TF_CPP_MIN_LOG_LEVEL": "2", **os.environ},
-            check=False,
-        )
-    if done.returncode:
-        raise RuntimeError(f"`{module_and_flags}` failed. Its output is in {log}.")
-
-
-def make_dataset(study: Study, name: str, work: pathlib.Path, cores: list[int]) -> None:
+def make_dataset(
+    study: Study, name: str, trivago: str, work: pathlib.Path, cores: list[int]
+) -> None:
     """Makes a dataset by its commands, unless it is there."""
     if (work / name / "manifest.json").exists() and (
         not study.truth or (work / f"{name}.truth.parquet").exists()
     ):
         return
     for command in study.commands[name]:
-        command = command.format(work=work, trivago=TRIVAGO.value)
+        command = command.format(work=work, trivago=trivago)
         output = command.split("--output=")[1].split()[0]
         if not pathlib.Path(output).exists():
             say(f"python -m {command}")
@@ -122,12 +111,12 @@ def spread(values: list[float]) -> dict[str, float | list[float]]:
     }
 
 
-def collect(study: Study, work: pathlib.Path) -> dict:
+def collect(settings: StudySettings, study: Study, work: pathlib.Path) -> dict:
     """One entry a system: by task, mean and spread over seeds of every ranking's metrics."""
     systems = {}
     provenance: dict = {}
     for system in study.systems:
-        runs = [folder(system, seed, work) for seed in SEEDS.value]
+        runs = [folder(system, seed, work) for seed in settings.seeds]
         reports = [
             json.loads((run / "evaluation" / f"{study.split}.json").read_text()) for run in runs
         ]
@@ -173,11 +162,11 @@ def collect(study: Study, work: pathlib.Path) -> dict:
             "counts": manifest.get("counts"),
         }
     return {
-        "study": STUDY.value,
+        "study": settings.study,
         "question": study.question,
-        "command": f"python -m benchmarks.study --study={STUDY.value}",
+        "command": f"python -m benchmarks.study --study={settings.study}",
         "flagfile": study.flagfile,
-        "seeds": [int(seed) for seed in SEEDS.value],
+        "seeds": [int(seed) for seed in settings.seeds],
         "split": study.split,
         **provenance,
         "commands": study.commands,
@@ -188,12 +177,13 @@ def collect(study: Study, work: pathlib.Path) -> dict:
 def main(arguments: list[str]) -> None:
     """Makes the datasets, runs what is missing, writes the JSON."""
     del arguments
-    study, work = STUDIES[STUDY.value], pathlib.Path(WORK.value) / STUDY.value
+    settings = flagtree.read(StudySettings)
+    study, work = STUDIES[settings.study], pathlib.Path(settings.work) / settings.study
     work.mkdir(parents=True, exist_ok=True)
     cores = sorted(os.sched_getaffinity(0))
     shares: queue.Queue = queue.Queue()
-    for i in range(PARALLEL.value):
-        shares.put(cores[i :: PARALLEL.value] or cores)
+    for i in range(settings.parallel):
+        shares.put(cores[i :: settings.parallel] or cores)
 
     def with_cores(task, *parts) -> None:
         mine = shares.get()
@@ -202,16 +192,21 @@ def main(arguments: list[str]) -> None:
         finally:
             shares.put(mine)
 
-    with concurrent.futures.ThreadPoolExecutor(PARALLEL.value) as pool:
-        list(pool.map(lambda name: with_cores(make_dataset, study, name), study.commands))
-        jobs = [(system, seed) for seed in SEEDS.value for system in study.systems]
+    with concurrent.futures.ThreadPoolExecutor(settings.parallel) as pool:
+        list(
+            pool.map(
+                lambda name: with_cores(make_dataset, study, name, settings.trivago), study.commands
+            )
+        )
+        jobs = [(system, seed) for seed in settings.seeds for system in study.systems]
         list(pool.map(lambda job: with_cores(train_and_evaluate, study, *job), jobs))
-    output = pathlib.Path(OUTPUT.value)
+    output = pathlib.Path(settings.output)
     output.mkdir(parents=True, exist_ok=True)
-    path = output / f"{STUDY.value}.json"
-    path.write_text(json.dumps(collect(study, work), indent=1) + "\n", encoding="utf-8")
+    path = output / f"{settings.study}.json"
+    path.write_text(json.dumps(collect(settings, study, work), indent=1) + "\n", encoding="utf-8")
     say(f"written: {path}")
 
 
 if __name__ == "__main__":
+    flagtree.define(StudySettings)
     app.run(main)

@@ -7,6 +7,7 @@ padding), batches made beforehand (input is no part of it). The two are measured
 the machine's moods fall on both. Writes benchmarks/results/train_throughput.json.
 """
 
+import dataclasses
 import json
 import pathlib
 import statistics
@@ -14,12 +15,22 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from absl import app, flags
+from absl import app
 
-WORK = flags.DEFINE_string("work", "work/throughput", "Folder of the log and the datasets.")
-OUTPUT = flags.DEFINE_string("output", "benchmarks/results", "Folder of the JSON.")
-ROUNDS = flags.DEFINE_integer("rounds", 5, "Turns of each form; more for steadier medians.")
-GROUPS = flags.DEFINE_integer("groups", 128, "Groups of a batch, about, in both forms.")
+from benchmarks.commands import call
+from data_pipeline import flagtree
+from data_pipeline.flagtree import setting
+
+
+@dataclasses.dataclass(frozen=True)
+class ThroughputSettings:
+    """Everything `python -m benchmarks.train_throughput` can be told."""
+
+    work: str = setting("work/throughput", "Folder of the log and the datasets.")
+    output: str = setting("benchmarks/results", "Folder of the JSON.")
+    rounds: int = setting(5, "Turns of each form; more for steadier medians.")
+    groups: int = setting(128, "Groups of a batch, about, in both forms.")
+
 
 _LOG = (
     "data_pipeline.simulate --users=150 --session.sessions=25 --session.days=90 "
@@ -30,8 +41,6 @@ _FORMS = {"up to 32 targets, shared": 32, "one target, nothing shared": 1}
 
 def prepare(work: pathlib.Path) -> dict[str, pathlib.Path]:
     """Makes the log and a dataset of each form, unless they are there."""
-    from benchmarks.study import call
-
     log = work / "log"
     if not log.exists():
         call(f"{_LOG} --output={log}", work / "log.txt", [0])
@@ -48,7 +57,9 @@ def prepare(work: pathlib.Path) -> dict[str, pathlib.Path]:
     return datasets
 
 
-def trainer(folder: pathlib.Path, targets: int) -> tuple[Callable[[], tuple[int, float]], dict]:
+def trainer(
+    folder: pathlib.Path, targets: int, groups_a_batch: int
+) -> tuple[Callable[[], tuple[int, float]], dict]:
     """A function that trains on a few batches and returns (groups, seconds); and their sizes."""
     import tensorflow as tf
 
@@ -63,7 +74,7 @@ def trainer(folder: pathlib.Path, targets: int) -> tuple[Callable[[], tuple[int,
 
     dataset = open_dataset(str(folder))
     settings = BatchSettings(
-        windows_per_batch=max(GROUPS.value // targets, 1), share_texts=targets > 1, rungs=0
+        windows_per_batch=max(groups_a_batch // targets, 1), share_texts=targets > 1, rungs=0
     )
     stream = training_batches(dataset, "unified", settings, seed=1, epoch=0)
     model = runs.build_model(Config(model=ModelConfig(word_vectors=False)), dataset)
@@ -92,12 +103,13 @@ def main(arguments: list[str]) -> None:
     del arguments
     from user_tf.evaluation import report
 
-    datasets = prepare(pathlib.Path(WORK.value))
+    settings = flagtree.read(ThroughputSettings)
+    datasets = prepare(pathlib.Path(settings.work))
     trainers, rows = {}, {}
     for name, folder in datasets.items():
-        trainers[name], rows[name] = trainer(folder, _FORMS[name])
+        trainers[name], rows[name] = trainer(folder, _FORMS[name], settings.groups)
     rates: dict[str, list[float]] = {name: [] for name in trainers}
-    for _ in range(ROUNDS.value):
+    for _ in range(settings.rounds):
         for name, train in trainers.items():
             groups, seconds = train()
             rates[name].append(groups / seconds)
@@ -122,11 +134,12 @@ def main(arguments: list[str]) -> None:
         "groups_per_second": {name: summary(values) for name, values in rates.items()},
         "ratio": summary([a / b for a, b in zip(shared, single, strict=True)]),
     }
-    path = pathlib.Path(OUTPUT.value) / "train_throughput.json"
+    path = pathlib.Path(settings.output) / "train_throughput.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print(f"written: {path}")
 
 
 if __name__ == "__main__":
+    flagtree.define(ThroughputSettings)
     app.run(main)

@@ -16,6 +16,9 @@ from absl import flags
 
 Tree = TypeVar("Tree")
 
+# absl then counts the flags as the calling module's own, which `--help` prints.
+flags.disclaim_key_flags()
+
 
 def setting(default: Any, help: str, choices: tuple[str, ...] | None = None) -> Any:
     """Declares one documented field of a settings dataclass.

@@ -112,7 +112,7 @@ class BatchSettings:
     """How windows are laid together as a Batch (DESIGN 5)."""
 
     windows_per_batch: int = setting(8, "Windows laid together in a training batch.")
-    evaluation_windows_per_batch: int = setting(2, "Windows laid together in an evaluation batch.")
+    evaluation_windows_per_batch: int = setting(16, "Windows laid together in an evaluation batch.")
     negatives: int = setting(4, "Negatives drawn for each group, anew each epoch (K).")
     share_texts: bool = setting(
         True, "Encode each distinct text of a batch once; off only to measure what sharing saves."

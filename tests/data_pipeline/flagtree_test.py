@@ -1,6 +1,8 @@
 """Flags mirror the dataclass tree, in both directions."""
 
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 from absl import flags
@@ -62,3 +64,10 @@ def test_saved_settings_with_another_shape_are_refused():
     del plain["steps"]
     with pytest.raises(ValueError, match=r"Unknown: \['inner.speed'\]; missing: \['steps'\]"):
         flagtree.from_dict(Outer, plain)
+
+
+def test_help_lists_the_settings_of_a_command():
+    ran = subprocess.run(
+        [sys.executable, "-m", "data_pipeline.truth", "--help"], capture_output=True, text=True
+    )
+    assert "--dataset: " in ran.stdout
