@@ -42,7 +42,7 @@ import tensorflow as tf
 
 from data_pipeline import draws, packing
 from data_pipeline.dataset import Dataset
-from data_pipeline.packing import Batch, Tables
+from data_pipeline.records import TASKS, Batch, Tables, parse, select
 from data_pipeline.settings import BatchSettings
 
 __all__ = ["Batch", "evaluation_batches", "tables_of", "training_batches", "windows_in_epoch"]
@@ -102,8 +102,8 @@ def training_batches(
     tables = tables_of(dataset)
 
     def batch(records: tf.Tensor) -> Batch:
-        parsed = packing.parse(records, tables)
-        parsed = packing.select(parsed, _of_tasks(parsed, tasks))
+        parsed = parse(records, tables)
+        parsed = select(parsed, _of_tasks(parsed, tasks))
         parsed = packing.draw_group(parsed, settings, seed, epoch)
         parsed = packing.standardise(parsed, tables, settings)
         return packing.collect(parsed, tables, settings)
@@ -152,9 +152,9 @@ def evaluation_batches(
     chosen = tf.constant(_chosen_targets(dataset, split, limit))
 
     def batch(records: tf.Tensor) -> Batch:
-        parsed = packing.parse(records, tables)
+        parsed = parse(records, tables)
         keep = _of_tasks(parsed, tasks) & tf.gather(chosen, parsed["target_id"])
-        parsed = packing.whole_lists(packing.select(parsed, keep))
+        parsed = packing.whole_lists(select(parsed, keep))
         parsed = packing.standardise(parsed, tables, settings)
         return packing.collect(parsed, tables, settings)
 
@@ -167,7 +167,7 @@ def evaluation_batches(
 
 
 def _of_tasks(parsed: Batch, tasks: Sequence[str]) -> tf.Tensor:
-    wanted = tf.constant([packing.TASKS[task] for task in tasks], tf.int64)
+    wanted = tf.constant([TASKS[task] for task in tasks], tf.int64)
     return tf.reduce_any(parsed["task"][:, tf.newaxis] == wanted, axis=1)
 
 
@@ -178,7 +178,7 @@ def _chosen_targets(dataset: Dataset, split: str, limit: int) -> np.ndarray:
     task = targets["task"].to_numpy()
     inside = np.asarray(targets["split"].to_pylist()) == split
     chosen = np.zeros(int(ids.max()) + 1 if len(ids) else 1, bool)
-    for code in packing.TASKS.values():
+    for code in TASKS.values():
         rows = ids[inside & (task == code)]
         if limit and limit < len(rows):
             order = draws.uniform(_LIMIT_DRAW, tf.constant(rows, tf.int64)).numpy()

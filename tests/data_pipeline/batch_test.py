@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from data_pipeline import packing
+from data_pipeline import packing, records
 from data_pipeline.batch import evaluation_batches, training_batches, windows_in_epoch
 from data_pipeline.dataset import open_dataset
 from data_pipeline.prepare import prepare
@@ -119,8 +119,8 @@ def test_tasks_split_the_groups(dataset):
         list(training_batches(dataset, "unified", SETTINGS, 1, 0, tasks=(task,)))
         for task in ("search", "recommendation")
     ]
-    assert set(rows(parts[0], "task")) == {packing.SEARCH}
-    assert set(rows(parts[1], "task")) == {packing.RECOMMENDATION}
+    assert set(rows(parts[0], "task")) == {records.SEARCH}
+    assert set(rows(parts[1], "task")) == {records.RECOMMENDATION}
     assert set(keys(parts[0])) | set(keys(parts[1])) == all_groups(dataset)
 
 
@@ -146,5 +146,5 @@ def test_a_limit_keeps_that_many_targets_of_each_task_always_the_same(dataset):
 def test_features_of_recommendations_are_zero_and_those_of_searches_standardised(dataset):
     batches = list(training_batches(dataset, "unified", SETTINGS, seed=1, epoch=0))
     task, features = rows(batches, "task"), rows(batches, "features")
-    assert not features[task == packing.RECOMMENDATION].any()
-    assert abs(features[task == packing.SEARCH].mean()) < 0.2
+    assert not features[task == records.RECOMMENDATION].any()
+    assert abs(features[task == records.SEARCH].mean()) < 0.2

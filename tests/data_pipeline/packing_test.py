@@ -7,17 +7,18 @@ import pytest
 import tensorflow as tf
 
 from data_pipeline import packing
+from data_pipeline.records import RECOMMENDATION, SEARCH, Tables, parse, select
 from data_pipeline.settings import BatchSettings
 
 TEXTS, DOCUMENTS, FEATURES, LISTS = 60, 40, 3, 7
 SETTINGS = BatchSettings(negatives=4, unknown_user_rate=0.0)
 
 
-def tables() -> packing.Tables:
+def tables() -> Tables:
     rng = np.random.default_rng(0)
     document_texts = rng.integers(1, TEXTS, DOCUMENTS).astype(np.int32)
     document_texts[0] = 0
-    return packing.Tables(
+    return Tables(
         # The token of a text is its id, so a resolved text can be recognised.
         text_tokens=np.repeat(np.arange(TEXTS, dtype=np.int32)[:, None], 2, 1),
         document_texts=document_texts,
@@ -87,9 +88,9 @@ def pack(records: list[dict], settings=SETTINGS, epoch=0, training=True, ladder=
 
     @tf.function
     def graph(serialised):
-        parsed = packing.parse(serialised, tables())
+        parsed = parse(serialised, tables())
         if task:
-            parsed = packing.select(parsed, parsed["task"] == task)
+            parsed = select(parsed, parsed["task"] == task)
         if training:
             parsed = packing.draw_group(parsed, settings, 1, epoch)
         else:
@@ -239,8 +240,8 @@ def test_a_batch_larger_than_every_rung_is_refused():
 
 def test_selecting_a_task_drops_what_only_the_other_needed():
     records = windows()
-    batch = pack(records, task=packing.SEARCH)
-    assert set(batch["task"]) == {packing.SEARCH}
+    batch = pack(records, task=SEARCH)
+    assert set(batch["task"]) == {SEARCH}
     used = set(batch["session_behaviors"].ravel()) | set(batch["current_behaviors"].ravel())
     assert used | {0} == set(range(len(batch["behavior_type"])))
 
@@ -252,13 +253,13 @@ def test_unknown_users_are_drawn_for_recommendations_only():
         window["target_id"] = 1000 * i + np.arange(len(window["target_id"]))
     batch = pack(records, dataclasses.replace(SETTINGS, unknown_user_rate=0.5))
     unknown = batch["user"] == 0
-    assert not unknown[batch["task"] == packing.SEARCH].any()
-    assert 0.3 < unknown[batch["task"] == packing.RECOMMENDATION].mean() < 0.7
+    assert not unknown[batch["task"] == SEARCH].any()
+    assert 0.3 < unknown[batch["task"] == RECOMMENDATION].mean() < 0.7
 
 
 def test_query_free_features_reach_recommendations_only_when_asked():
     asked = pack(windows(), dataclasses.replace(SETTINGS, recommendation_features=True))
-    rows = asked["task"] == packing.RECOMMENDATION
+    rows = asked["task"] == RECOMMENDATION
     assert (asked["features"][rows][..., 1] == 0).all()
     assert (asked["features"][rows][..., 0] != 0).any()
 

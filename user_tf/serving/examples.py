@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 import tensorflow as tf
 
-from data_pipeline import packing
+from data_pipeline import records
 from data_pipeline.batch import tables_of
 from data_pipeline.dataset import Dataset
 from user_tf.serving.request import Behavior, Request
@@ -45,7 +45,7 @@ def target_requests(
     tables = tables_of(dataset)
     for record in tf.data.TFRecordDataset(dataset.window_files(scenario, split)):
         window = {
-            name: value.numpy() for name, value in packing.parse(record[None], tables).items()
+            name: value.numpy() for name, value in records.parse(record[None], tables).items()
         }
         for row, target in enumerate(window["target_id"].tolist()):
             yield target, _request(window, row, str(target), users[target], titles, texts)
@@ -102,7 +102,7 @@ def _request(
 
     def add(pointers: npt.NDArray[np.int64], session: int) -> None:
         for behavior in pointers[pointers > 0] - 1:
-            if window["behavior_type"][behavior] == packing.SEARCH:
+            if window["behavior_type"][behavior] == records.SEARCH:
                 clicked = window["behavior_clicked_docs"][behavior]
                 query = texts[window["behavior_text"][behavior]]
                 found = tuple(titles[doc] for doc in clicked[clicked > 0])
@@ -116,7 +116,7 @@ def _request(
         add(window["session_behaviors"][session - 1], number)
     add(window["current_behaviors"][row], len(past) + 1)
     mask = window["candidate_mask"][row]
-    search = window["task"][row] == packing.SEARCH
+    search = window["task"][row] == records.SEARCH
     return Request(
         user_id=user_id,
         query=texts[window["query_text"][row]] if search else "",

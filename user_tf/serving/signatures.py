@@ -32,7 +32,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from data_pipeline.packing import RECOMMENDATION, SEARCH, Tables, standardise
+from data_pipeline.packing import standardise
+from data_pipeline.records import RECOMMENDATION, SEARCH, Tables
 from data_pipeline.settings import BatchSettings
 from data_pipeline.text import Tokenizer
 from user_tf.serving.packing import HistoryLimits, pack

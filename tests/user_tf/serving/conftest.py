@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_pipeline.packing import Tables
+from data_pipeline.records import Tables
 from data_pipeline.settings import BatchSettings
 from data_pipeline.text import Tokenizer, write_vocabulary
 from user_tf.config import ModelConfig
