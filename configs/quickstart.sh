@@ -22,16 +22,16 @@ step "3/6 pre-train on both tasks, then fine-tune a copy for each"
 $RUN -m user_tf.train --flagfile=configs/quickstart.flags \
   --data.dataset="$WORK/dataset" --run="$WORK/run"
 
-step "4/6 evaluate on the test split, whole lists, beside rankings that learn nothing"
-$RUN -m data_pipeline.truth --log="$WORK/log" --dataset="$WORK/dataset" --output="$WORK/truth.parquet"
-$RUN -m user_tf.evaluate --run="$WORK/run" --split=test --truth="$WORK/truth.parquet"
-
-step "5/6 export a SavedModel for TensorFlow Serving"
+step "4/6 export a SavedModel for TensorFlow Serving"
 $RUN -m user_tf.export --run="$WORK/run" --log="$WORK/log" --output="$WORK/model"
 
-step "6/6 rank one example from raw strings, with the SavedModel alone"
+step "5/6 rank one example from raw strings, with the SavedModel alone"
 $RUN -m user_tf.predict --model="$WORK/model" \
   --requests="$WORK/model/1/assets.extra/example_request.jsonl" --output="$WORK/scores.jsonl"
+
+step "6/6 evaluate on the test split, whole lists, beside rankings that learn nothing"
+$RUN -m data_pipeline.truth --log="$WORK/log" --dataset="$WORK/dataset" --output="$WORK/truth.parquet"
+$RUN -m user_tf.evaluate --run="$WORK/run" --split=test --truth="$WORK/truth.parquet"
 
 cat <<END
 
