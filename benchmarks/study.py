@@ -164,7 +164,8 @@ def collect(settings: StudySettings, study: Study, work: pathlib.Path) -> dict:
     return {
         "study": settings.study,
         "question": study.question,
-        "command": f"python -m benchmarks.study --study={settings.study}",
+        "command": f"python -m benchmarks.study --study={settings.study} "
+        f"--seeds={','.join(settings.seeds)}",
         "flagfile": study.flagfile,
         "seeds": [int(seed) for seed in settings.seeds],
         "split": study.split,
