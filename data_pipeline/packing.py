@@ -86,8 +86,10 @@ def distinct(rows: tf.Tensor, share: bool = True) -> tuple[tf.Tensor, tf.Tensor]
     if share:
         ids, numbers = tf.unique(flat, out_idx=tf.int64)
     else:
-        ids = flat
-        numbers = tf.where(flat == 0, tf.zeros_like(flat), tf.range(tf.size(flat, tf.int64)))
+        # Empty slots still share row 0: not sharing must not mean working on padding.
+        real = flat != 0
+        ids = tf.concat([flat[:1], tf.boolean_mask(flat, real)], 0)
+        numbers = where(real, tf.cumsum(tf.cast(real, tf.int64)))
     return ids, tf.reshape(numbers[1:], tf.shape(rows))
 
 

@@ -200,6 +200,7 @@ def test_without_sharing_every_occurrence_has_a_row_of_its_own():
     )
     pointers = pointers[pointers > 0]
     assert len(set(pointers)) == len(pointers)
+    assert len(own["text_tokens"]) == 1 + len(pointers), "empty slots were given rows"
     for name in ("query_text", "candidate_text"):
         np.testing.assert_array_equal(
             own["text_tokens"][own[name]], shared["text_tokens"][shared[name]]
