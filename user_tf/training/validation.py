@@ -4,7 +4,6 @@ import pathlib
 from collections.abc import Callable
 
 import keras
-import tensorflow as tf
 
 from data_pipeline.batch import evaluation_batches
 from data_pipeline.dataset import Dataset
@@ -34,10 +33,7 @@ def make_validation(
         limit=config.train.validation_targets,
     )
     truth = targets.load(pathlib.Path(config.data.dataset), "validation")
-    # The open sizes of the signature let one trace serve every padded size.
-    forward = tf.function(
-        lambda batch: model(batch, training=False), input_signature=[batches.element_spec]
-    )
+    forward = evaluator.compiled_forward(model, batches.element_spec)
 
     def validate() -> dict[str, float]:
         ids, scores = evaluator.score_targets(forward, batches)
