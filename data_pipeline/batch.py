@@ -28,6 +28,8 @@ is the empty one; a pointer of 0 means none. All int32 unless said.
 | | labels | float32 [T, C] | 1 relevant, 0 not |
 | | features | float32 [T, C, n] | F, standardised; 0 for recommendations (setting) |
 
+`data_pipeline.shortcuts` lists further fields that only save work.
+
 Position ids are not stored: within a session they restart at 1 from slot 0, and over the history
 they number the real behaviors (`user_tf.models.ranker` derives both).
 
@@ -40,7 +42,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from data_pipeline import draws, packing
+from data_pipeline import draws, packing, shortcuts
 from data_pipeline.dataset import Dataset
 from data_pipeline.records import TASKS, Batch, Tables, parse, select
 from data_pipeline.settings import BatchSettings
@@ -121,7 +123,7 @@ def training_batches(
         dataset.window_sizes(scenario, "train"),
         settings.windows_per_batch,
         tables,
-        settings.share_texts,
+        settings,
         1 + settings.negatives,
     )
     return _padded(windows.map(batch, tf.data.AUTOTUNE), _ladder(sample, bound, settings), settings)
@@ -161,7 +163,7 @@ def evaluation_batches(
     per_batch = settings.evaluation_windows_per_batch
     windows = tf.data.TFRecordDataset(dataset.window_files(scenario, split)).batch(per_batch)
     sizes = dataset.window_sizes(scenario, split)
-    bound = _largest(sizes, per_batch, tables, settings.share_texts)
+    bound = _largest(sizes, per_batch, tables, settings)
     batches = windows.map(batch, tf.data.AUTOTUNE)
     return _padded(batches, _ladder(batches, bound, settings), settings)
 
@@ -191,7 +193,7 @@ def _largest(
     window_sizes: np.ndarray,
     per_batch: int,
     tables: Tables,
-    share_texts: bool,
+    settings: BatchSettings,
     group: int | None = None,
 ) -> np.ndarray:
     """Sizes no batch of `per_batch` windows can exceed: its largest windows together.
@@ -200,27 +202,31 @@ def _largest(
         window_sizes: int [windows, 5]: history texts, behaviors, sessions, targets, candidates.
         per_batch: Windows in a batch.
         tables: Caps of the dataset.
-        share_texts: Whether a text of several places is one row.
+        settings: How windows are laid together.
         group: Candidates of a training group; None: whole lists.
     """
     texts, behaviors, sessions, targets, candidates = window_sizes.astype(np.int64).T
-    if not share_texts:
+    if not settings.share_texts:
         texts = behaviors * (1 + tables.clicked_titles) + targets
     texts = texts + targets + (candidates if group is None else targets * group)
-    rows = np.stack([texts, behaviors, sessions, targets], 1)
+    tables_rows = [texts, behaviors, sessions, targets]
+    if settings.text_groups:
+        lengths = shortcuts.group_lengths(tables.text_tokens.shape[1], settings.text_groups)
+        tables_rows += [texts] * len(lengths) + [behaviors, targets]
+    rows = np.stack(tables_rows, 1)
     return np.sort(rows, axis=0)[-per_batch:].sum(0) + 1
 
 
 def _ladder(sample: tf.data.Dataset, bound: np.ndarray, settings: BatchSettings) -> np.ndarray:
-    """Joint (X, N, S, T) sizes: quantiles of a sample of batches, then the bound.
+    """Joint sizes of the tables: quantiles of a sample of batches, then the bound.
 
     Args:
         sample: Batches before padding.
-        bound: int [4], sizes no batch exceeds.
+        bound: int [tables], sizes no batch exceeds.
         settings: Number of rungs; one: the bound alone; none: an empty ladder.
     """
     if settings.rungs == 0:
-        return np.zeros([0, 4], np.int32)
+        return np.zeros([0, len(bound)], np.int32)
     seen = np.array([packing.sizes(batch).numpy() for batch in sample.take(_LADDER_SAMPLE)])
     rungs = [np.quantile(seen, q, axis=0) for q in _LADDER_QUANTILES]
     rungs.append(seen.max(0) * _SAMPLE_MARGIN)

@@ -16,15 +16,15 @@ import hashlib
 import json
 import os
 import pathlib
-import shutil
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from data_pipeline.unfinished import UnfinishedFolder
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
@@ -64,7 +64,7 @@ def checksum(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-class DatasetWriter:
+class DatasetWriter(UnfinishedFolder):
     """Writes a dataset under a temporary name and gives it its own when it is whole.
 
     A context manager: leaving it by an error removes what was written.
@@ -79,28 +79,13 @@ class DatasetWriter:
         folder: Where to write; `path` with ".tmp" at the end.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = pathlib.Path(path)
-        self.folder = self.path.with_name(self.path.name + ".tmp")
-
-    def __enter__(self) -> "DatasetWriter":
+    def __enter__(self) -> Self:
         if self.path.exists():
             raise FileExistsError(
                 f"`output` must not exist. Received: `output` = {os.fspath(self.path)!r}. Set "
                 "--output to a new folder, or remove this one."
             )
-        # A folder of this name is what a killed run left behind.
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        return super().__enter__()
 
     def finish(self, manifest: dict[str, Any]) -> None:
         """Adds schema version and checksums, writes the manifest, renames the folder."""
@@ -118,7 +103,7 @@ class DatasetWriter:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        self.folder.rename(self.path)
+        self.rename()
 
 
 @dataclasses.dataclass(frozen=True)

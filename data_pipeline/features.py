@@ -56,6 +56,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature("history_cosine", True),
     Feature("token_overlap", False),
     Feature("recency", True),
+    Feature("log_rank", True),
+    Feature("below_last_opened", True),
 )
 """Columns of F in their order. The counts stand as log(1 + count).
 
@@ -71,6 +73,9 @@ FEATURES: tuple[Feature, ...] = (
   query, and with the mean over u's openings; 0 where one is empty
 * token_overlap: share of q's distinct tokens that stand in d's title
 * recency: 1 / (1 + u's openings after u's last one of d), 0 without any
+* log_rank: log(original rank)
+* below_last_opened: 1 / (ranks below the document of the list that u opened last), 0 above it and
+  without one; a user who comes back to a list goes on reading below it
 """
 
 
@@ -216,12 +221,41 @@ def _features(columns: Columns, context: _Targets, texts: TextTable) -> npt.NDAr
         "recency": np.where(
             last_rank > 0, 1.0 / (1.0 + np.maximum(of_target["user_clicks"] - last_rank, 0)), 0.0
         ),
+        "log_rank": np.log1p(columns["position"]),
+        "below_last_opened": below_last_opened(target, columns["position"], last_rank),
     }
     result = np.zeros((len(target), len(FEATURES)), np.float32)
     for column, feature in enumerate(FEATURES):
         value = values[feature.name]
         result[:, column] = value if feature.query_free else np.where(query > 0, value, 0.0)
     return result
+
+
+def below_last_opened(target: Integers, position: Integers, last_rank: Integers) -> Floats:
+    """How near below the document that the user opened last a candidate stands.
+
+    Args:
+        target: int64 [rows], ascending; the rows of one target are a list.
+        position: int64 [rows], 0-based original position, distinct within a list.
+        last_rank: int64 [rows], the greater, the later it was opened; -1 for never. Of documents
+            opened at the same moment the lowest one counts.
+
+    Returns:
+        float64 [rows], 1 / (ranks below it), 0 above it, at it and without one.
+
+    Example:
+        >>> below_last_opened(np.zeros(4, int), np.arange(4), np.array([2, 5, -1, -1])).tolist()
+        [0.0, 0.0, 1.0, 0.5]
+    """
+    if not len(target):
+        return np.zeros(0)
+    # Where none was opened the last row is the list's last position, and nothing is below it.
+    order = np.lexsort((position, last_rank, target))
+    lists, first = np.unique(target, return_index=True)
+    last = order[np.append(first[1:], len(target)) - 1]
+    row = np.searchsorted(lists, target)
+    below = position - position[last][row]
+    return np.where(below > 0, 1.0 / np.maximum(below, 1), 0.0)
 
 
 def entropy(total: Integers, spread: Integers) -> Floats:

@@ -13,7 +13,7 @@ import shutil
 from collections import Counter
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from data_pipeline.log_report import LogReport, TableReport, measure, repeated_r
 from data_pipeline.masking import Masker
 from data_pipeline.quarantine import Faults, QuarantineWriter, quarantine_rows, share_error
 from data_pipeline.settings import LogSettings
+from data_pipeline.unfinished import UnfinishedFolder
 
 SCHEMA_VERSION = 1
 LOG_FILE = "log.json"
@@ -67,7 +68,7 @@ class Rejected:
     read: int | None = None
 
 
-class LogWriter:
+class LogWriter(UnfinishedFolder):
     """Writes a log batch by batch; a context manager that leaves nothing half-written.
 
     Args:
@@ -91,10 +92,9 @@ class LogWriter:
             )
         if not os.fspath(folder):
             raise ValueError('`output` must name a folder. Received: "". Set --output.')
-        self._path = pathlib.Path(folder)
+        super().__init__(folder)
         self._settings = settings
         self.mask = Masker.from_settings(settings)
-        self.folder = self._path.with_name(self._path.name + ".tmp")
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._origins: dict[str, _Origins] = {name: _Origins() for name in SCHEMAS}
         self._read: Counter[str] = Counter()
@@ -102,17 +102,15 @@ class LogWriter:
         self._documents: pa.Array | None = None
         self._keep_quarantine = False
 
-    def __enter__(self) -> "LogWriter":
-        if self._path.exists():
+    def __enter__(self) -> Self:
+        if self.path.exists():
             raise LogError(
-                os.fspath(self._path),
+                os.fspath(self.path),
                 "the folder of a new log must not exist",
                 "an existing one",
                 "Set --output to a new folder, or remove this one.",
             )
-        # A folder of this name is what a killed run left behind.
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
+        super().__enter__()
         for name, schema in SCHEMAS.items():
             self._writers[name] = pq.ParquetWriter(self._file(name), schema)
         self._quarantine = QuarantineWriter(self._file("quarantine"))
@@ -127,7 +125,7 @@ class LogWriter:
         for writer in (*self._writers.values(), self._quarantine):
             writer.close()
         if not self._keep_quarantine:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            super().__exit__(kind, error, trace)
 
     def _file(self, table: str) -> pathlib.Path:
         return self.folder / f"{table}.parquet"
@@ -223,7 +221,7 @@ class LogWriter:
             self._keep_quarantine = True
             rejected = sum(counts.total() for counts in self._quarantine.counts.values())
             raise LogError(
-                os.fspath(self._path),
+                os.fspath(self.path),
                 "no more than a small share of the rows may break a rule",
                 f"{rejected} rejected rows",
                 "\n" + over,
@@ -231,7 +229,7 @@ class LogWriter:
         report = measure(self.folder, self._table_reports())
         if not report.tables["requests"].kept + report.tables["browses"].kept:
             raise LogError(
-                os.fspath(self._path),
+                os.fspath(self.path),
                 "a log must hold a request or a browse",
                 "none",
                 "Check that the input is the whole of it.",
@@ -255,7 +253,7 @@ class LogWriter:
             file.write(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        self.folder.rename(self._path)
+        self.rename()
         return report
 
     def _table_reports(self) -> dict[str, TableReport]:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_pipeline.settings import NegativeSettings
+from data_pipeline.splitmix import keyed
 from data_pipeline.vectors import SCALE
 
 Integers = npt.NDArray[np.int64]
@@ -26,26 +27,6 @@ _WEIGHT_STEPS = 1024
 _CELLS = 4_000_000
 _EXCLUDED = np.iinfo(np.int64).min
 _NEGATIVES, _ORDER = 1, 2
-
-
-def keyed(*keys: npt.NDArray | int) -> npt.NDArray[np.uint64]:
-    """One uint64 hash of several integer keys, which broadcast against each other.
-
-    The same SplitMix64 chain as `data_pipeline.draws.keyed`, in NumPy.
-
-    Example:
-        >>> bool(keyed(1, np.arange(3))[2] == keyed(1, 2))
-        True
-    """
-    state = np.zeros((), np.uint64)
-    with np.errstate(over="ignore"):
-        for key in keys:
-            state = state + np.asarray(key, np.int64).astype(np.uint64)
-            state = state + np.uint64(0x9E3779B97F4A7C15)
-            for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-                state = (state ^ (state >> np.uint64(shift))) * np.uint64(factor)
-            state = state ^ (state >> np.uint64(31))
-    return state
 
 
 @dataclasses.dataclass(frozen=True)

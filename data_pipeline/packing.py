@@ -7,7 +7,7 @@ shapes and meaning are those of `data_pipeline.batch`, the contract; this file h
 import numpy as np
 import tensorflow as tf
 
-from data_pipeline import draws
+from data_pipeline import draws, shortcuts
 from data_pipeline.records import RECOMMENDATION, SEARCH, Batch, Tables, where
 from data_pipeline.settings import BatchSettings
 
@@ -127,7 +127,7 @@ def collect(parsed: Batch, tables: Tables, settings: BatchSettings) -> Batch:
         name: tf.reshape(part, tf.shape(value))
         for (name, value), part in zip(texts.items(), parts, strict=True)
     }
-    return (
+    packed = (
         parsed
         | texts
         | {
@@ -141,6 +141,9 @@ def collect(parsed: Batch, tables: Tables, settings: BatchSettings) -> Batch:
             "target_weight": tf.ones_like(parsed["target_id"], tf.float32),
         }
     )
+    if settings.text_groups:
+        packed |= shortcuts.choose(packed, settings.text_groups)
+    return packed
 
 
 AXIS_OF = {
@@ -171,8 +174,9 @@ _FLOATS = ("target_weight", "labels", "features")
 
 
 def sizes(batch: Batch) -> tf.Tensor:
-    """Rows of the four tables, int32 [4]: texts X, behaviors N, sessions S, targets T."""
-    return tf.stack([tf.shape(batch[name])[0] for name in _REPRESENTATIVE.values()])
+    """Rows of the tables, int32: texts X, behaviors N, sessions S, targets T, each shortcut."""
+    names = [*_REPRESENTATIVE.values(), *shortcuts.fields(batch)]
+    return tf.stack([tf.shape(batch[name])[0] for name in names])
 
 
 def pad(batch: Batch, ladder: tf.Tensor) -> Batch:
@@ -180,7 +184,8 @@ def pad(batch: Batch, ladder: tf.Tensor) -> Batch:
 
     Args:
         batch: Tables of `collect`.
-        ladder: int32 [rungs, 4], joint (X, N, S, T) sizes, ascending; no rungs: exact sizes.
+        ladder: int32 [rungs, tables], joint sizes in the order of `sizes`, ascending; no rungs:
+            exact sizes.
 
     Raises:
         tf.errors.InvalidArgumentError: No rung holds the batch, which the ladder's construction
@@ -192,13 +197,14 @@ def pad(batch: Batch, ladder: tf.Tensor) -> Batch:
         fits = tf.reduce_all(ladder >= actual, axis=1)
         tf.debugging.Assert(tf.reduce_any(fits), ["no rung holds the batch", actual, ladder])
         rung = ladder[tf.argmax(tf.cast(fits, tf.int32))]
-    wanted = dict(zip(_REPRESENTATIVE, tf.unstack(rung), strict=True))
+    axis_of = AXIS_OF | {name: name for name in shortcuts.fields(batch)}
+    wanted = dict(zip([*_REPRESENTATIVE, *shortcuts.fields(batch)], tf.unstack(rung), strict=True))
     padded = {}
-    for name, axis in AXIS_OF.items():
+    for name, axis in axis_of.items():
         value = batch[name]
         if value.dtype == tf.int64 and name != "target_id":
             value = tf.cast(value, tf.float32 if name in _FLOATS else tf.int32)
         widths = [[0, wanted[axis] - tf.shape(value)[0]]] + [[0, 0]] * (value.shape.rank - 1)
         empty = -1 if name == "target_id" else False if value.dtype == tf.bool else 0
         padded[name] = tf.pad(value, widths, constant_values=tf.cast(empty, value.dtype))
-    return padded
+    return padded | shortcuts.place(padded) if shortcuts.fields(batch) else padded

@@ -117,6 +117,11 @@ class BatchSettings:
     share_texts: bool = setting(
         True, "Encode each distinct text of a batch once; off only to measure what sharing saves."
     )
+    text_groups: int = setting(
+        4,
+        "Groups of texts by length (the longest halved again and again), encoded apart, so that "
+        "short texts do not pay for long ones; 0: also no other shortcut past padding.",
+    )
     unknown_user_rate: float = setting(
         0.1, "Probability that a recommendation target uses the unknown user's row in training."
     )

@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from data_pipeline.engine import Columns, Engine
 from data_pipeline.lookup import Timeline, ranges, runs
-from data_pipeline.negatives import keyed, shuffled_lists
+from data_pipeline.negatives import shuffled_lists
 from data_pipeline.sessions import SEARCH, UNIFIED, Sequence
+from data_pipeline.splitmix import keyed
 from data_pipeline.splits import HISTORY, SPLITS
 from data_pipeline.tables import LogTables
 

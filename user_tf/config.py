@@ -91,6 +91,12 @@ class TrainConfig:
     finetune_epochs: int = setting(5, "Largest number of epochs of a fine-tuning phase.")
     learning_rate: float = setting(1e-3, "Adam's learning rate in the first training of a model.")
     finetune_learning_rate: float = setting(1e-4, "Adam's learning rate in fine-tuning.")
+    embedding_updates: str = setting(
+        "table",
+        "`table`: Adam, which moves every row of an embedding table at every step; `touched`: lazy "
+        "Adam, which moves the rows of the batch, for tables of a million users.",
+        choices=("table", "touched"),
+    )
     clip_norm: float = setting(5.0, "Global norm of gradients above which they are scaled down.")
     patience: int = setting(2, "Evaluations without a better validation MAP before a phase stops.")
     evaluations_per_epoch: int = setting(1, "Validations in an epoch, evenly spaced.")
@@ -207,6 +213,12 @@ def check(config: Config) -> None:
             "`runtime.logical_cpus` needs the one_device or mirrored strategy",
             config.runtime.logical_cpus,
             "Set --runtime.logical_cpus=0.",
+        ),
+        (
+            not (config.runtime.jit and config.train.embedding_updates == "touched"),
+            "`train.embedding_updates` should be `table` where XLA compiles the gradient",
+            config.train.embedding_updates,
+            "Set --train.embedding_updates=table, or --noruntime.jit.",
         ),
         (
             0 <= config.data.batch.rungs <= 4,

@@ -118,7 +118,7 @@ def evaluate_run(settings: EvaluateSettings, command: str) -> dict[str, Any]:
         print("\n" + report.text_table(f"{task} ({split}, weights of {phase})", compared))
         print(report.slice_table(compared, (non_learned.ORIGINAL, model_name)), flush=True)
     written = [folder / "evaluation" / f"{split}.json"]
-    report.write_json(written[0], content)
+    runs.write_json(written[0], content)
     if query_tables:
         written.append(folder / "evaluation" / f"{split}-queries.parquet")
         pq.write_table(pa.concat_tables(query_tables), written[1])

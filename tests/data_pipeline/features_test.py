@@ -148,6 +148,13 @@ def oracle(log, texts, target, candidate):
     if both:
         last_known = max(o["known_after"] for o in both)
         f["recency"] = 1 / (1 + sum(o["known_after"] > last_known for o in of_user))
+    f["log_rank"] = math.log(candidate["position"] + 1)
+    shown = []
+    for other in (c for c in log["candidates"] if c["target_id"] == target["target_id"]):
+        opened = [o["known_after"] for o in of_user if o["doc"] == other["doc"]]
+        shown += [(max(opened), other["position"])] if opened else []
+    if shown and candidate["position"] > max(shown)[1]:
+        f["below_last_opened"] = 1 / (candidate["position"] - max(shown)[1])
     if query:
         under = [o for o in known if o["query"] == query]
         f["query_document_clicks"] = math.log1p(sum(o["doc"] == doc for o in under))

@@ -4,17 +4,10 @@ import math
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from data_pipeline import draws
-from data_pipeline.negatives import (
-    BrowseTargets,
-    Documents,
-    draw_negatives,
-    keyed,
-    shuffled_lists,
-)
+from data_pipeline.negatives import BrowseTargets, Documents, draw_negatives, shuffled_lists
 from data_pipeline.settings import NegativeSettings
+from data_pipeline.splitmix import keyed
 from data_pipeline.tables import NEVER
 from data_pipeline.vectors import unit
 
@@ -138,12 +131,6 @@ def test_every_document_of_the_pool_is_drawn_about_equally_often():
     share = np.bincount(result.ravel(), minlength=size) / count
     assert share[[0, 1, 10]].tolist() == [0, 0, 0]
     np.testing.assert_allclose(share[2:10], 3 / 8, atol=0.03)
-
-
-def test_hashes_equal_those_of_the_graph():
-    ids = np.array([0, 1, 2**40, -3])
-    expected = tf.bitcast(draws.keyed(9, tf.constant(ids)), tf.uint64).numpy()
-    np.testing.assert_array_equal(keyed(9, ids), expected)
 
 
 def test_shuffled_lists_place_the_positive_evenly_and_padding_last():

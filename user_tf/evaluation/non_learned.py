@@ -9,6 +9,7 @@ import pathlib
 import numpy as np
 import pyarrow.parquet as pq
 
+from data_pipeline.splitmix import keyed
 from user_tf.evaluation import metrics
 from user_tf.evaluation.metrics import Array
 from user_tf.evaluation.targets import Targets
@@ -46,9 +47,8 @@ def random_order(targets: Targets, seed: int) -> Array:
 
     A target's order does not depend on which other targets are evaluated, nor on padding.
     """
-    slots = np.arange(targets.mask.shape[1], dtype=np.uint64)
-    keys = _mix(_mix(np.array([seed], np.int64).astype(np.uint64)) + targets.target_id.astype("u8"))
-    bits = _mix(keys[:, None] + slots) >> np.uint64(11)
+    slots = np.arange(targets.mask.shape[1])
+    bits = keyed(seed, targets.target_id[:, None], slots) >> np.uint64(11)
     return bits.astype(np.float64) * 2.0**-53
 
 
@@ -100,11 +100,3 @@ def best_known(targets: Targets, truth: pathlib.Path) -> Array:
             f"{len(missing)} missing. Export the truth of this dataset again."
         )
     return scores
-
-
-def _mix(value: Array) -> Array:
-    """SplitMix64's finaliser on uint64 (Steele, Lea and Flood 2014); wraps around by design."""
-    value = value + np.uint64(0x9E3779B97F4A7C15)
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return value ^ (value >> np.uint64(31))

@@ -2,7 +2,6 @@
 
 import datetime
 import importlib.metadata
-import json
 import os
 import pathlib
 import platform
@@ -80,19 +79,6 @@ def query_table(evaluations: Mapping[str, Evaluation], model: str) -> pa.Table:
                 column = pa.array(evaluation.values[key], pa.float64(), from_pandas=True)
                 table = table.append_column(f"{name}: {key}", column)
     return table
-
-
-def write_json(path: pathlib.Path, content: Mapping[str, Any]) -> None:
-    """Writes `content` as JSON, whole or not at all.
-
-    Raises:
-        ValueError: A number is not finite.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
-    written = path.with_name(path.name + ".tmp")
-    written.write_text(text, encoding="utf-8")
-    written.replace(path)
 
 
 def provenance(command: str, seed: int) -> dict[str, Any]:

@@ -26,6 +26,9 @@ class BehaviorEncoder(keras.layers.Layer):
         types: int tensor `[N]`: 0 padding, 1 browse, 2 search.
         texts: int tensor `[N]` -> X, the browsed title or the query.
         clicked: int tensor `[N, 3]` -> X, clicked titles, 0 for none.
+        searches: int tensor `[M]` -> N that holds every search with clicks, or None: only these
+            rows go through the co-attention.
+        places: int tensor `[N]` -> M, where each search with clicks stands in `searches`.
 
     Returns:
         Float tensor `[N, d]`.
@@ -50,19 +53,25 @@ class BehaviorEncoder(keras.layers.Layer):
     def build(self, words_shape):
         self.co_attention.build(words_shape, words_shape)
 
-    def call(self, words, vectors, words_mask, types, texts, clicked):
+    def call(self, words, vectors, words_mask, types, texts, clicked, searches=None, places=None):
+        def rows(x):
+            return x if searches is None else ops.take(x, searches, axis=0)
+
         length, width = ops.shape(words)[1], words.shape[-1]
-        titles = clicked.shape[-1]
+        slots = clicked.shape[-1] * length
         # Row 0 is the empty text, so a missing title is masked by its own tokens.
-        documents = ops.reshape(ops.take(words, clicked, axis=0), (-1, titles * length, width))
-        documents_mask = ops.reshape(ops.take(words_mask, clicked, axis=0), (-1, titles * length))
+        queries, titles = rows(texts), rows(clicked)
+        documents_mask = ops.reshape(ops.take(words_mask, titles, axis=0), (-1, slots))
         fused = self.co_attention(
-            ops.take(words, texts, axis=0),
-            documents,
-            query_mask=ops.take(words_mask, texts, axis=0),
+            ops.take(words, queries, axis=0),
+            ops.reshape(ops.take(words, titles, axis=0), (-1, slots, width)),
+            query_mask=ops.take(words_mask, queries, axis=0),
             documents_mask=documents_mask,
         )
-        with_clicks = ops.logical_and(types == SEARCH, ops.any(documents_mask, axis=1))
+        clicks = ops.any(documents_mask, axis=1)
+        if searches is not None:
+            fused, clicks = (ops.take(x, places, axis=0) for x in (fused, clicks))
+        with_clicks = ops.logical_and(types == SEARCH, clicks)
         return ops.where(with_clicks[:, None], fused, ops.take(vectors, texts, axis=0))
 
     def get_config(self):

@@ -33,6 +33,15 @@ class Sizes:
     past_sessions: int = 20
 
 
+TEXT_POINTERS = (
+    "behavior_text",
+    "behavior_clicked",
+    "query_text",
+    "next_query_text",
+    "candidate_text",
+)
+
+
 class PaddedSequence(NamedTuple):
     """Behaviors of each target, laid out from the packed tables.
 
@@ -93,6 +102,27 @@ def empty_batch(sizes):
         name: np.zeros([2 if size is None else size for size in shape], dtype)
         for name, (shape, dtype) in batch_fields(sizes).items()
     }
+
+
+def text_groups(batch):
+    """The texts by length, and the Batch with its pointers to texts renumbered accordingly.
+
+    Without shortcuts (`data_pipeline.shortcuts`) all texts are one group.
+
+    Returns:
+        List of token ids `[X_n, n]`, the shorter texts first; the Batch, whose text pointers
+        number the rows of all groups one after the other.
+    """
+    names = [name for name in batch if name.startswith("texts_upto_")]
+    if not names:
+        return [batch["text_tokens"]], batch
+    lengths = sorted(int(name.removeprefix("texts_upto_")) for name in names)
+    groups = [
+        ops.take(batch["text_tokens"], batch[f"texts_upto_{length}"], axis=0)[:, :length]
+        for length in lengths
+    ]
+    pointers = {name: ops.take(batch["text_place"], batch[name], axis=0) for name in TEXT_POINTERS}
+    return groups, {**batch, **pointers}
 
 
 def padded_session(batch):

@@ -10,7 +10,7 @@ from user_tf.layers.masking import precise_dtype
 from user_tf.layers.scorer import Scorer
 from user_tf.layers.session_encoder import SessionEncoder
 from user_tf.layers.text_encoder import TextEncoder
-from user_tf.models.ranker import Ranker, padded_session
+from user_tf.models.ranker import Ranker, padded_session, text_groups
 from user_tf.models.start import start_as_average
 
 SEARCH = 2
@@ -122,7 +122,8 @@ class User(Ranker):
         self.scorer.build([(None, width)] * cosines, [rows] * cosines, signals)
 
     def call(self, batch, training=False):
-        words, vectors, words_mask = self.text_encoder(batch["text_tokens"], training=training)
+        texts, batch = text_groups(batch)
+        words, vectors, words_mask = self.encode_texts(texts, training)
         behaviors = self.encode_behaviors(batch, words, vectors, words_mask)
         intents = [self.encode_intents(batch, vectors, behaviors, training)]
         candidates = [ops.take(vectors, batch["candidate_text"], axis=0)]
@@ -140,6 +141,24 @@ class User(Ranker):
             intents, candidates=candidates, signals=self.signals(batch, words, words_mask)
         )
 
+    def encode_texts(self, groups, training=False):
+        """Words `[X, L, d]`, vectors `[X, d]` and mask `[X, L]` of texts in groups by length."""
+        longest = groups[-1].shape[1] or ops.shape(groups[-1])[1]
+        encoded = [self.text_encoder(tokens, training=training) for tokens in groups]
+        words, vectors, masks = zip(*encoded, strict=True)
+
+        def widened(x):
+            more = longest - (x.shape[1] or ops.shape(x)[1])
+            return ops.pad(x, [[0, 0], [0, more]] + [[0, 0]] * (len(x.shape) - 2))
+
+        if len(groups) == 1:
+            return encoded[0]
+        return (
+            ops.concatenate([widened(x) for x in words]),
+            ops.concatenate(vectors),
+            ops.concatenate([widened(x) for x in masks]),
+        )
+
     def encode_behaviors(self, batch, words, vectors, words_mask):
         """Vectors of the distinct behaviors, `[N, d]`; None where no encoder would read them."""
         if not (self.config.session_encoder or self.config.history_encoder):
@@ -151,6 +170,8 @@ class User(Ranker):
             types=batch["behavior_type"],
             texts=batch["behavior_text"],
             clicked=batch["behavior_clicked"],
+            searches=batch.get("clicked_searches"),
+            places=batch.get("behavior_place"),
         )
 
     def encode_intents(self, batch, vectors, behaviors, training=False):
@@ -194,12 +215,16 @@ class User(Ranker):
         """KNRM, zero for recommendations, and the features F; each `[T, C, m]`."""
         signals = [batch["features"]]
         if self.config.knrm:
+            queries, candidates = batch["query_text"], batch["candidate_text"]
+            if "search_targets" in batch:
+                targets = ops.maximum(batch["search_targets"] - 1, 0)
+                queries = ops.take(queries, targets, axis=0)
+                candidates = ops.take(candidates, targets, axis=0)
             matched = self.knrm(
-                words,
-                words_mask=words_mask,
-                queries=batch["query_text"],
-                candidates=batch["candidate_text"],
+                words, words_mask=words_mask, queries=queries, candidates=candidates
             )
+            if "search_targets" in batch:
+                matched = ops.take(matched, batch["target_place"], axis=0)
             search = (batch["task"] == SEARCH)[:, None]
             matched = ops.where(search, matched, ops.zeros_like(matched))
             signals.insert(0, matched[..., None])

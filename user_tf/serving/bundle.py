@@ -8,12 +8,12 @@ import dataclasses
 import json
 import os
 import pathlib
-import shutil
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from data_pipeline.unfinished import UnfinishedFolder
 from user_tf.serving.layout import EXAMPLE, EXAMPLE_INPUTS, EXTRA, MANIFEST
 from user_tf.serving.request import Request, to_arrays, to_json
 from user_tf.serving.signatures import Graph, UserTable, archive, write_users
@@ -66,15 +66,12 @@ def write(
         example: The request put beside the model, without its F where the model takes none.
         origin: Where the model came from; goes into the manifest.
     """
-    unfinished = final.with_name(f".{final.name}.unfinished")
-    # A folder of this name is what a killed export left behind.
-    shutil.rmtree(unfinished, ignore_errors=True)
-    extra = unfinished / EXTRA
-    try:
-        extra.mkdir(parents=True)
+    with UnfinishedFolder(final, f".{final.name}.unfinished") as unfinished:
+        extra = unfinished.folder / EXTRA
+        extra.mkdir()
         users = extra / "users.txt"
         graph = make_graph(dataset, config, users)
-        archive(graph, copies).write_out(os.fspath(unfinished), verbose=False)
+        archive(graph, copies).write_out(os.fspath(unfinished.folder), verbose=False)
         users.unlink()
         if not graph.feature_count:
             example = dataclasses.replace(example, features=None)
@@ -104,9 +101,7 @@ def write(
         (extra / MANIFEST).write_text(
             json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
         )
-        unfinished.rename(final)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.rename()
 
 
 def _bytes(value: np.ndarray) -> np.ndarray:

@@ -102,6 +102,7 @@ def train_phase(
         config.train.clip_norm,
         (config.runtime.seed, phase.number),
         config.runtime.jit,
+        config.train.embedding_updates == "touched",
     )
 
     # ---- What is written ----------------------------------------------------------------------

@@ -1,14 +1,20 @@
-"""Adam for gradients that are already summed over the replicas."""
+"""Adam for gradients that are already summed over the replicas, also for rows of a table alone."""
 
 import keras
+import tensorflow as tf
+from keras import ops
 
 
 class SummedGradientAdam(keras.optimizers.Adam):
-    """Keras's Adam without its own all-reduce.
+    """Keras's Adam without its own all-reduce, and with row updates for sparse gradients.
 
     Under tf.distribute a Keras optimizer sums the gradients over the replicas itself, after
     clipping. Here the sum must come first: the global norm to clip is that of the whole batch's
     gradient. `user_tf.training.step` sums, clips, then calls `apply` inside the replica.
+
+    A `tf.IndexedSlices` of distinct rows moves these rows and their moments only; the cost follows
+    the rows touched, not the table. That is *lazy* Adam: with zero gradient Adam would let a row's
+    moments fade and the row drift on at every step, here both wait for the row's next gradient.
 
     Args:
         Those of `keras.optimizers.Adam`.
@@ -20,3 +26,38 @@ class SummedGradientAdam(keras.optimizers.Adam):
 
     def _all_reduce_sum_gradients(self, grads_and_vars):
         return grads_and_vars
+
+    def update_step(self, gradient, variable, learning_rate):
+        if not isinstance(gradient, tf.IndexedSlices):
+            super().update_step(gradient, variable, learning_rate)
+            return
+        rows, values = gradient.indices, tf.cast(gradient.values, variable.dtype)
+        # Keras rounds the betas to its default float where it takes their powers, and so do we.
+        step = ops.cast(self.iterations + 1, variable.dtype)
+        fade_1, fade_2 = (
+            ops.power(ops.cast(beta, variable.dtype), step) for beta in (self.beta_1, self.beta_2)
+        )
+        rate = ops.cast(learning_rate, variable.dtype) * ops.sqrt(1 - fade_2) / (1 - fade_1)
+        index = self._get_variable_index(variable)
+        first, second = self._momentums[index].value, self._velocities[index].value
+        m, v = tf.gather(first, rows), tf.gather(second, rows)
+        m += (values - m) * (1 - self.beta_1)
+        v += (tf.square(values) - v) * (1 - self.beta_2)
+        first.scatter_update(tf.IndexedSlices(m, rows))
+        second.scatter_update(tf.IndexedSlices(v, rows))
+        change = rate * m / (tf.sqrt(v) + self.epsilon)
+        variable.scatter_sub(tf.IndexedSlices(change, rows))
+
+
+def sum_rows(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
+    """The same gradient with every row listed once.
+
+    Example:
+        >>> twice = tf.IndexedSlices(tf.constant([[1.0], [2.0], [5.0]]), tf.constant([4, 0, 4]))
+        >>> once = sum_rows(twice)
+        >>> once.indices.numpy().tolist(), once.values.numpy().tolist()
+        ([4, 0], [[6.0], [2.0]])
+    """
+    rows, number = tf.unique(gradient.indices)
+    values = tf.math.unsorted_segment_sum(gradient.values, number, tf.size(rows))
+    return tf.IndexedSlices(values, rows, gradient.dense_shape)

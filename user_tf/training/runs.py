@@ -9,7 +9,6 @@ RUN/tensorboard/<phase>/
 """
 
 import json
-import os
 import pathlib
 from typing import Any
 
@@ -64,10 +63,29 @@ def _flat(config: Config) -> dict[str, Any]:
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:
-    """Writes JSON in a single rename."""
+    """Writes `content` as JSON, whole or not at all, and makes the folder for it.
+
+    Args:
+        path: File to write; one of this name is replaced.
+        content: Plain values.
+
+    Raises:
+        TypeError: A value is not a plain one.
+        ValueError: A number is not finite.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "search" / DONE
+        ...     write_json(path, {"steps": 3})
+        ...     json.loads(path.read_text(encoding="utf-8"))
+        {'steps': 3}
+    """
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(unfinished, path)
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
 
 
 def keep_metrics_until(path: pathlib.Path, step: int) -> None:
@@ -97,14 +115,11 @@ def phase_of(config: Config, task: str) -> str:
     )
 
 
-def build_model(config: Config, dataset: Any) -> Any:
-    """A new, built ranker for a dataset, with random weights."""
-    import numpy as np
-
+def model_sizes(config: Config, dataset: Any) -> Any:
+    """The `Sizes` a ranker for a dataset is built with."""
     from user_tf.models.ranker import Sizes
-    from user_tf.models.registry import build_ranker
 
-    sizes = Sizes(
+    return Sizes(
         vocabulary=dataset.vocabulary_size + dataset.oov_buckets,
         users=len(dataset.user_ids),
         features=len(dataset.feature_mean) if config.data.batch.features else 0,
@@ -112,8 +127,16 @@ def build_model(config: Config, dataset: Any) -> Any:
         session_behaviors=dataset.session_behaviors,
         past_sessions=dataset.past_sessions,
     )
+
+
+def build_model(config: Config, dataset: Any) -> Any:
+    """A new, built ranker for a dataset, with random weights."""
+    import numpy as np
+
+    from user_tf.models.registry import build_ranker
+
     vectors = np.asarray(dataset.word_vectors) if config.model.word_vectors else None
-    return build_ranker(config.model, sizes, vectors)
+    return build_ranker(config.model, model_sizes(config, dataset), vectors)
 
 
 def load_model(run: str | pathlib.Path, phase: str) -> tuple[Any, Config, Any]:

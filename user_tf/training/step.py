@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from user_tf.ranking.listwise_softmax import listwise_softmax
 from user_tf.training import dropout_seeds
+from user_tf.training.optimizer import sum_rows
 
 
 class StepResult(NamedTuple):
@@ -32,6 +33,7 @@ def make_train_step(
     clip_norm: float,
     seed: tuple[int, int],
     jit: bool = False,
+    touched_rows: bool = False,
 ) -> Callable[[Any, tf.Tensor], StepResult]:
     """Builds the compiled step `(batch, step) -> StepResult`.
 
@@ -48,6 +50,8 @@ def make_train_step(
         seed: Seed of the run and number of the phase, for dropout.
         jit: Compile forward and gradient with XLA, once a padded size. Only this part is
             compiled: XLA around `strategy.run` fails with more than one replica.
+        touched_rows: Leave the gradients of embedding tables sparse, so that the optimizer moves
+            the rows of this batch only. Not with `jit`.
     """
     states = dropout_seeds.seed_states(model)
 
@@ -59,7 +63,8 @@ def make_train_step(
         gradients = tape.gradient(
             total, model.trainable_variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
-        # A sparse gradient lists a row once for each use; its norm is right only when summed.
+        if touched_rows:
+            return total, gradients
         return total, [tf.convert_to_tensor(gradient) for gradient in gradients]
 
     if jit:
@@ -77,12 +82,20 @@ def make_train_step(
         )
         # A batch without any group, possible in fine-tuning, has gradient 0.
         share = 1.0 / tf.maximum(groups, 1.0)
-        gradients = [gradient * tf.cast(share, gradient.dtype) for gradient in gradients]
+        gradients = [scaled(gradient, share) for gradient in gradients]
         norm = tf.linalg.global_norm(gradients)
         if clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, clip_norm, use_norm=norm)
         optimizer.apply(gradients, model.trainable_variables)
         return StepResult(total * share, groups, norm)
+
+    def scaled(gradient: Any, share: tf.Tensor) -> Any:
+        share = tf.cast(share, gradient.dtype)
+        if not isinstance(gradient, tf.IndexedSlices):
+            return gradient * share
+        # A sparse gradient lists a row once for each use; its norm is right only when summed.
+        gradient = sum_rows(gradient)
+        return tf.IndexedSlices(gradient.values * share, gradient.indices, gradient.dense_shape)
 
     @tf.function(input_signature=[batch_spec, tf.TensorSpec([], tf.int64)])
     def train_step(batch: Any, step: tf.Tensor) -> StepResult:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from data_pipeline import shortcuts
 from tests.user_tf.layer_testing import randomize, weights_of
 from tests.user_tf.models import numpy_user
 from tests.user_tf.random_batch import SIZES, random_batch
@@ -216,6 +217,38 @@ def test_longer_padding_changes_nothing(name):
     np.testing.assert_allclose(other_loss, loss, rtol=1e-9)
     for path, gradient in gradients.items():
         np.testing.assert_allclose(other_gradients[path], gradient, rtol=1e-7, atol=1e-9)
+
+
+def with_shortcuts(batch, more=0):
+    """The same Batch with the shortcuts of a packed one, each with `more` rows of padding."""
+    batch = tensors(batch)
+    chosen = {
+        name: tf.pad(tf.cast(value, tf.int32), [[0, more]])
+        for name, value in shortcuts.choose(batch, 3).items()
+    }
+    return batch | chosen | shortcuts.place(batch | chosen)
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "compiled"),
+    [
+        ("default", 0, False),
+        ("default", 3, False),
+        ("default", 3, True),
+        ("simple co-attention", 0, False),
+        ("no history encoder", 0, False),
+    ],
+)
+def test_shortcuts_change_nothing(name, more, compiled):
+    model, batch = shared(name), random_batch(6)
+    scores, loss, gradients = evaluate(model, batch)
+    graph = tf.function(lambda batch: differentiate(model, batch), jit_compile=compiled)
+    other_scores, other_loss, other_gradients = graph(with_shortcuts(batch, more))
+    real = batch["task"] > 0
+    np.testing.assert_allclose(other_scores[real], scores[real], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(other_loss, loss, rtol=1e-9)
+    for gradient, expected in zip(other_gradients, gradients.values(), strict=True):
+        np.testing.assert_allclose(gradient, expected, rtol=1e-7, atol=1e-9)
 
 
 @pytest.mark.parametrize("positions", ["forward", "recency", "off"])

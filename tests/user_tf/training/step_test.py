@@ -91,6 +91,66 @@ def test_steps_are_adam_on_the_clipped_mean_gradient_of_real_groups():
         np.testing.assert_allclose(model.dense.kernel.numpy()[:, 0], weights, rtol=1e-9)
 
 
+class Table(keras.Model):
+    """Scores = a row of a table for each candidate."""
+
+    def __init__(self):
+        super().__init__(autocast=False, dtype="float64")
+        self.table = keras.layers.Embedding(9, 1, dtype="float64")
+
+    def call(self, batch, training=False):
+        return self.table(batch["candidate_doc"])[..., 0]
+
+
+def table_after(steps, touched_rows, clip=0.05):
+    """The table and its moments after steps on batches of the given documents, [T, C] each."""
+    keras.utils.set_random_seed(3)
+    model = Table()
+    batches = [
+        {**make_batch(number, len(documents)), "candidate_doc": np.array(documents)}
+        for number, documents in enumerate(steps)
+    ]
+    model(batches[0])
+    optimizer = SummedGradientAdam(learning_rate=0.125)
+    optimizer.build(model.trainable_variables)
+    where, spec = (
+        tf.distribute.get_strategy(),
+        {n: tf.TensorSpec(None, v.dtype) for n, v in batches[0].items()},
+    )
+    step = make_train_step(model, optimizer, where, spec, clip, (1, 0), touched_rows=touched_rows)
+    norms = [
+        float(step(batch, tf.constant(number, tf.int64)).gradient_norm)
+        for number, batch in enumerate(batches)
+    ]
+    return norms, [variable.numpy() for variable in [model.table.embeddings, *optimizer.variables]]
+
+
+def test_lazy_adam_is_adam_while_every_row_is_touched():
+    everything = np.concatenate([np.arange(9), [0, 0, 3]]).reshape(3, 4)
+    steps = [np.roll(everything, number)[[0, 1, 2, 0, 1]] for number in range(4)]
+    norms, whole = table_after(steps, touched_rows=False)
+    lazy_norms, lazy = table_after(steps, touched_rows=True)
+    assert min(norms) > 0.05
+    np.testing.assert_allclose(lazy_norms, norms, rtol=1e-12)
+    for value, expected in zip(lazy, whole, strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-7)
+
+
+def test_lazy_adam_leaves_rows_without_gradient_and_their_moments_as_they_are():
+    first, second = np.tile([0, 1, 2, 3], (5, 1)), np.tile([3, 4, 5, 6], (5, 1))
+    _, before = table_after([first], touched_rows=True)
+    _, after = table_after([first, second], touched_rows=True)
+    _, whole = table_after([first, second], touched_rows=False)
+    rows = [value.shape == (9, 1) for value in before]
+    assert sum(rows) == 3
+    for is_table, old, new, dense in zip(rows, before, after, whole, strict=True):
+        if is_table:
+            np.testing.assert_array_equal(new[[0, 1, 2, 7, 8]], old[[0, 1, 2, 7, 8]])
+            np.testing.assert_allclose(new[3:7], dense[3:7], rtol=1e-7)
+            assert (new[3:7] != old[3:7]).all()
+            assert (dense[:3] != old[:3]).all()
+
+
 def test_batch_of_padding_only_changes_nothing_and_is_finite():
     model, step = make_step(0.0, 5.0)
     batch = make_batch(1)
@@ -126,10 +186,12 @@ def two_replicas():
     return json.loads(ran.stdout)
 
 
-@pytest.mark.parametrize("kind", ["both", "jit"])
-def test_two_replicas_compute_what_one_device_does(two_replicas, kind):
+@pytest.mark.parametrize(
+    ("kind", "one"), [("both", "one"), ("jit", "one"), ("both touched", "one touched")]
+)
+def test_two_replicas_compute_what_one_device_does(two_replicas, kind, one):
     assert two_replicas["replicas"] == 2
-    one_variables, one_result = two_replicas["one"]
+    one_variables, one_result = two_replicas[one]
     variables, result = two_replicas[kind]
     np.testing.assert_allclose(result, one_result, rtol=1e-12)
     assert len(variables) == len(one_variables) > 4

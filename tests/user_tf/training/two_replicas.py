@@ -67,11 +67,13 @@ def make_toy(where, dropout):
     return model, optimizer
 
 
-def train(where, batches, dropout=0.0, jit=False, clip=0.05):
+def train(where, batches, dropout=0.0, jit=False, touched_rows=False, clip=0.05):
     """Weights, Adam's moments and last result after one step on each element of `batches`."""
     model, optimizer = make_toy(where, dropout)
     distributed = where.distribute_datasets_from_function(lambda context: batches)
-    step = make_train_step(model, optimizer, where, distributed.element_spec, clip, (1, 0), jit)
+    step = make_train_step(
+        model, optimizer, where, distributed.element_spec, clip, (1, 0), jit, touched_rows
+    )
     for number, batch in enumerate(distributed):
         result = step(batch, tf.constant(number, tf.int64))
     variables = model.trainable_variables + optimizer.variables
@@ -113,6 +115,8 @@ def main():
             "one": train(one, stream(joined)),
             "both": train(both, stream(parts)),
             "jit": train(both, stream(parts), jit=True),
+            "one touched": train(one, stream(joined), touched_rows=True),
+            "both touched": train(both, stream(parts), touched_rows=True),
             "masks": drawn,
         },
         sys.stdout,
