@@ -6,11 +6,12 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 WORK ?= work
 
-.PHONY: help install quickstart test lint types unit results clean
+.PHONY: help install quickstart test lint types unit benchmarks results clean
 
 help:
 	@echo "make quickstart   simulate, prepare, train, evaluate, export and rank one example"
 	@echo "make test         lint, types, tests"
+	@echo "make benchmarks   measure speed again (half an hour on an idle machine)"
 	@echo "make results      rewrite README's results from benchmarks/results"
 	@echo "make clean        remove what quickstart made (not the virtual environment)"
 
@@ -19,7 +20,7 @@ install: $(STAMP)
 $(STAMP): constraints.txt setup.cfg
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found. Install Python 3.11, or name another one: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,evidence]'
 	@touch $(STAMP)
 
 quickstart: $(STAMP)
@@ -37,6 +38,10 @@ types: $(STAMP)
 
 unit: $(STAMP)
 	$(RUN) -m pytest -n 2 --dist loadfile
+
+benchmarks: $(STAMP)
+	$(RUN) -m benchmarks.train_throughput --work=$(WORK)/throughput
+	$(RUN) -m benchmarks.start_up --work=$(WORK)/throughput
 
 results: $(STAMP)
 	$(RUN) -m benchmarks.readme

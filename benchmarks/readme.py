@@ -12,6 +12,7 @@ from typing import Any
 
 from absl import app
 
+from benchmarks import speed_tables
 from data_pipeline import flagtree
 from data_pipeline.flagtree import setting
 
@@ -22,8 +23,15 @@ METRICS = {"map": "MAP", "mrr": "MRR", "p_at_1": "P@1", "ndcg_at_10": "NDCG@10"}
 _TITLES = {
     "trivago": "Real rows: trivago sessions (RecSys Challenge 2019)",
     "simulated": "Simulated: does unified data help?",
-    "sharing": "Windows of many targets against one target a window: quality",
-    "train_throughput": "Windows of many targets against one target a window: speed",
+    "train_throughput": "Speed of training",
+    "start_up": "Start-up, input, evaluation",
+    "gpu": "On an accelerator",
+    "faster": "Do the ways to train faster keep the quality?",
+}
+_SPEED = {
+    "train_throughput": speed_tables.throughput,
+    "start_up": speed_tables.start_up,
+    "gpu": speed_tables.gpu,
 }
 
 
@@ -51,9 +59,10 @@ def cell(value: dict[str, Any]) -> str:
 def origin(content: dict[str, Any]) -> str:
     """Where the numbers come from."""
     machine, versions = content["machine"], content["versions"]
+    engine = "tensorflow" if "tensorflow" in versions else "jax"
     return (
-        f"`{content['command']}` on {machine['cpu']}, {machine['cores']} cores, TensorFlow "
-        f"{versions['tensorflow']}, {content['date'][:10]}."
+        f"`{content['command']}` on {machine['cpu']}, {machine['cores']} cores, {engine} "
+        f"{versions[engine]}, {content['date'][:10]}."
     )
 
 
@@ -99,24 +108,6 @@ def _task_table(dataset: str, task: str, systems: dict[str, Any]) -> list[str]:
     return [*lines, *(f"| {name} | {' | '.join(values)} |" for name, values in rows.items()), ""]
 
 
-def throughput(content: dict[str, Any]) -> list[str]:
-    """The speed of training in both window forms, measured in turns in one run."""
-    lines = [f"{content['question']} {origin(content)}", "", content["shared_by"], ""]
-    lines += ["| windows | groups/s, median | range |", "|---|---:|---:|"]
-    for name, entry in content["groups_per_second"].items():
-        lines.append(
-            f"| {name} | {entry['median']:,.0f} | {entry['least']:,.0f} to {entry['most']:,.0f} |"
-        )
-    ratio = content["ratio"]
-    lines += [
-        "",
-        f"Ratio, pair by pair: median {ratio['median']:.1f}, from {ratio['least']:.1f} to "
-        f"{ratio['most']:.1f}.",
-        "",
-    ]
-    return lines
-
-
 def block() -> str:
     """The results block as Markdown."""
     lines = []
@@ -124,7 +115,7 @@ def block() -> str:
         path = RESULTS / f"{name}.json"
         if path.exists():
             content = json.loads(path.read_text(encoding="utf-8"))
-            body = throughput(content) if name == "train_throughput" else study(content)
+            body = _SPEED[name](content, origin(content)) if name in _SPEED else study(content)
             lines += [f"### {title}", "", *body]
     return "\n".join(lines).rstrip() + "\n" if lines else ""
 
@@ -141,6 +132,9 @@ def main(arguments: list[str]) -> None:
             sys.exit("README.md disagrees with benchmarks/results. Run `make results`.")
         return
     path.write_text(new, encoding="utf-8")
+    measured = RESULTS / "train_throughput.json"
+    if measured.exists():
+        speed_tables.draw(json.loads(measured.read_text(encoding="utf-8")), RESULTS)
 
 
 if __name__ == "__main__":

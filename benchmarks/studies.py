@@ -112,9 +112,9 @@ STUDIES = {
         systems=(*_trio("linked"), *_trio("independent")),
         truth=True,
     ),
-    "sharing": Study(
-        question="Do windows of up to 32 targets of a user side by side reach the quality of "
-        "batches of single targets (pre-training on both tasks)?",
+    "faster": Study(
+        question="Do the ways to train faster reach the quality of training on batches of single "
+        "targets, in float32, with Adam on whole tables (pre-training on both tasks)?",
         flagfile="configs/simulated.flags",
         commands={
             "windows": _simulated(
@@ -127,11 +127,21 @@ STUDIES = {
             ),
         },
         systems=(
-            System("windows of up to 32 targets", "windows", ("--train.phases=pretrain",)),
             System(
                 "one-target windows",
                 "singles",
                 ("--train.phases=pretrain", "--data.batch.windows_per_batch=128"),
+            ),
+            System("windows of up to 32 targets", "windows", ("--train.phases=pretrain",)),
+            System(
+                "the same, bfloat16",
+                "windows",
+                ("--train.phases=pretrain", "--runtime.precision=mixed_bfloat16"),
+            ),
+            System(
+                "the same, lazy Adam",
+                "windows",
+                ("--train.phases=pretrain", "--train.embedding_updates=touched"),
             ),
         ),
         truth=True,

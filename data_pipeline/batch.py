@@ -49,6 +49,7 @@ from data_pipeline.settings import BatchSettings
 
 __all__ = ["Batch", "evaluation_batches", "tables_of", "training_batches", "windows_in_epoch"]
 
+_MOST_RUNGS = 4
 _LADDER_SAMPLE = 24
 _LADDER_QUANTILES = (0.5, 0.85)
 _SAMPLE_MARGIN = 1.1
@@ -225,13 +226,16 @@ def _ladder(sample: tf.data.Dataset, bound: np.ndarray, settings: BatchSettings)
         bound: int [tables], sizes no batch exceeds.
         settings: Number of rungs; one: the bound alone; none: an empty ladder.
     """
-    if settings.rungs == 0:
+    rungs = settings.rungs
+    if rungs < 0:
+        rungs = _MOST_RUNGS if tf.config.list_logical_devices("GPU") else 0
+    if rungs == 0:
         return np.zeros([0, len(bound)], np.int32)
     seen = np.array([packing.sizes(batch).numpy() for batch in sample.take(_LADDER_SAMPLE)])
-    rungs = [np.quantile(seen, q, axis=0) for q in _LADDER_QUANTILES]
-    rungs.append(seen.max(0) * _SAMPLE_MARGIN)
-    rungs = [np.minimum(np.ceil(rung), bound) for rung in rungs]
-    return np.array([*rungs[: settings.rungs - 1], bound], np.int32)
+    ladder = [np.quantile(seen, q, axis=0) for q in _LADDER_QUANTILES]
+    ladder.append(seen.max(0) * _SAMPLE_MARGIN)
+    ladder = [np.minimum(np.ceil(rung), bound) for rung in ladder]
+    return np.array([*ladder[: rungs - 1], bound], np.int32)
 
 
 def _padded(

@@ -130,9 +130,9 @@ class BatchSettings:
         False, "Feed the query-free part of F to recommendations too (the paper: off)."
     )
     rungs: int = setting(
-        4,
+        -1,
         "Padded sizes a batch may take (1 to 4), so that XLA and TPUs compile that often; 0: exact "
-        "sizes, without padding, fastest on a CPU without XLA.",
+        "sizes, without padding; -1: 4 with XLA, on a TPU and on GPUs, else 0.",
     )
     next_queries: bool = setting(
         False, "Carry the texts of next queries, for baselines trained to predict them."

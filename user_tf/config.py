@@ -221,15 +221,15 @@ def check(config: Config) -> None:
             "Set --train.embedding_updates=table, or --noruntime.jit.",
         ),
         (
-            0 <= config.data.batch.rungs <= 4,
-            "`data.batch.rungs` should be between 0 and 4",
+            -1 <= config.data.batch.rungs <= 4,
+            "`data.batch.rungs` should be between -1 and 4",
             config.data.batch.rungs,
             "Set --data.batch.rungs.",
         ),
         (
-            config.data.batch.rungs > 0
+            config.data.batch.rungs != 0
             or not (config.runtime.jit or config.runtime.strategy == "tpu"),
-            "`data.batch.rungs` should be at least 1 where XLA compiles for fixed sizes",
+            "`data.batch.rungs` should not be 0 where XLA compiles for fixed sizes",
             config.data.batch.rungs,
             "Set --data.batch.rungs=4, or --noruntime.jit on a CPU or GPU.",
         ),

@@ -125,6 +125,35 @@ def text_groups(batch):
     return groups, {**batch, **pointers}
 
 
+def encode_groups(encoder, groups, training=False):
+    """Encodes the texts of `text_groups` group by group.
+
+    Args:
+        encoder: Layer from tokens `[X, L]` to words `[X, L, d]`, vectors `[X, d]`, mask `[X, L]`.
+        groups: List of token ids `[X_n, n]`, the longest texts last.
+        training: Whether dropout is on.
+
+    Returns:
+        Words `[X, L, d]`, vectors `[X, d]` and mask `[X, L]` of all groups one after the other, with
+        L of the last group.
+    """
+    words, vectors, masks = zip(
+        *(encoder(tokens, training=training) for tokens in groups), strict=True
+    )
+    if len(groups) == 1:
+        return words[0], vectors[0], masks[0]
+    longest = groups[-1].shape[1]
+
+    def widened(x):
+        return ops.pad(x, [[0, 0], [0, longest - x.shape[1]]] + [[0, 0]] * (len(x.shape) - 2))
+
+    return (
+        ops.concatenate([widened(x) for x in words]),
+        ops.concatenate(vectors),
+        ops.concatenate([widened(x) for x in masks]),
+    )
+
+
 def padded_session(batch):
     """The current session before each target, `[T, 5]`.
 

@@ -10,7 +10,7 @@ from user_tf.layers.masking import precise_dtype
 from user_tf.layers.scorer import Scorer
 from user_tf.layers.session_encoder import SessionEncoder
 from user_tf.layers.text_encoder import TextEncoder
-from user_tf.models.ranker import Ranker, padded_session, text_groups
+from user_tf.models.ranker import Ranker, encode_groups, padded_session, text_groups
 from user_tf.models.start import start_as_average
 
 SEARCH = 2
@@ -123,7 +123,7 @@ class User(Ranker):
 
     def call(self, batch, training=False):
         texts, batch = text_groups(batch)
-        words, vectors, words_mask = self.encode_texts(texts, training)
+        words, vectors, words_mask = encode_groups(self.text_encoder, texts, training)
         behaviors = self.encode_behaviors(batch, words, vectors, words_mask)
         intents = [self.encode_intents(batch, vectors, behaviors, training)]
         candidates = [ops.take(vectors, batch["candidate_text"], axis=0)]
@@ -139,24 +139,6 @@ class User(Ranker):
             candidates.append(rows[:, 1:])
         return self.scorer(
             intents, candidates=candidates, signals=self.signals(batch, words, words_mask)
-        )
-
-    def encode_texts(self, groups, training=False):
-        """Words `[X, L, d]`, vectors `[X, d]` and mask `[X, L]` of texts in groups by length."""
-        longest = groups[-1].shape[1] or ops.shape(groups[-1])[1]
-        encoded = [self.text_encoder(tokens, training=training) for tokens in groups]
-        words, vectors, masks = zip(*encoded, strict=True)
-
-        def widened(x):
-            more = longest - (x.shape[1] or ops.shape(x)[1])
-            return ops.pad(x, [[0, 0], [0, more]] + [[0, 0]] * (len(x.shape) - 2))
-
-        if len(groups) == 1:
-            return encoded[0]
-        return (
-            ops.concatenate([widened(x) for x in words]),
-            ops.concatenate(vectors),
-            ops.concatenate([widened(x) for x in masks]),
         )
 
     def encode_behaviors(self, batch, words, vectors, words_mask):

@@ -1,5 +1,6 @@
 """Batches to replicas: one Batch a replica, as many for each, resumable by windows consumed."""
 
+import dataclasses
 from typing import Any
 
 import tensorflow as tf
@@ -66,6 +67,9 @@ def distributed_batches(
         epoch: Number of the epoch, from 0.
         skip_windows: Windows of the epoch already consumed by all replicas.
     """
+    settings = config.data.batch
+    if settings.rungs < 0 and (config.runtime.jit or config.runtime.strategy == "tpu"):
+        settings = dataclasses.replace(settings, rungs=4)
     per_step = windows_per_step(config, strategy)
     steps = steps_per_epoch(config, dataset, strategy) - skip_windows // per_step
 
@@ -73,7 +77,7 @@ def distributed_batches(
         batches = training_batches(
             dataset,
             config.data.scenario,
-            config.data.batch,
+            settings,
             seed_of(config, phase),
             epoch,
             tasks=phase.tasks,

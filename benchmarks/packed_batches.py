@@ -1,0 +1,156 @@
+"""Batches of the reference workload as .npz files, to be trained on where TensorFlow is missing.
+
+    python -m benchmarks.packed_batches --work=work/gpu
+
+Writes one folder for each number of windows in a batch, `folder_of(...)`: batch-000.npz, ... with
+the fields of `data_pipeline.batch`, and last of all manifest.json. Packing needs TensorFlow;
+`load` needs NumPy alone, so that the folder may be copied to another machine.
+"""
+
+import dataclasses
+import importlib.metadata
+import itertools
+import json
+import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from absl import app
+
+from benchmarks import workload
+from data_pipeline import flagtree
+from data_pipeline.flagtree import setting
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class PackSettings:
+    """Everything `python -m benchmarks.packed_batches` can be told."""
+
+    work: str = setting("work/gpu", "Folder of the log, the datasets and the packed batches.")
+    history: int = setting(100, "Past behaviors of a target: 10, 30 or 100.")
+    windows_per_batch: tuple[int, ...] = dataclasses.field(
+        default=(8, 32, 128), metadata={"help": "Windows of a batch, one folder each."}
+    )
+    batches: int = setting(16, "Batches of a folder at the most; an epoch may hold fewer.")
+    rungs: int = setting(4, "Padded sizes a batch may take (1 to 4): programs to compile.")
+    seed: int = setting(1, "Seed of window order and draws.")
+
+
+def folder_of(work: pathlib.Path, history: int, windows: int) -> pathlib.Path:
+    """Folder of the batches of `windows` windows.
+
+    Example:
+        >>> folder_of(pathlib.Path("work"), 100, 8).as_posix()
+        'work/packed-history-100-windows-8'
+    """
+    return work / f"packed-history-{history}-windows-{windows}"
+
+
+def save(
+    folder: pathlib.Path,
+    batches: Iterable[Mapping[str, Any]],
+    sizes: Mapping[str, int],
+    origin: Mapping[str, Any],
+) -> None:
+    """Writes batches, and the manifest after them.
+
+    Args:
+        folder: Folder to write.
+        batches: Batches of arrays.
+        sizes: Fields of `user_tf.models.ranker.Sizes`.
+        origin: Where the batches come from, plain values.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    count = 0
+    for count, batch in enumerate(batches, 1):
+        arrays: dict[str, Any] = {name: np.asarray(value) for name, value in batch.items()}
+        np.savez_compressed(folder / f"batch-{count - 1:03}.npz", **arrays)
+    manifest = {"batches": count, "sizes": dict(sizes), "origin": dict(origin)}
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def load(folder: pathlib.Path) -> tuple[list[Arrays], dict[str, int], dict[str, Any]]:
+    """Batches, sizes and origin as given to `save`.
+
+    Raises:
+        FileNotFoundError: `folder` holds no finished batches.
+    """
+    if not (folder / "manifest.json").exists():
+        raise FileNotFoundError(
+            f"`work` should hold packed batches. Received: no manifest.json in {folder}. Run "
+            "`python -m benchmarks.packed_batches` where TensorFlow is installed and copy the "
+            "folder."
+        )
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    batches = []
+    for number in range(manifest["batches"]):
+        with np.load(folder / f"batch-{number:03}.npz") as arrays:
+            batches.append(dict(arrays))
+    return batches, manifest["sizes"], manifest["origin"]
+
+
+def pack(settings: PackSettings, windows: int) -> None:
+    """Packs the first full batches of `windows` windows, unless that is done.
+
+    Raises:
+        ValueError: An epoch has fewer windows than one batch, or sizes would not be padded.
+    """
+    from data_pipeline.batch import training_batches, windows_in_epoch
+    from data_pipeline.dataset import open_dataset
+    from data_pipeline.settings import BatchSettings
+
+    work = pathlib.Path(settings.work)
+    folder = folder_of(work, settings.history, windows)
+    if (folder / "manifest.json").exists():
+        print(f"there already: {folder}")
+        return
+    if not 1 <= settings.rungs <= 4:
+        raise ValueError(
+            "`rungs` should be between 1 and 4, or every batch were compiled anew. Received: "
+            f"{settings.rungs}. Set --rungs."
+        )
+    dataset = open_dataset(str(workload.dataset(work, settings.history)))
+    full = windows_in_epoch(dataset, "unified") // max(windows, 1)
+    if windows < 1 or full < 1:
+        raise ValueError(
+            "`windows_per_batch` should be from 1 to the windows of an epoch, "
+            f"{windows_in_epoch(dataset, 'unified')}. Received: {windows}. "
+            "Set --windows_per_batch."
+        )
+    batch_settings = BatchSettings(windows_per_batch=windows, rungs=settings.rungs)
+    stream = training_batches(dataset, "unified", batch_settings, settings.seed, epoch=0)
+    sizes = {
+        "vocabulary": dataset.vocabulary_size + dataset.oov_buckets,
+        "users": len(dataset.user_ids),
+        "features": len(dataset.feature_mean),
+        "clicked_titles": dataset.clicked_titles,
+        "session_behaviors": dataset.session_behaviors,
+        "past_sessions": dataset.past_sessions,
+    }
+    origin = {
+        "log": workload.LOG,
+        "prepare": workload.PREPARE,
+        "history": settings.history,
+        "seed": settings.seed,
+        "batch": flagtree.to_dict(batch_settings),
+        "tensorflow": importlib.metadata.version("tensorflow"),
+    }
+    taken = itertools.islice(stream.as_numpy_iterator(), min(settings.batches, full))
+    save(folder, taken, sizes, origin)
+    print(f"written: {folder}")
+
+
+def main(arguments: list[str]) -> None:
+    """Packs batches of every size asked for."""
+    del arguments
+    settings = flagtree.read(PackSettings)
+    for windows in settings.windows_per_batch:
+        pack(settings, windows)
+
+
+if __name__ == "__main__":
+    flagtree.define(PackSettings)
+    app.run(main)
