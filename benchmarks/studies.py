@@ -112,9 +112,9 @@ STUDIES = {
         systems=(*_trio("linked"), *_trio("independent")),
         truth=True,
     ),
-    "faster": Study(
-        question="Do the ways to train faster reach the quality of training on batches of single "
-        "targets, in float32, with Adam on whole tables (pre-training on both tasks)?",
+    "sharing": Study(
+        question="Do windows of up to 32 targets of a user side by side reach the quality of "
+        "batches of single targets (pre-training on both tasks)?",
         flagfile="configs/simulated.flags",
         commands={
             "windows": _simulated(
@@ -127,19 +127,44 @@ STUDIES = {
             ),
         },
         systems=(
+            System("windows of up to 32 targets", "windows", ("--train.phases=pretrain",)),
             System(
                 "one-target windows",
                 "singles",
                 ("--train.phases=pretrain", "--data.batch.windows_per_batch=128"),
             ),
+        ),
+        truth=True,
+        split="validation",
+    ),
+    "faster": Study(
+        question="What do shorter windows, bfloat16 and lazy Adam do to the quality of windows of "
+        "up to 32 targets (pre-training on both tasks)?",
+        flagfile="configs/simulated.flags",
+        commands={
+            "windows": _simulated(
+                "windows", "--users=1500", prepare="--text.width=32 --scenarios=unified"
+            ),
+            "eights": _simulated(
+                "eights",
+                "--users=1500",
+                prepare="--text.width=32 --scenarios=unified --windows.targets_per_window=8",
+            ),
+        },
+        systems=(
             System("windows of up to 32 targets", "windows", ("--train.phases=pretrain",)),
             System(
-                "the same, bfloat16",
+                "windows of up to 8 targets",
+                "eights",
+                ("--train.phases=pretrain", "--data.batch.windows_per_batch=20"),
+            ),
+            System(
+                "bfloat16",
                 "windows",
                 ("--train.phases=pretrain", "--runtime.precision=mixed_bfloat16"),
             ),
             System(
-                "the same, lazy Adam",
+                "lazy Adam",
                 "windows",
                 ("--train.phases=pretrain", "--train.embedding_updates=touched"),
             ),

@@ -33,6 +33,9 @@ class ThroughputSettings:
     work: str = setting("work/throughput", "Folder of the log and the datasets.")
     output: str = setting("benchmarks/results", "Folder of the JSON.")
     rounds: int = setting(7, "Turns of each case; more for steadier medians.")
+    comparisons: tuple[str, ...] = dataclasses.field(
+        default=(), metadata={"help": "Comparisons to measure; none: all of them."}
+    )
     trivago: str = setting("", "A dataset prepared from trivago's log; measured too if given.")
 
 
@@ -260,8 +263,18 @@ def main(arguments: list[str]) -> None:
             dataclasses.replace(own, name="no shortcut", text_groups=0),
             dataclasses.replace(own, name="bfloat16", precision="mixed_bfloat16"),
         )
+    command = f"python -m benchmarks.train_throughput --rounds={rounds}"
+    if settings.comparisons:
+        unknown = set(settings.comparisons) - set(comparisons)
+        if unknown:
+            raise app.UsageError(
+                f"`comparisons` should be among {sorted(comparisons)}. Received: "
+                f"{sorted(unknown)}. Set --comparisons."
+            )
+        comparisons = {name: comparisons[name] for name in settings.comparisons}
+        command += f" --comparisons='{','.join(settings.comparisons)}'"
     content = {
-        **report.provenance("python -m benchmarks.train_throughput", 1),
+        **report.provenance(command, 1),
         "workload": f"`{workload.LOG}`, `{workload.PREPARE}`",
         "released": RELEASED,
         "comparisons": {

@@ -33,6 +33,8 @@ class Sizes:
     past_sessions: int = 20
 
 
+SEARCH = 2
+
 TEXT_POINTERS = (
     "behavior_text",
     "behavior_clicked",
@@ -152,6 +154,27 @@ def encode_groups(encoder, groups, training=False):
         ops.concatenate(vectors),
         ops.concatenate([widened(x) for x in masks]),
     )
+
+
+def match_words(knrm, batch, words, words_mask):
+    """KNRM of every query and its candidates, `[T, C]`; 0 for recommendations.
+
+    Args:
+        knrm: Layer `Knrm`.
+        batch: A Batch; with shortcuts only its searches are computed.
+        words: Float tensor `[X, L, d]`, word vectors of the texts the Batch's pointers number.
+        words_mask: Boolean tensor `[X, L]`, true at real tokens.
+    """
+    queries, candidates = batch["query_text"], batch["candidate_text"]
+    shortcut = "search_targets" in batch
+    if shortcut:
+        targets = ops.maximum(batch["search_targets"] - 1, 0)
+        queries, candidates = (ops.take(x, targets, axis=0) for x in (queries, candidates))
+    matched = knrm(words, words_mask=words_mask, queries=queries, candidates=candidates)
+    if shortcut:
+        matched = ops.take(matched, batch["target_place"], axis=0)
+    search = (batch["task"] == SEARCH)[:, None]
+    return ops.where(search, matched, ops.zeros_like(matched))
 
 
 def padded_session(batch):

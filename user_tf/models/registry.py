@@ -1,8 +1,22 @@
 """Rankers by name."""
 
+from user_tf.models.hrnn import Hrnn
+from user_tf.models.lstur import LsturCon, LsturIni
+from user_tf.models.npa import Npa
+from user_tf.models.nrms import Nrms, NrmsUnified
+from user_tf.models.rpmn import Rpmn
 from user_tf.models.user import User
 
-RANKERS = {"user": User}
+RANKERS = {
+    "user": User,
+    "hrnn": Hrnn,
+    "rpmn": Rpmn,
+    "nrms": Nrms,
+    "nrms_unified": NrmsUnified,
+    "npa": Npa,
+    "lstur_ini": LsturIni,
+    "lstur_con": LsturCon,
+}
 
 
 def build_ranker(config, sizes, word_vectors=None):
@@ -27,7 +41,7 @@ def build_ranker(config, sizes, word_vectors=None):
         'user'
         >>> build_ranker(ModelConfig(name="usr"), Sizes(vocabulary=10, users=3))
         Traceback (most recent call last):
-        ValueError: `model.name` should be one of ['user']. Received: 'usr'. Set --model.name.
+        ValueError: `model.name` should be one of [...'user']. Received: 'usr'. Set --model.name.
     """
     if config.name not in RANKERS:
         raise ValueError(

@@ -10,10 +10,15 @@ from user_tf.layers.masking import precise_dtype
 from user_tf.layers.scorer import Scorer
 from user_tf.layers.session_encoder import SessionEncoder
 from user_tf.layers.text_encoder import TextEncoder
-from user_tf.models.ranker import Ranker, encode_groups, padded_session, text_groups
+from user_tf.models.ranker import (
+    SEARCH,
+    Ranker,
+    encode_groups,
+    match_words,
+    padded_session,
+    text_groups,
+)
 from user_tf.models.start import start_as_average
-
-SEARCH = 2
 
 
 class User(Ranker):
@@ -197,17 +202,6 @@ class User(Ranker):
         """KNRM, zero for recommendations, and the features F; each `[T, C, m]`."""
         signals = [batch["features"]]
         if self.config.knrm:
-            queries, candidates = batch["query_text"], batch["candidate_text"]
-            if "search_targets" in batch:
-                targets = ops.maximum(batch["search_targets"] - 1, 0)
-                queries = ops.take(queries, targets, axis=0)
-                candidates = ops.take(candidates, targets, axis=0)
-            matched = self.knrm(
-                words, words_mask=words_mask, queries=queries, candidates=candidates
-            )
-            if "search_targets" in batch:
-                matched = ops.take(matched, batch["target_place"], axis=0)
-            search = (batch["task"] == SEARCH)[:, None]
-            matched = ops.where(search, matched, ops.zeros_like(matched))
+            matched = match_words(self.knrm, batch, words, words_mask)
             signals.insert(0, matched[..., None])
         return signals

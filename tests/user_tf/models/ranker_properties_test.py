@@ -1,0 +1,227 @@
+"""What every baseline must satisfy, whatever its equations; USER's own tests are in `user_test.py`."""
+
+import dataclasses
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.user_tf.layer_testing import randomize
+from tests.user_tf.models.ranker_testing import (
+    EMPTINESS,
+    differentiate,
+    evaluate,
+    longer,
+    only,
+    score,
+    tensors,
+    with_shortcuts,
+)
+from tests.user_tf.random_batch import SIZES, random_batch
+from user_tf.config import ModelConfig
+from user_tf.models.ranker import batch_fields
+from user_tf.models.registry import RANKERS, build_ranker
+from user_tf.training import dropout_seeds
+
+SMALL = ModelConfig(width=8, heads=2, head_width=3, feed_forward=10, dropout=0.2)
+BASELINES = sorted(set(RANKERS) - {"user"})
+
+each = pytest.mark.parametrize("name", BASELINES)
+
+
+def make(name, dtype="float64", sizes=SIZES, **settings):
+    config = dataclasses.replace(SMALL, name=name, **settings)
+    model = RANKERS[name](config, sizes, dtype=dtype, name=name)
+    randomize(model.build_from_sizes(), seed=5)
+    # Words of deviation 0.9: from smaller ones, second layers of attention see all but equal rows.
+    model.set_word_vectors(3 * np.asarray(model.word_embedding.embeddings, np.float64))
+    return model
+
+
+@functools.cache
+def shared(name, dtype="float64"):
+    """A model for reading only."""
+    return make(name, dtype)
+
+
+@functools.cache
+def in_graph(name):
+    """Scores, loss and gradients in float32, traced once for Batches of any size."""
+    model = shared(name, "float32")
+    signature = {field: tf.TensorSpec(*spec) for field, spec in batch_fields(SIZES).items()}
+    return tf.function(lambda batch: differentiate(model, batch), input_signature=[signature])
+
+
+@each
+def test_weights_are_made_from_the_sizes_alone_under_unique_paths(name):
+    model = make(name)
+    before = [w.path for w in model.variables]
+    scores = score(model, random_batch(1))
+    assert [w.path for w in model.variables] == before
+    trainable = [w.path for w in model.trainable_variables]
+    assert len(set(trainable)) == len(trainable)
+    assert scores.shape == random_batch(1)["candidate_text"].shape
+    assert np.isfinite(scores).all()
+
+
+@each
+def test_every_weight_gets_a_gradient(name):
+    total = {}
+    for seed in (1, 2):
+        for path, gradient in evaluate(shared(name), random_batch(seed))[2].items():
+            total[path] = total.get(path, 0) + np.linalg.norm(gradient)
+    assert all(norm > 1e-7 for norm in total.values()), total
+
+
+@each
+def test_a_packed_batch_equals_each_target_alone(name):
+    model, batch = shared(name), random_batch(3)
+    packed, _, packed_gradients = evaluate(model, batch)
+    summed = {path: np.zeros(gradient.shape) for path, gradient in packed_gradients.items()}
+    for target in np.flatnonzero(batch["task"]):
+        alone, _, gradients = evaluate(model, only(batch, target))
+        np.testing.assert_allclose(alone[0], packed[target], rtol=1e-9, atol=1e-9)
+        for path, gradient in gradients.items():
+            summed[path] += gradient
+    for path, gradient in packed_gradients.items():
+        scale = max(1.0, np.abs(gradient).max())
+        np.testing.assert_allclose(summed[path] / scale, gradient / scale, atol=1e-9)
+
+
+@each
+def test_longer_padding_changes_nothing(name):
+    model, batch = shared(name), random_batch(6)
+    targets, candidates = batch["candidate_text"].shape
+    scores, loss, gradients = evaluate(model, batch)
+    other_scores, other_loss, other_gradients = evaluate(model, longer(batch))
+    np.testing.assert_allclose(other_scores[:targets, :candidates], scores, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(other_loss, loss, rtol=1e-9)
+    for path, gradient in gradients.items():
+        np.testing.assert_allclose(other_gradients[path], gradient, rtol=1e-7, atol=1e-9)
+
+
+@each
+def test_more_slots_for_sessions_and_behaviors_change_nothing(name):
+    batch = random_batch(6)
+    roomy = {field: value.copy() for field, value in batch.items()}
+    for field in ("session_behaviors", "current_behaviors", "past_sessions"):
+        roomy[field] = np.pad(roomy[field], [(0, 0), (0, 2)])
+    sizes = dataclasses.replace(SIZES, session_behaviors=6, past_sessions=5)
+    larger = make(name, sizes=sizes)
+    np.testing.assert_allclose(
+        score(larger, roomy), score(shared(name), batch), rtol=1e-9, atol=1e-9
+    )
+
+
+@each
+def test_permuting_candidates_permutes_scores(name):
+    model, batch = shared(name), random_batch(7)
+    order = np.random.default_rng(0).permutation(batch["candidate_text"].shape[1])
+    permuted = {
+        field: value[:, order] if field.startswith(("candidate_", "labels", "features")) else value
+        for field, value in batch.items()
+    }
+    np.testing.assert_allclose(
+        score(model, permuted), score(model, batch)[:, order], rtol=1e-9, atol=1e-12
+    )
+
+
+@each
+@pytest.mark.parametrize("emptiness", EMPTINESS, ids=lambda f: f.__name__)
+def test_every_kind_of_emptiness_gives_finite_scores_and_bounded_gradients(name, emptiness):
+    batch = random_batch(8)
+    emptiness(batch)
+    scores, loss, gradients = in_graph(name)(tensors(batch))
+    assert np.isfinite(scores).all()
+    assert np.isfinite(loss)
+    groups = max(batch["target_weight"].sum(), 1)
+    assert float(tf.linalg.global_norm(gradients)) / groups < 1e3
+
+
+@each
+def test_a_graph_of_unknown_sizes_equals_eager(name):
+    for seed, targets, candidates in ((1, 7, 4), (2, 5, 3)):
+        batch = random_batch(seed, targets=targets, candidates=candidates, length=4 + seed)
+        scores = in_graph(name)(tensors(batch))[0]
+        np.testing.assert_allclose(scores, score(shared(name, "float32"), batch), atol=1e-5)
+
+
+@each
+@pytest.mark.parametrize("compiled", [False, True])
+def test_shortcuts_and_xla_change_nothing(name, compiled):
+    model, batch = shared(name), random_batch(6)
+    scores, loss, gradients = evaluate(model, batch)
+    graph = tf.function(lambda batch: differentiate(model, batch), jit_compile=compiled)
+    other_scores, other_loss, other_gradients = graph(with_shortcuts(batch, more=3))
+    real = batch["task"] > 0
+    np.testing.assert_allclose(other_scores[real], scores[real], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(other_loss, loss, rtol=1e-9)
+    for gradient, expected in zip(other_gradients, gradients.values(), strict=True):
+        np.testing.assert_allclose(gradient, expected, rtol=1e-7, atol=1e-9)
+
+
+@each
+def test_half_precision_stays_near_float32_and_keeps_scores_in_it(name):
+    batch = random_batch(10)
+    scores, _, gradients = evaluate(make(name, "mixed_bfloat16"), batch)
+    assert scores.dtype == np.float32
+    assert np.abs(scores - score(shared(name, "float32"), batch)).mean() < 0.2
+    assert all(np.isfinite(gradient).all() for gradient in gradients.values())
+
+
+@each
+def test_a_training_learns_and_repeats_from_its_seeds(name):
+    """With lists of recommendations and of searches, as either kind of baseline needs."""
+    batch = tensors(random_batch(11))
+
+    def train():
+        keras.utils.set_random_seed(2)
+        model = build_ranker(dataclasses.replace(SMALL, name=name, dropout=0.1), SIZES)
+        optimizer = keras.optimizers.Adam(0.02)
+        states = dropout_seeds.seed_states(model)
+
+        @tf.function
+        def step(number):
+            dropout_seeds.reseed(states, (1, 0), number, tf.constant(0))
+            with tf.GradientTape() as tape:
+                scores = tf.where(batch["candidate_mask"], model(batch, training=True), -1e9)
+                loss = -tf.reduce_sum(batch["labels"] * tf.nn.log_softmax(scores))
+            variables = model.trainable_variables
+            optimizer.apply(tape.gradient(loss, [v.value for v in variables]), variables)
+            return loss
+
+        return [float(step(tf.constant(number, tf.int64))) for number in range(25)]
+
+    losses = train()
+    assert losses[-1] < 0.8 * losses[0]
+    np.testing.assert_array_equal(train(), losses)
+
+
+@each
+def test_config_round_trip_makes_the_same_model(name):
+    model = shared(name)
+    copy = type(model).from_config(model.get_config())
+    assert copy.get_config() == model.get_config()
+    copy.build_from_sizes().set_weights(model.get_weights())
+    batch = random_batch(12)
+    np.testing.assert_array_equal(score(copy, batch), score(model, batch))
+
+
+@each
+def test_word_vectors_start_the_word_table_which_a_setting_keeps(name):
+    vectors = np.random.default_rng(0).normal(size=(SIZES.vocabulary, 8)).astype(np.float32)
+    config = dataclasses.replace(SMALL, name=name)
+    model = build_ranker(config, SIZES, vectors)
+    np.testing.assert_array_equal(model.word_embedding.embeddings, vectors)
+    kept = build_ranker(dataclasses.replace(config, train_words=False), SIZES, vectors)
+    trainable = len(model.trainable_variables)
+    assert len(kept.trainable_variables) == trainable - 1
+    assert kept.word_embedding.embeddings.path not in [w.path for w in kept.trainable_variables]
+
+
+@each
+def test_datasets_without_features_work(name):
+    sizes = dataclasses.replace(SIZES, features=0)
+    assert np.isfinite(score(make(name, sizes=sizes), random_batch(1, sizes))).all()

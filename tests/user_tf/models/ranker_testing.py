@@ -1,0 +1,156 @@
+"""What tests of rankers share: calls, gradients, and Batches that say the same in another way."""
+
+import numpy as np
+import tensorflow as tf
+
+from data_pipeline import shortcuts
+from tests.user_tf.random_batch import SIZES
+from user_tf.models.ranker import batch_fields, empty_batch
+
+
+def tensors(batch):
+    return {name: tf.constant(value) for name, value in batch.items()}
+
+
+def score(model, batch, **kwargs):
+    return np.asarray(model(tensors(batch), **kwargs))
+
+
+def evaluate(model, batch):
+    """Scores, the real groups' summed listwise softmax loss, its dense gradients by path."""
+    scores, loss, gradients = differentiate(model, tensors(batch))
+    paths = [variable.path for variable in model.trainable_variables]
+    gradients = [np.asarray(gradient) for gradient in gradients]
+    return np.asarray(scores), np.asarray(loss), dict(zip(paths, gradients, strict=True))
+
+
+def differentiate(model, batch):
+    with tf.GradientTape() as tape:
+        scores = model(batch)
+        logits = tf.where(batch["candidate_mask"], scores, -1e9)
+        labels = tf.cast(batch["labels"], scores.dtype)
+        losses = -tf.reduce_sum(labels * tf.nn.log_softmax(logits), axis=1)
+        loss = tf.reduce_sum(losses * tf.cast(batch["target_weight"], scores.dtype))
+    variables = [variable.value for variable in model.trainable_variables]
+    gradients = tape.gradient(loss, variables, unconnected_gradients="zero")
+    return scores, loss, [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+
+def only(batch, target):
+    """The Batch of one target alone, with tables of just what it points at, in another order."""
+    alone = {name: np.asarray(value) for name, value in batch.items()}
+    for name in PER_TARGET:
+        alone[name] = alone[name][[target]]
+
+    def keep(pointers, tables, pointed):
+        """Drops the rows of `tables` that no pointer reaches and renumbers the pointers."""
+        used = np.unique(np.concatenate([alone[name].ravel() for name in pointers]))
+        used = np.concatenate([[0], used[used > 0][::-1]])
+        number = np.zeros(pointed, np.int32)
+        number[used] = np.arange(len(used))
+        for name in tables:
+            alone[name] = alone[name][used]
+        for name in pointers:
+            alone[name] = number[alone[name]]
+
+    keep(["past_sessions"], ["session_behaviors"], len(batch["session_behaviors"]))
+    keep(["session_behaviors", "current_behaviors"], BEHAVIORS, len(batch["behavior_type"]))
+    keep(TEXTS, ["text_tokens"], len(batch["text_tokens"]))
+    return alone
+
+
+BEHAVIORS = [n for n in batch_fields(SIZES) if n.startswith("behavior_")]
+TEXTS = ["behavior_text", "behavior_clicked", "query_text", "next_query_text", "candidate_text"]
+PER_TARGET = [
+    name
+    for name in batch_fields(SIZES)
+    if name not in ("text_tokens", "session_behaviors") and name not in BEHAVIORS
+]
+
+
+def longer(batch, by=3):
+    """The same Batch with more padding at the end of every table, and longer texts."""
+    grown = {}
+    for name, value in batch.items():
+        pads = [(0, 0)] * value.ndim
+        pads[0] = (0, by)
+        if name == "text_tokens" or name.startswith(("candidate_", "labels", "features")):
+            pads[1] = (0, by)
+        grown[name] = np.pad(value, pads, constant_values=-1 if name == "target_id" else 0)
+    return grown
+
+
+def with_shortcuts(batch, more=0):
+    """The same Batch with the shortcuts of a packed one, each with `more` rows of padding."""
+    batch = tensors(batch)
+    chosen = {
+        name: tf.pad(tf.cast(value, tf.int32), [[0, more]])
+        for name, value in shortcuts.choose(batch, 3).items()
+    }
+    return batch | chosen | shortcuts.place(batch | chosen)
+
+
+def empty_history(batch):
+    batch["past_sessions"][:] = 0
+
+
+def empty_sessions(batch):
+    batch["session_behaviors"][:] = 0
+
+
+def no_current_session(batch):
+    batch["current_behaviors"][:] = 0
+
+
+def no_clicks(batch):
+    batch["behavior_clicked"][:] = 0
+
+
+def empty_texts(batch):
+    batch["text_tokens"][:] = 0
+
+
+def empty_queries(batch):
+    batch["query_text"][:] = 0
+
+
+def empty_candidates(batch):
+    batch["candidate_text"][:] = 0
+
+
+def empty_past_queries_with_clicks(batch):
+    batch["behavior_text"][:] = 0
+
+
+def unknown_words(batch):
+    real = batch["text_tokens"] > 0
+    batch["text_tokens"][real] = SIZES.vocabulary - 1
+
+
+def unknown_users(batch):
+    batch["user"][:] = 0
+
+
+def nothing_real(batch):
+    for name, value in empty_batch(SIZES).items():
+        batch[name] = np.zeros((*batch[name].shape[: value.ndim],), value.dtype)
+
+
+def clicks_without_words(batch):
+    batch["behavior_clicked"][:] = len(batch["text_tokens"]) - 1
+
+
+EMPTINESS = [
+    empty_history,
+    empty_sessions,
+    no_current_session,
+    no_clicks,
+    empty_texts,
+    empty_queries,
+    empty_candidates,
+    empty_past_queries_with_clicks,
+    unknown_words,
+    unknown_users,
+    clicks_without_words,
+    nothing_real,
+]

@@ -1,0 +1,82 @@
+"""What the recommendation baselines share: a user's clicks, and the dot product they score with."""
+
+from typing import NamedTuple
+
+from keras import ops
+
+from user_tf.layers.masking import precise
+from user_tf.models.ranker import SEARCH, padded_history, padded_session
+
+BROWSE = 1
+
+
+class Clicks(NamedTuple):
+    """Titles a user clicked before each target, oldest first, with gaps anywhere.
+
+    Attributes:
+        texts: int `[T, H]` -> texts; at gaps anything.
+        mask: bool `[T, H]`, true at clicks.
+    """
+
+    texts: object
+    mask: object
+
+
+def read_clicks(batch, real_texts, searches=False):
+    """The clicks of the past sessions, then those of the current session before the target.
+
+    A browse is a click on its document. A title without words is no click: it says nothing to a
+    model that reads titles only.
+
+    Args:
+        batch: A Batch, also one renumbered by `text_groups`.
+        real_texts: bool tensor `[X]`, true where a text has words.
+        searches: Whether documents clicked in searches count too, a search's earliest click first.
+
+    Returns:
+        `Clicks` with H = behaviors of past sessions and of the current one, times the clicked
+        titles of a search if these count.
+
+    Example:
+        >>> clicks = read_clicks(
+        ...     {
+        ...         "behavior_type": ops.array([0, 1, 2]),
+        ...         "behavior_text": ops.array([0, 7, 5]),
+        ...         "session_behaviors": ops.array([[0, 0], [1, 0]]),
+        ...         "past_sessions": ops.array([[1]]),
+        ...         "current_behaviors": ops.array([[2, 1]]),
+        ...     },
+        ...     real_texts=ops.arange(9) > 0,
+        ... )
+        >>> ops.where(clicks.mask, clicks.texts, 0).numpy().tolist()
+        [[7, 0, 0, 7]]
+    """
+    behaviors = ops.concatenate(
+        [padded_history(batch).behaviors, padded_session(batch).behaviors], axis=1
+    )
+    texts = batch["behavior_text"][:, None]
+    real = (batch["behavior_type"] == BROWSE)[:, None]
+    if searches:
+        # A browse has no clicked titles, so that its own takes the first of their places.
+        first = ops.arange(batch["behavior_clicked"].shape[1]) == 0
+        texts = ops.where(real, texts, batch["behavior_clicked"])
+        real = ops.where(real, first, (batch["behavior_type"] == SEARCH)[:, None])
+    # A pointer does not tell an empty text: the groups of texts may put it in any row.
+    real = ops.logical_and(real, ops.take(real_texts, texts, axis=0))
+    slots = behaviors.shape[1] * texts.shape[1]
+    texts, mask = (ops.reshape(ops.take(x, behaviors, axis=0), (-1, slots)) for x in (texts, real))
+    return Clicks(texts, mask)
+
+
+def match(users, candidates):
+    """Scores of candidates, the dot products of vectors, `[T, C]` in at least float32.
+
+    Args:
+        users: Float tensor `[T, d]`.
+        candidates: Float tensor `[T, C, d]`.
+
+    Example:
+        >>> match(ops.array([[1.0, 2.0]]), ops.array([[[3.0, 4.0], [0.0, 0.0]]])).numpy().tolist()
+        [[11.0, 0.0]]
+    """
+    return ops.einsum("td,tcd->tc", precise(users), precise(candidates))
