@@ -62,6 +62,22 @@ def _trio(dataset: str) -> tuple[System, ...]:
     )
 
 
+def _windows_of(targets: int) -> tuple[str, ...]:
+    return _simulated(
+        f"upto{targets}",
+        "--users=1500",
+        prepare=f"--text.width=32 --scenarios=unified --windows.targets_per_window={targets}",
+    )
+
+
+def _layout(targets: int, windows: int, *flags: str, name: str = "") -> System:
+    return System(
+        name or f"windows of up to {targets} targets, {windows} a batch",
+        f"upto{targets}",
+        ("--train.phases=pretrain", f"--data.batch.windows_per_batch={windows}", *flags),
+    )
+
+
 STUDIES = {
     "trivago": Study(
         question="Does USER beat most-recently-touched-first on real rows, with F and without?",
@@ -113,61 +129,29 @@ STUDIES = {
         truth=True,
     ),
     "sharing": Study(
-        question="Do windows of up to 32 targets of a user side by side reach the quality of "
-        "batches of single targets (pre-training on both tasks)?",
+        question="Do windows with several targets of a user side by side reach the quality of "
+        "batches of single targets (pre-training on both tasks), and with how many targets a "
+        "window and windows a batch?",
         flagfile="configs/simulated.flags",
-        commands={
-            "windows": _simulated(
-                "windows", "--users=1500", prepare="--text.width=32 --scenarios=unified"
-            ),
-            "singles": _simulated(
-                "singles",
-                "--users=1500",
-                prepare="--text.width=32 --scenarios=unified --windows.targets_per_window=1",
-            ),
-        },
+        commands={f"upto{targets}": _windows_of(targets) for targets in (1, 8, 32)},
         systems=(
-            System("windows of up to 32 targets", "windows", ("--train.phases=pretrain",)),
-            System(
-                "one-target windows",
-                "singles",
-                ("--train.phases=pretrain", "--data.batch.windows_per_batch=128"),
-            ),
+            _layout(1, 128),
+            _layout(8, 10),
+            _layout(8, 20),
+            _layout(32, 8),
+            _layout(32, 16),
         ),
         truth=True,
         split="validation",
     ),
     "faster": Study(
-        question="What do shorter windows, bfloat16 and lazy Adam do to the quality of windows of "
-        "up to 32 targets (pre-training on both tasks)?",
+        question="Do bfloat16 and lazy Adam cost quality (pre-training on both tasks)?",
         flagfile="configs/simulated.flags",
-        commands={
-            "windows": _simulated(
-                "windows", "--users=1500", prepare="--text.width=32 --scenarios=unified"
-            ),
-            "eights": _simulated(
-                "eights",
-                "--users=1500",
-                prepare="--text.width=32 --scenarios=unified --windows.targets_per_window=8",
-            ),
-        },
+        commands={"upto8": _windows_of(8)},
         systems=(
-            System("windows of up to 32 targets", "windows", ("--train.phases=pretrain",)),
-            System(
-                "windows of up to 8 targets",
-                "eights",
-                ("--train.phases=pretrain", "--data.batch.windows_per_batch=20"),
-            ),
-            System(
-                "bfloat16",
-                "windows",
-                ("--train.phases=pretrain", "--runtime.precision=mixed_bfloat16"),
-            ),
-            System(
-                "lazy Adam",
-                "windows",
-                ("--train.phases=pretrain", "--train.embedding_updates=touched"),
-            ),
+            _layout(8, 20),
+            _layout(8, 20, "--runtime.precision=mixed_bfloat16", name="bfloat16"),
+            _layout(8, 20, "--train.embedding_updates=touched", name="lazy Adam"),
         ),
         truth=True,
         split="validation",
