@@ -31,6 +31,7 @@ from absl import app
 from benchmarks import packed_batches
 from benchmarks.commands import call
 from benchmarks.jax_trainer import JaxTrainer, shapes_of
+from benchmarks.rates import summary
 from data_pipeline import flagtree
 from data_pipeline.flagtree import setting
 from user_tf.config import ModelConfig, TrainConfig
@@ -115,21 +116,6 @@ def check(settings: GpuSettings) -> None:
         if not holds:
             value = getattr(settings, name)
             raise ValueError(f"`{name}` should be {rule}. Received: {value!r}. Set --{name}.")
-
-
-def summary(values: Sequence[float]) -> dict[str, Any]:
-    """Median, least and most, with the values themselves.
-
-    Example:
-        >>> summary([3.0, 1.0, 2.0])
-        {'median': 2.0, 'least': 1.0, 'most': 3.0, 'rounds': [3.0, 1.0, 2.0]}
-    """
-    return {
-        "median": statistics.median(values),
-        "least": min(values),
-        "most": max(values),
-        "rounds": list(values),
-    }
 
 
 def of_commonest_sizes(

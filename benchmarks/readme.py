@@ -75,32 +75,53 @@ def study(content: dict[str, Any]) -> list[str]:
         f"standard deviation over seeds {seeds}. {origin(content)}",
         "",
     ]
-    systems = content["systems"]
-    for dataset in content["commands"]:
-        of_dataset = {n: s for n, s in systems.items() if s["dataset"] == dataset}
-        for task in ("search", "recommendation"):
-            lines += _task_table(dataset, task, of_dataset)
+    for task in ("search", "recommendation"):
+        for datasets, entries in _by_targets(content, task):
+            lines += _task_table(task, datasets, entries)
     return lines
 
 
-def _task_table(dataset: str, task: str, systems: dict[str, Any]) -> list[str]:
-    entries = {name: s["tasks"][task] for name, s in systems.items() if task in s["tasks"]}
-    if not entries:
-        return []
+def _by_targets(content: dict[str, Any], task: str) -> list[tuple[list[str], dict[str, Any]]]:
+    """Entries of a task that stand in one table, with their datasets: those of the same targets."""
+    groups: list[tuple[list[str], dict[str, Any]]] = []
+    for dataset in content["commands"]:
+        entries = {
+            name: system["tasks"][task]
+            for name, system in content["systems"].items()
+            if system["dataset"] == dataset and task in system["tasks"]
+        }
+        if not entries:
+            continue
+        for datasets, others in groups:
+            if _targets(next(iter(others.values()))) == _targets(next(iter(entries.values()))):
+                datasets.append(dataset)
+                others |= entries
+                break
+        else:
+            groups.append(([dataset], entries))
+    return groups
+
+
+def _targets(entry: dict[str, Any]) -> dict[str, Any]:
+    """What rankings that learn nothing make of an entry's targets: alike for the same ones."""
+    return {name: m for name, m in entry["rankings"].items() if name != entry["model"]}
+
+
+def _task_table(task: str, datasets: list[str], entries: dict[str, Any]) -> list[str]:
     first = next(iter(entries.values()))
     gain = bool(first["share_of_gain"])
     headings = [*METRICS.values(), *(["share of the possible MAP gain"] if gain else [])]
     lines = [
-        f"**{task.capitalize()}, {dataset}**: {first['queries']:,} queries of {first['users']:,} "
-        "users",
+        f"**{task.capitalize()}, {', '.join(datasets)}**: {first['queries']:,} queries of "
+        f"{first['users']:,} users",
         "",
         f"| ranking | {' | '.join(headings)} |",
         "|---|" + "---:|" * len(headings),
     ]
-    rows: dict[str, list[str]] = {}
-    for name, metrics in first["rankings"].items():
-        if name != first["model"]:
-            rows[name] = [cell(metrics[key]) for key in METRICS] + ([""] if gain else [])
+    rows: dict[str, list[str]] = {
+        name: [cell(metrics[key]) for key in METRICS] + ([""] if gain else [])
+        for name, metrics in _targets(first).items()
+    }
     for name, entry in entries.items():
         values = [cell(entry["rankings"][entry["model"]][key]) for key in METRICS]
         if gain:

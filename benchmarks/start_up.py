@@ -27,6 +27,7 @@ from benchmarks import workload
 from benchmarks.commands import call
 from data_pipeline import flagtree
 from data_pipeline.flagtree import setting
+from user_tf.training.runs import write_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,8 +145,7 @@ def main(arguments: list[str]) -> None:
         "candidates per second": candidates_per_second(dataset, settings.rounds),
     }
     path = pathlib.Path(settings.output) / "start_up.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_json(path, content)
     print(f"written: {path}")
 
 

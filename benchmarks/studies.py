@@ -11,6 +11,7 @@ import dataclasses
 _EPOCHS = "--train.pretrain_epochs=4"
 SEARCH_ONLY = ("--data.scenario=search", "--train.phases=search", _EPOCHS)
 RECOMMENDATION_ONLY = ("--data.scenario=recommendation", "--train.phases=recommendation", _EPOCHS)
+_LONG_WINDOWS = "--text.width=32 --windows.targets_per_window=32"
 _WORLD = ("--users=6500", "--world.title_mean=7", "--world.title_maximum=10")
 
 
@@ -72,7 +73,7 @@ def _windows_of(targets: int) -> tuple[str, ...]:
 
 def _layout(targets: int, windows: int, *flags: str, name: str = "") -> System:
     return System(
-        name or f"windows of up to {targets} targets, {windows} a batch",
+        name or f"targets a window: {targets}, windows a batch: {windows}",
         f"upto{targets}",
         ("--train.phases=pretrain", f"--data.batch.windows_per_batch={windows}", *flags),
     )
@@ -88,7 +89,7 @@ STUDIES = {
                 "--output={work}/trivago-log",
                 "data_pipeline.prepare --log={work}/trivago-log --output={work}/trivago "
                 "--sequence.relevance=click --text.width=64 --text.oov_buckets=50000 "
-                "--text.word2vec_epochs=0",
+                "--text.word2vec_epochs=0 --windows.targets_per_window=32",
             )
         },
         systems=(
@@ -115,14 +116,14 @@ STUDIES = {
         "independent?",
         flagfile="configs/simulated.flags",
         commands={
-            "linked": _simulated("linked", *_WORLD, prepare="--text.width=32"),
+            "linked": _simulated("linked", *_WORLD, prepare=_LONG_WINDOWS),
             "independent": _simulated(
                 "independent",
                 *_WORLD,
                 "--strength.shared_interests=0",
                 "--strength.browse_to_search=0",
                 "--strength.search_to_browse=0",
-                prepare="--text.width=32",
+                prepare=_LONG_WINDOWS,
             ),
         },
         systems=(*_trio("linked"), *_trio("independent")),

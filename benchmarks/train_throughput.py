@@ -8,18 +8,18 @@ benchmarks/results/train_throughput.json.
 """
 
 import dataclasses
-import json
 import pathlib
-import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from absl import app
 
 from benchmarks import workload
+from benchmarks.rates import summary
 from data_pipeline import flagtree
 from data_pipeline.flagtree import setting
+from user_tf.training.runs import write_json
 
 RELEASED = 5.4
 """Groups/s of the authors' released model file on two threads of a machine like this one (feed-forward
@@ -190,13 +190,11 @@ class Trainer:
         return totals
 
 
-def summary(values: Sequence[float]) -> dict[str, float]:
-    """Median and range."""
-    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
-
-
-def compare(cases: Sequence[Case], work: pathlib.Path, rounds: int) -> list[dict[str, Any]]:
+def compare(
+    name: str, cases: Sequence[Case], work: pathlib.Path, rounds: int
+) -> list[dict[str, Any]]:
     """Measures cases in turns: rates, ratio to the first case turn by turn, operations a group."""
+    print(name, flush=True)
     trainers = [Trainer(case, work) for case in cases]
     rates = [[trainer.train() for trainer in trainers] for _ in range(rounds)]
     rows = []
@@ -218,6 +216,7 @@ def split(case: Case, work: pathlib.Path, rounds: int) -> dict[str, Any]:
     """Seconds and product rate of every stage, forward and backward, and of the whole step."""
     from benchmarks import stages
 
+    print(f"split, {case.precision}", flush=True)
     trainer = Trainer(case, work)
     batch = trainer.batches[0]
     trainer.batches = [batch]
@@ -240,12 +239,6 @@ def split(case: Case, work: pathlib.Path, rounds: int) -> dict[str, Any]:
         "text_products_share": stages.text_products(trainer.config.model, batch, case.precision)
         / rate,
     }
-
-
-def measured(make: Callable[[], Any], title: str) -> Any:
-    """Says what is measured, then measures it."""
-    print(title, flush=True)
-    return make()
 
 
 def main(arguments: list[str]) -> None:
@@ -278,17 +271,12 @@ def main(arguments: list[str]) -> None:
         "workload": f"`{workload.LOG}`, `{workload.PREPARE}`",
         "released": RELEASED,
         "comparisons": {
-            name: measured(lambda cases=cases: compare(cases, work, rounds), name)
-            for name, cases in comparisons.items()
+            name: compare(name, cases, work, rounds) for name, cases in comparisons.items()
         },
-        "split": [
-            measured(lambda case=case: split(case, work, rounds), f"split, {case.precision}")
-            for case in COMPARISONS["precision"][:2]
-        ],
+        "split": [split(case, work, rounds) for case in COMPARISONS["precision"][:2]],
     }
     path = pathlib.Path(settings.output) / "train_throughput.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_json(path, content)
     print(f"written: {path}")
 
 
