@@ -26,8 +26,8 @@ _TITLES = {
     "train_throughput": "Speed of training",
     "start_up": "Start-up, input, evaluation",
     "gpu": "On an accelerator",
-    "sharing": "Windows of many targets against one target a window: quality",
-    "faster": "Shorter windows, bfloat16, lazy Adam: quality",
+    "sharing": "Windows of several targets against one target a window: quality",
+    "faster": "bfloat16 and lazy Adam: quality",
 }
 _SPEED = {
     "train_throughput": speed_tables.throughput,
