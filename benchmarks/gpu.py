@@ -29,12 +29,12 @@ from typing import Any
 from absl import app
 
 from benchmarks import packed_batches
-from benchmarks.commands import call
 from benchmarks.jax_trainer import JaxTrainer, shapes_of
 from benchmarks.rates import summary
 from data_pipeline import flagtree
 from data_pipeline.flagtree import setting
 from user_tf.config import ModelConfig, TrainConfig
+from user_tf.experiments.commands import call
 from user_tf.training.runs import write_json
 
 PRECISIONS = ("float32", "mixed_bfloat16")

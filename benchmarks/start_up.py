@@ -24,9 +24,9 @@ import numpy as np
 from absl import app
 
 from benchmarks import workload
-from benchmarks.commands import call
 from data_pipeline import flagtree
 from data_pipeline.flagtree import setting
+from user_tf.experiments.commands import call
 from user_tf.training.runs import write_json
 
 

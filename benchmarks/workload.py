@@ -6,7 +6,7 @@ have 5 to 20 tokens, documents are popular by Zipf's law.
 
 import pathlib
 
-from benchmarks.commands import call
+from user_tf.experiments.commands import call
 
 HISTORIES = {10: 2, 30: 6, 100: 20}
 """Past behaviors to the past sessions of 5 that hold them."""

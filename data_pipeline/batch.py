@@ -47,9 +47,16 @@ from data_pipeline.dataset import Dataset
 from data_pipeline.records import TASKS, Batch, Tables, parse, select
 from data_pipeline.settings import BatchSettings
 
-__all__ = ["Batch", "evaluation_batches", "tables_of", "training_batches", "windows_in_epoch"]
+__all__ = [
+    "MOST_RUNGS",
+    "Batch",
+    "evaluation_batches",
+    "tables_of",
+    "training_batches",
+    "windows_in_epoch",
+]
 
-_MOST_RUNGS = 4
+MOST_RUNGS = 4
 _LADDER_SAMPLE = 24
 _LADDER_QUANTILES = (0.5, 0.85)
 _SAMPLE_MARGIN = 1.1
@@ -228,7 +235,7 @@ def _ladder(sample: tf.data.Dataset, bound: np.ndarray, settings: BatchSettings)
     """
     rungs = settings.rungs
     if rungs < 0:
-        rungs = _MOST_RUNGS if tf.config.list_logical_devices("GPU") else 0
+        rungs = MOST_RUNGS if tf.config.list_logical_devices("GPU") else 0
     if rungs == 0:
         return np.zeros([0, len(bound)], np.int32)
     seen = np.array([packing.sizes(batch).numpy() for batch in sample.take(_LADDER_SAMPLE)])

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 from data_pipeline.unfinished import UnfinishedFolder
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 
 TARGETS = pa.schema(
@@ -55,7 +55,7 @@ TARGETS = pa.schema(
 unified log; request_id: null for a browse; candidates, labels, popularity (openings of the document
 known before the target), last_touch (time of the user's last visible touch of it, -1 for none): in
 original order; query_seen: the user issued the same query before; past_behaviors: visible ones
-before the target; pseudo: the candidates are pseudo-negatives."""
+before the target; pseudo: the list was not shown, its negatives were drawn."""
 
 
 def checksum(path: str | os.PathLike[str]) -> str:

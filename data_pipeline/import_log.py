@@ -2,6 +2,7 @@
 
     python -m data_pipeline.import_log --source=trivago --input=sessions.csv.gz --output=LOG
     python -m data_pipeline.import_log --source=tables --input=FOLDER --output=LOG
+    python -m data_pipeline.import_log --input=FOLDER --output=LOG --columns=requests.user_id=uid
 
 User ids are masked with the owner's key (--key_file, or the environment variable
 USER_TF_USER_KEY). Rows that break a rule go to LOG/quarantine.parquet.
@@ -19,7 +20,7 @@ from data_pipeline import flagtree
 from data_pipeline.flagtree import setting
 from data_pipeline.settings import LogSettings
 
-SOURCES = ("tables", "trivago")
+SOURCES = ("tables", "diginetica", "jdsearch", "kuaisar", "mind", "qilin", "trivago")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,15 +28,37 @@ class ImportSettings:
     """Where a log comes from and where it goes."""
 
     source: str = setting("tables", "Format of the input.", choices=SOURCES)
-    input: str = setting("", "File of the source, or folder of canonical files for `tables`.")
+    input: str = setting("", "File of the source, or folder of its files.")
     output: str = setting("", "Folder of the behavior log to write; must not exist.")
+    columns: tuple[str, ...] = dataclasses.field(
+        default=(),
+        metadata={
+            "help": "Columns with other names in the files of `tables`, like requests.user_id=uid."
+        },
+    )
 
 
 def importers() -> dict[str, types.ModuleType]:
     """The importers by name: modules with `read(path) -> Source`. To add one, add it here."""
-    from data_pipeline.importers import tables, trivago
+    from data_pipeline.importers import (
+        diginetica,
+        jdsearch,
+        kuaisar,
+        mind,
+        qilin,
+        tables,
+        trivago,
+    )
 
-    return {"tables": tables, "trivago": trivago}
+    return {
+        "diginetica": diginetica,
+        "jdsearch": jdsearch,
+        "kuaisar": kuaisar,
+        "mind": mind,
+        "qilin": qilin,
+        "tables": tables,
+        "trivago": trivago,
+    }
 
 
 def import_log(settings: ImportSettings, log: LogSettings) -> str:
@@ -50,18 +73,29 @@ def import_log(settings: ImportSettings, log: LogSettings) -> str:
     for name in ("input", "output"):
         if not getattr(settings, name):
             raise ValueError(f'`{name}` must be given. Received: `{name}` = "". Set --{name}.')
-    source = importers()[settings.source].read(pathlib.Path(settings.input))
+    if settings.columns and settings.source != "tables":
+        raise ValueError(
+            "`columns` must be left out of all sources but `tables`, which have columns of their "
+            f"own. Received: `source` = {settings.source!r}. Remove --columns."
+        )
+    read = importers()[settings.source].read
+    path = pathlib.Path(settings.input)
+    source = read(path, settings.columns) if settings.columns else read(path)
     report = write_log(settings.output, source.batches, log, source.description)
     lines = [*_what_was_read(source.description), report.summary()]
     return "\n".join([*lines, f"Wrote {settings.output}."])
 
 
 def _what_was_read(description: dict[str, Any]) -> list[str]:
-    """Lines about the raw rows, for a source that tells what became of them."""
+    """Lines about the raw rows and columns, for a source that tells what became of them."""
+    lines = [
+        f"{file}: left out the columns {', '.join(columns)}"
+        for file, columns in description.get("left_out", {}).items()
+    ]
     read = description.get("read", {})
     if "actions" not in read:
-        return []
-    lines = [f"{', '.join(description['files'])}: {read['rows']:,} rows"]
+        return lines
+    lines += [f"{', '.join(description['files'])}: {read['rows']:,} rows"]
     for action, outcomes in read["actions"].items():
         told = ", ".join(f"{outcome} {count:,}" for outcome, count in outcomes.items())
         lines.append(f"  {action:<26}{sum(outcomes.values()):>10,}  {told}")

@@ -26,7 +26,7 @@ Integers = npt.NDArray[np.int64]
 _WEIGHT_STEPS = 1024
 _CELLS = 4_000_000
 _EXCLUDED = np.iinfo(np.int64).min
-_NEGATIVES, _ORDER = 1, 2
+_NEGATIVES, ORDER = 1, 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,6 +207,6 @@ def shuffled_lists(
         ([0, 4, 7, 9], 0)
     """
     lists = np.concatenate([positive[:, np.newaxis], negatives], axis=1)
-    hashes = keyed(seed, _ORDER, target_id[:, np.newaxis], lists)
+    hashes = keyed(seed, ORDER, target_id[:, np.newaxis], lists)
     order = np.lexsort((lists, hashes, lists == 0), axis=1)
     return np.take_along_axis(lists, order, axis=1)

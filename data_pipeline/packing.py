@@ -195,8 +195,12 @@ def pad(batch: Batch, ladder: tf.Tensor) -> Batch:
     rung = actual
     if ladder.shape[0]:
         fits = tf.reduce_all(ladder >= actual, axis=1)
-        tf.debugging.Assert(tf.reduce_any(fits), ["no rung holds the batch", actual, ladder])
-        rung = ladder[tf.argmax(tf.cast(fits, tf.int32))]
+        fitting = tf.debugging.Assert(
+            tf.reduce_any(fits), ["no rung holds the batch", actual, ladder]
+        )
+        # Else a graph may come to the padding first, whose error says less.
+        with tf.control_dependencies([fitting] if fitting is not None else []):
+            rung = ladder[tf.argmax(tf.cast(fits, tf.int32))]
     axis_of = AXIS_OF | {name: name for name in shortcuts.fields(batch)}
     wanted = dict(zip([*_REPRESENTATIVE, *shortcuts.fields(batch)], tf.unstack(rung), strict=True))
     padded = {}

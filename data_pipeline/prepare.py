@@ -66,6 +66,7 @@ def check(settings: PrepareSettings) -> None:
         "text.oov_buckets": (settings.text.oov_buckets, 1),
         "text.width": (settings.text.width, 1),
         "text.word2vec_epochs": (settings.text.word2vec_epochs, 0),
+        "candidates.negatives": (settings.candidates.negatives, 1),
         "windows.targets_per_window": (settings.windows.targets_per_window, 1),
         "windows.windows_per_shard": (settings.windows.windows_per_shard, 1),
     }
@@ -116,7 +117,17 @@ def _prepare(
     import numpy as np
     import pyarrow as pa
 
-    from data_pipeline import corpus, features, history, sessions, splits, statistics, targets
+    from data_pipeline import (
+        candidates,
+        corpus,
+        features,
+        histograms,
+        history,
+        sessions,
+        splits,
+        statistics,
+        targets,
+    )
     from data_pipeline.assets import write_documents, write_targets, write_users
     from data_pipeline.lookup import Timeline
     from data_pipeline.negatives import BrowseTargets, Documents, draw_negatives
@@ -165,29 +176,43 @@ def _prepare(
     text_table = corpus.build_texts(folder, texts, met, document_text, settings.text, settings.seed)
 
     # --- Candidates ----------------------------------------------------------------------------
-    progress.step("pseudo-negatives")
+    progress.step("candidates")
     needy = np.flatnonzero((possible["request"] == 0) & (reason < 0) & (split != splits.HISTORY))
     browse_rows = {name: column[needy] for name, column in possible.items()}
     keys = targets.seed_keys(browse_rows, users[1:])
     drawn = np.zeros((0, settings.negatives.drawn), np.int64)
-    if len(needy):
+    if len(needy) or settings.candidates.protocol != "shown":
         columns = ["user", "doc", "satisfied", "known_after"]
         opened = engine.fetch(openings.select(*columns), columns)
         liked = opened["satisfied"] == 1
+        relevant = (opened["user"][liked], opened["doc"][liked])
+        drawable = Documents(
+            np.append(NEVER, documents["available"].to_numpy()),
+            text_table.vectors[document_text],
+            opened["doc"],
+            opened["known_after"],
+        )
         drawn = draw_negatives(
             BrowseTargets(keys, browse_rows["user"], browse_rows["time"], browse_rows["doc"]),
-            Documents(
-                np.append(NEVER, documents["available"].to_numpy()),
-                text_table.vectors[document_text],
-                opened["doc"],
-                opened["known_after"],
-            ),
-            (opened["user"][liked], opened["doc"][liked]),
+            drawable,
+            relevant,
             settings.negatives,
             settings.seed,
         )
     negatives = {"row": needy, "docs": drawn, "key": keys}
     chosen = targets.build_targets(engine, log, possible, reason, split, negatives, settings.seed)
+    redrawn = candidates.redrawn(chosen, settings.candidates)
+    if len(redrawn):
+        chosen = candidates.redraw(
+            chosen,
+            redrawn,
+            users[1:],
+            drawable,
+            relevant,
+            settings.candidates,
+            settings.negatives,
+            settings.seed,
+        )
     rows = chosen.rows
     if not len(rows["target_id"]):
         raise ValueError(
@@ -218,6 +243,7 @@ def _prepare(
         rows["task"] == targets.SEARCH_TASK
     )
     mean, std = features.standardisation(values, learned[chosen.candidates["target_id"]])
+    candidates.forget_ranks(values, chosen, redrawn, mean)
 
     # --- Tables of the dataset -----------------------------------------------------------------
     progress.step("tables")
@@ -299,6 +325,7 @@ def _prepare(
             *sessions.CHOICES,
             *splits.CHOICES,
             *targets.CHOICES,
+            *candidates.CHOICES,
             *history.CHOICES,
             *corpus.CHOICES,
         ],
@@ -322,6 +349,10 @@ def _prepare(
         "statistics": statistics.table_1(
             behaviors, answers, session_rows, chosen, group_row, limits
         ),
+        "histograms": {
+            "session_lengths": histograms.session_lengths(behaviors),
+            "transitions": histograms.transitions(behaviors),
+        },
         "features": {
             "names": [feature.name for feature in features.FEATURES],
             "query_free": [feature.query_free for feature in features.FEATURES],

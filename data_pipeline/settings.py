@@ -80,10 +80,34 @@ class NegativeSettings:
 
 
 @dataclasses.dataclass(frozen=True)
+class CandidateSettings:
+    """What validation and test targets are ranked among; training lists are always those shown."""
+
+    protocol: str = setting(
+        "shown",
+        "`shown`: the list shown (of a browse without one, pseudo-negatives); `pseudo`: the "
+        "relevant documents among `negatives.drawn` pseudo-negatives; `sampled`: among `negatives` "
+        "documents drawn as `drawn_by` says. Other papers sample.",
+        choices=("shown", "pseudo", "sampled"),
+    )
+    negatives: int = setting(
+        99,
+        "Documents drawn for a list of `sampled`, often 99 or 999; with many of them a smaller "
+        "--windows.targets_per_window keeps evaluation batches small.",
+    )
+    drawn_by: str = setting(
+        "uniform",
+        "Documents of `sampled` are drawn alike, or in proportion to 1 + their openings before the "
+        "target.",
+        choices=("uniform", "popularity"),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class WindowSettings:
     """How targets are grouped into records."""
 
-    targets_per_window: int = setting(32, "Consecutive targets of one user in a window.")
+    targets_per_window: int = setting(8, "Consecutive targets of one user in a window.")
     windows_per_shard: int = setting(2000, "Windows in a TFRecord file.")
 
 
@@ -104,6 +128,7 @@ class PrepareSettings:
     split: SplitSettings = dataclasses.field(default_factory=SplitSettings)
     text: TextSettings = dataclasses.field(default_factory=TextSettings)
     negatives: NegativeSettings = dataclasses.field(default_factory=NegativeSettings)
+    candidates: CandidateSettings = dataclasses.field(default_factory=CandidateSettings)
     windows: WindowSettings = dataclasses.field(default_factory=WindowSettings)
 
 
@@ -111,7 +136,7 @@ class PrepareSettings:
 class BatchSettings:
     """How windows are laid together as a Batch (DESIGN 5)."""
 
-    windows_per_batch: int = setting(8, "Windows laid together in a training batch.")
+    windows_per_batch: int = setting(16, "Windows laid together in a training batch.")
     evaluation_windows_per_batch: int = setting(16, "Windows laid together in an evaluation batch.")
     negatives: int = setting(4, "Negatives drawn for each group, anew each epoch (K).")
     share_texts: bool = setting(

@@ -10,7 +10,27 @@ from data_pipeline.targets import RECOMMENDATION_TASK, SEARCH_TASK, Targets
 
 Integers = npt.NDArray[np.int64]
 
-PERIODS = ("history", *SPLITS)
+PERIODS = ("history", *SPLITS, "all")
+
+STATISTICS = {
+    "users": "with a behavior in the period",
+    "sessions": "with a behavior in the period",
+    "sessions_with_both": "with a search and a browse",
+    "behaviors": "searches and browses",
+    "searches": "requests with a query",
+    "distinct_queries": "different texts of queries",
+    "browses": "documents opened outside of searches",
+    "search_clicks": "satisfied clicks of searches",
+    "behaviors_per_session": "",
+    "sessions_per_user": "",
+    "clicks_per_search": "satisfied ones",
+    "search_targets": "searches that are ranked for",
+    "recommendation_targets": "recommendations that are ranked for",
+    "search_groups": "in training one for each relevant document of a target",
+    "recommendation_groups": "likewise",
+    "candidates_per_target": "length of the list to rank",
+}
+"""The statistics of a period in their order, and what they count."""
 
 Row = dict[str, int | float]
 
@@ -38,15 +58,13 @@ def table_1(
         limits: Where periods begin.
 
     Returns:
-        By period (`history`, `train`, `validation`, `test`, `all`): users and sessions with a
-        behavior, sessions with both kinds, behaviors, searches, distinct queries, browses,
-        satisfied clicks of searches, means, targets and groups by task, mean list length.
+        `STATISTICS` by period of `PERIODS`.
     """
     period_of_session = assign(sessions["start"], limits) + 1
     period = period_of_session[behaviors["session"] - 1]
     target_period = targets.rows["split"] + 1
     result = {}
-    for number, name in enumerate((*PERIODS, "all")):
+    for number, name in enumerate(PERIODS):
         whole = name == "all"
         rows = np.full(len(period), True) if whole else period == number
         chosen = np.full(len(target_period), True) if whole else target_period == number
@@ -78,15 +96,20 @@ def table_1(
     return result
 
 
+def number_text(value: int | float) -> str:
+    """A statistic as a person reads it.
+
+    Example:
+        >>> number_text(12345), number_text(2.5)
+        ('12,345', '2.50')
+    """
+    return f"{value:,.2f}" if isinstance(value, float) else f"{value:,}"
+
+
 def table_text(statistics: dict[str, Row]) -> str:
     """The statistics as a table a person can read, periods as columns."""
-    periods = list(statistics)
-    names = list(statistics[periods[0]])
-    lines = [f"{'':<24}" + "".join(f"{period:>12}" for period in periods)]
-    for name in names:
-        values = (statistics[period][name] for period in periods)
-        cells = (
-            f"{value:>12,.2f}" if isinstance(value, float) else f"{value:>12,}" for value in values
-        )
+    lines = [f"{'':<24}" + "".join(f"{period:>12}" for period in PERIODS)]
+    for name in STATISTICS:
+        cells = (f"{number_text(statistics[period][name]):>12}" for period in PERIODS)
         lines.append(f"{name.replace('_', ' '):<24}" + "".join(cells))
     return "\n".join(lines)

@@ -64,7 +64,7 @@ class Targets:
             (the browsed one, else 0), query (text), split (index in `SPLITS`), first_of_task,
             query_seen, has_both, pseudo (all 0/1).
         candidates: int64 columns, one row a candidate, order (target_id, position): target_id,
-            position (0-based), doc, label (0/1).
+            position (0-based), doc, label (0/1), clicked (0/1).
         offsets: int64 [targets + 1], where each target's candidates begin.
         left_out: Counts by task and reason.
     """
@@ -240,11 +240,13 @@ def build_targets(
         "position": ranges(np.zeros(len(kept), np.int64), sizes),
         "doc": np.zeros(offsets[-1], np.int64),
         "label": np.zeros(offsets[-1], np.int64),
+        "clicked": np.zeros(offsets[-1], np.int64),
     }
     slots = ranges(offsets[place], sizes[place])
     candidates["doc"][slots] = lists[lists > 0]
     positive = np.repeat(result["doc"][place], sizes[place])
     candidates["label"][slots] = candidates["doc"][slots] == positive
+    candidates["clicked"][slots] = candidates["label"][slots]
     _fill_lists(engine, log, result, offsets, candidates)
     return Targets(result, candidates, offsets, left_out)
 
@@ -257,13 +259,15 @@ def _fill_lists(
 
     listed = np.flatnonzero(rows["request"] > 0)
     wanted = engine.table(pa.table({"request": rows["request"][listed]}))
-    shown = log.shown.select("request", "position", "doc", "satisfied").semi_join(wanted, "request")
+    shown = log.shown.select("request", "position", "doc", "satisfied", "clicked")
+    shown = shown.semi_join(wanted, "request")
     found = engine.fetch(shown, ["request", "position"])
     # Request numbers run in the order (user, time, request id), so among targets with a list the
     # order of requests is the order of target ids.
     slots = ranges(offsets[listed], np.diff(offsets)[listed])
     candidates["doc"][slots] = found["doc"]
     candidates["label"][slots] = found["satisfied"]
+    candidates["clicked"][slots] = found["clicked"]
 
 
 def next_queries(rows: Columns, searches: Columns) -> Integers:

@@ -74,6 +74,12 @@ class ModelConfig:
         choices=("average", "glorot"),
     )
     score_tanh: bool = setting(False, "tanh on the score, as in the released code.")
+    personal_rows: int = setting(100_000, "Rows that pairs of user and word are hashed to in PEPS.")
+    next_query_weight: float = setting(
+        1.0,
+        "Weight of the loss of predicting the next query, in rankers that do; it needs "
+        "--data.batch.next_queries. 0: off.",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -243,6 +249,7 @@ def check(config: Config) -> None:
         "model.session_layers",
         "model.history_layers",
         "model.session_passes",
+        "model.personal_rows",
         "data.batch.windows_per_batch",
         "data.batch.evaluation_windows_per_batch",
         "data.batch.negatives",

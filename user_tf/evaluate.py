@@ -1,10 +1,11 @@
 """Evaluates a trained run on whole candidate lists, beside the rankings that learn nothing.
 
-    python -m user_tf.evaluate --run=RUN --split=test [--truth=TRUTH.parquet]
+    python -m user_tf.evaluate --run=RUN --split=test [--truth=TRUTH.parquet] [--dataset=OTHER]
 
 Writes RUN/evaluation/SPLIT.json and RUN/evaluation/SPLIT-queries.parquet (one row a query of a
 task), and prints a table. Each task is scored by the weights fine-tuned on it, or else by the
-pre-trained ones.
+pre-trained ones. The lists of another dataset of the same log, prepared under another protocol
+(`data_pipeline.candidates`), give SPLIT-PROTOCOL.json and its rows.
 """
 
 import dataclasses
@@ -27,6 +28,9 @@ class EvaluateSettings:
 
     run: str = setting("", "Folder made by user_tf.train.")
     split: str = setting("test", "Targets to evaluate.", choices=("train", "validation", "test"))
+    dataset: str = setting(
+        "", "Another prepared dataset of the run's log with other candidate lists; empty: its own."
+    )
     truth: str = setting(
         "", "Parquet of the simulator's truth (target_id, probability); empty: unknown."
     )
@@ -56,13 +60,10 @@ def evaluate_run(settings: EvaluateSettings, command: str) -> dict[str, Any]:
         command: Command line, written into the JSON.
 
     Raises:
-        FileNotFoundError: `run` is no run or holds no weights, or `truth` does not exist.
-        ValueError: A setting is impossible, or the dataset does not hold what it should.
+        FileNotFoundError: `run` is no run or holds no weights, or `dataset` or `truth` does not
+            exist.
+        ValueError: A setting is impossible, or a dataset does not hold what it should.
     """
-    if settings.samples < 1:
-        raise ValueError(
-            f"`samples` should be at least 1. Received: {settings.samples}. Set --samples."
-        )
     folder, split = pathlib.Path(settings.run), settings.split
     config = Config.load(folder)
     scenario, phases = config.data.scenario, trained_tasks(config)
@@ -73,57 +74,36 @@ def evaluate_run(settings: EvaluateSettings, command: str) -> dict[str, Any]:
                 f"{phase}/{runs.BEST}. Start user_tf.train with the same settings again: it "
                 "resumes."
             )
-    truth = pathlib.Path(settings.truth) if settings.truth else None
-    if truth is not None and not truth.exists():
-        raise FileNotFoundError(
-            f"`truth` should be a Parquet file. Received: {truth}, which does not exist. "
-            "Set --truth to the simulator's truth of this dataset."
-        )
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     from data_pipeline.batch import evaluation_batches
-    from user_tf.evaluation import comparison, evaluator, non_learned, report, targets
+    from data_pipeline.dataset import open_dataset
+    from user_tf.evaluation import evaluator, protocol, system
+
+    dataset, name = open_dataset(config.data.dataset), split
+    if settings.dataset:
+        trained, dataset = dataset, open_dataset(settings.dataset)
+        protocol.check_same_inputs(trained, dataset)
+        name += f"-{protocol.name(dataset)}"
+
+    def scorer(task: str, phase: str) -> system.Scorer:
+        def score() -> tuple[Any, Any]:
+            model, _, _ = runs.load_model(folder, phase)
+            batches = evaluation_batches(dataset, scenario, split, config.data.batch, tasks=(task,))
+            return evaluator.score_targets(model, batches)
+
+        return score
 
     suffix = {"unified": "", "search": "-s", "recommendation": "-r"}[scenario]
-    model_name = config.model.name + suffix
-    split_targets = targets.load(pathlib.Path(config.data.dataset), split)
-    content = report.provenance(command, config.runtime.seed)
-    content |= {"split": split, "model": model_name, "tasks": {}}
-    query_tables = []
-    for task, phase in phases.items():
-        of_task = split_targets.of_task(task)
-        if not len(of_task):
-            print(f"{task}: no targets in the {split} split", flush=True)
-            continue
-        model, _, dataset = runs.load_model(folder, phase)
-        batches = evaluation_batches(dataset, scenario, split, config.data.batch, tasks=(task,))
-        evaluated = evaluator.evaluate(of_task, *evaluator.score_targets(model, batches))
-        if len(evaluated.targets) < len(of_task):
-            raise ValueError(
-                f"`windows` should hold every target of the {split} split. Received: "
-                f"{len(evaluated.targets)} of {len(of_task)} {task} targets. Prepare the dataset "
-                "again."
-            )
-        others = non_learned.rankings(of_task, config.runtime.seed)
-        if truth is not None:
-            others[non_learned.BEST] = non_learned.best_known(of_task, truth)
-        evaluations = {
-            name: evaluator.evaluate(of_task, of_task.target_id, scores)
-            for name, scores in others.items()
-        } | {model_name: evaluated}
-        compared = comparison.compare(evaluations, task, settings.samples, config.runtime.seed)
-        content["tasks"][task] = {"phase": phase, **compared}
-        query_tables.append(report.query_table(evaluations, model_name))
-        print("\n" + report.text_table(f"{task} ({split}, weights of {phase})", compared))
-        print(report.slice_table(compared, (non_learned.ORIGINAL, model_name)), flush=True)
-    written = [folder / "evaluation" / f"{split}.json"]
-    runs.write_json(written[0], content)
-    if query_tables:
-        written.append(folder / "evaluation" / f"{split}-queries.parquet")
-        pq.write_table(pa.concat_tables(query_tables), written[1])
-    print("\nWritten: " + ", ".join(map(str, written)), flush=True)
-    return content
+    return system.evaluate_system(
+        config.model.name + suffix,
+        {task: (phase, scorer(task, phase)) for task, phase in phases.items()},
+        dataset,
+        split,
+        folder / "evaluation" / f"{name}.json",
+        command,
+        config.runtime.seed,
+        settings.truth,
+        settings.samples,
+    )
 
 
 def main(arguments: list[str]) -> None:

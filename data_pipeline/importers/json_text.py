@@ -13,7 +13,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from data_pipeline.canonical import ITEM, OPTIONAL, SCHEMAS, check_columns
+from data_pipeline.canonical import ITEM, OPTIONAL, SCHEMAS
+from data_pipeline.importers.column_names import ColumnNames, FileColumns
 from data_pipeline.importers.rejection import split_rows
 from data_pipeline.importers.text_files import TextRows, open_bytes
 from data_pipeline.log import Rejected
@@ -49,11 +50,11 @@ def good_results_sql(text: str) -> str:
             json_type({text}) IN ('ARRAY', 'NULL') AND coalesce(list_bool_and(list_transform(
                 json_extract({text}, '$[*]'), lambda item: json_type(item) = 'OBJECT'
                 AND list_has_all([{names}], json_keys(item))
-                AND {_type("item", "doc_id")} = 'VARCHAR'
-                AND {_type("item", "clicked")} = 'BOOLEAN'
-                AND {_type("item", "click_time")} IN ('VARCHAR', 'NULL')
+                AND {_type("item", path("doc_id"))} = 'VARCHAR'
+                AND {_type("item", path("clicked"))} = 'BOOLEAN'
+                AND {_type("item", path("click_time"))} IN ('VARCHAR', 'NULL')
                 AND ({time} IS NULL OR {time_sql(time)} IS NOT NULL)
-                AND {_type("item", "dwell_seconds")} IN ({NUMBERS}, 'NULL')
+                AND {_type("item", path("dwell_seconds"))} IN ({NUMBERS}, 'NULL')
             )), true) END, false)
     )"""
 
@@ -72,34 +73,49 @@ def results_sql(text: str) -> str:
     """
 
 
-def _type(value: str, name: str) -> str:
-    return f"coalesce(json_type({value}, '$.{name}'), 'NULL')"
+def _type(value: str, path: str) -> str:
+    return f"coalesce(json_type({value}, {path}), 'NULL')"
+
+
+def path(name: str) -> str:
+    """SQL of the JSON pointer to a key, whatever characters it holds."""
+    return text_sql("/" + name.replace("~", "~0").replace("/", "~1"))
+
+
+def text_sql(text: str) -> str:
+    """SQL of a text."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def read_json_lines(
-    engine: duckdb.DuckDBPyConnection, table: str, path: pathlib.Path, name: str
+    engine: duckdb.DuckDBPyConnection,
+    table: str,
+    file: pathlib.Path,
+    columns: ColumnNames,
+    name: str,
 ) -> Iterator[TextRows | Rejected]:
     """Reads JSON Lines of a canonical table; the list of results stays JSON text.
 
-    Blank lines are no rows. The first line stands for the header: with wrong columns the whole file
-    is refused, in a later line they reject that line.
+    Blank lines are no rows. The first object stands for the header: with wrong columns the whole
+    file is refused, in a later line they reject that line.
 
     Args:
         engine: Where the work is done.
         table: Name of the canonical table.
-        path: UTF-8 file; may be gzip (.gz).
+        file: UTF-8 file; may be gzip (.gz).
+        columns: Names of its columns.
         name: Name of the file in messages.
 
     Raises:
-        LogError: The first line has wrong columns.
+        LogError: The first object has wrong columns.
     """
-    query, first = _query(table), 1
-    with open_bytes(path) as file:
-        filled = (line for line in file if line.strip())
+    query, first = "", 1
+    with open_bytes(file) as stream:
+        filled = (line for line in stream if line.strip())
         while lines := list(itertools.islice(filled, LINES_AT_ONCE)):
-            if first == 1:
+            if not query:
                 lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
-                _check_first_line(table, lines[0], name)
+                query = _query(table, columns.find(table, name, _first_keys(lines), sparse=True))
             numbers = np.arange(first, first + len(lines), dtype=np.int64)
             first += len(lines)
             text = pa.array([line.decode() for line in lines], pa.string())
@@ -111,44 +127,48 @@ def read_json_lines(
             yield TextRows(good.drop_columns(["number"]), good["number"].to_numpy(), [])
 
 
-def _check_first_line(table: str, line: bytes, name: str) -> None:
-    try:
-        first = json.loads(line)
-    except ValueError:
-        return
-    if isinstance(first, dict):
-        check_columns(table, list(first), name)
+def _first_keys(lines: list[bytes]) -> list[str] | None:
+    """Keys of the first line that is an object, None if there is no such line."""
+    for line in lines:
+        try:
+            first = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(first, dict):
+            return list(first)
+    return None
 
 
-def _query(table: str) -> str:
+def _query(table: str, columns: FileColumns) -> str:
     """SQL that takes lines (number, text) apart: number, fault, value, and the columns as text.
 
     A value is told for the first column of a wrong type, unless it is the user's.
     """
-    columns, cases = [], []
-    for field in SCHEMAS[table]:
-        if field.name == "results":
-            columns.append(f"json_extract(line, '$.results')::VARCHAR AS {field.name}")
+    chosen, cases = [], []
+    for name, source in columns.sources.items():
+        at = path(source)
+        if name == "results":
+            chosen.append(f"json_extract(line, {at})::VARCHAR AS {name}")
             continue
-        columns.append(f"json_extract_string(line, '$.{field.name}') AS {field.name}")
-        is_number = pa.types.is_floating(field.type)
+        chosen.append(f"json_extract_string(line, {at}) AS {name}")
+        is_number = pa.types.is_floating(SCHEMAS[table].field(name).type)
         kinds, rule = (NUMBERS, NUMBER) if is_number else ("'VARCHAR'", TEXT)
-        wrong = f"{_type('line', field.name)} NOT IN ({kinds}, 'NULL')"
-        value = "''" if field.name == "user_id" else f"json_extract(line, '$.{field.name}')"
+        wrong = f"{_type('line', at)} NOT IN ({kinds}, 'NULL')"
+        value = "''" if name == "user_id" else f"json_extract(line, {at})"
         cases.append((wrong, rule, value))
-    wanted = ", ".join(f"'{name}'" for name in SCHEMAS[table].names)
-    needed = ", ".join(f"'{name}'" for name in SCHEMAS[table].names if name not in OPTIONAL)
+    needed = [source for name, source in columns.sources.items() if name not in OPTIONAL]
+    allowed = [*columns.sources.values(), *columns.left_out]
     faults = " ".join(f"WHEN {wrong} THEN '{rule.name}'" for wrong, rule, _ in cases)
     values = " ".join(f"WHEN {wrong} THEN {value}::VARCHAR" for wrong, _, value in cases)
     return f"""
-        SELECT number, {", ".join(columns)}, CASE
+        SELECT number, {", ".join(chosen)}, CASE
                 WHEN line IS NULL THEN '{LINE.name}'
                 WHEN NOT keys_fit THEN '{FIELDS.name}'
                 {faults} END AS fault,
             CASE WHEN line IS NULL OR NOT keys_fit THEN '' {values} END AS value
         FROM (
-            SELECT *, list_has_all(json_keys(line), [{needed}])
-                AND list_has_all([{wanted}], json_keys(line))
+            SELECT *, list_has_all(json_keys(line), [{", ".join(map(text_sql, needed))}])
+                AND list_has_all([{", ".join(map(text_sql, allowed))}], json_keys(line))
                 AND len(json_keys(line)) = len(list_distinct(json_keys(line))) AS keys_fit
             FROM (
                 SELECT number,

@@ -8,16 +8,20 @@ In CSV and JSON Lines a time is ISO 8601 text ("2024-01-31T12:00:00Z", "2024-01-
 without a zone it is UTC), never a number. A CSV column `results` holds the list as JSON:
 `[{"doc_id": "a", "clicked": true, "click_time": "2024-01-31T12:00:05Z", "dwell_seconds": 31.5}]`.
 An empty CSV value of an optional column is null.
+
+Files whose columns have other names are read with a mapping (`data_pipeline.importers.column_names`);
+the places of a list keep the names `doc_id`, `clicked`, `click_time` and `dwell_seconds`.
 """
 
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from data_pipeline.canonical import OPTIONAL, SCHEMAS, LogError, check_columns
+from data_pipeline.canonical import OPTIONAL, SCHEMAS, LogError
+from data_pipeline.importers.column_names import ColumnNames, FileColumns
 from data_pipeline.importers.json_text import (
     good_results_sql,
     read_json_lines,
@@ -26,6 +30,7 @@ from data_pipeline.importers.json_text import (
 )
 from data_pipeline.importers.rejection import split_rows
 from data_pipeline.importers.source import Source
+from data_pipeline.importers.table_files import parquet_names, read_parquet, table_files
 from data_pipeline.importers.text_files import COLUMNS, TextRows, check_file, csv_header, read_csv
 from data_pipeline.log import RawBatch, Rejected
 from data_pipeline.quarantine import Rule, quarantine_rows
@@ -43,19 +48,27 @@ RESULTS = Rule(
 )
 
 
-def read(path: pathlib.Path) -> Source:
+def read(path: pathlib.Path, columns: Sequence[str] = ()) -> Source:
     """Reads a folder of canonical files.
 
     Args:
         path: The folder.
+        columns: Canonical columns that have another name in the files, like
+            "requests.user_id=uid".
+
+    Returns:
+        The source; its description tells under "left_out" the columns that were not read of files
+        with mapped ones.
 
     Raises:
         LogError: The folder or a table is missing, a table is there twice, or a file is of an
             unknown kind; while reading also for a file with wrong columns or encoding.
+        ValueError: `columns` cannot be understood.
     """
+    names = ColumnNames(columns)
     if not path.is_dir():
         raise LogError(str(path), "the input must be a folder", "none", "Check --input.")
-    files = {table: _files(path, table) for table in SCHEMAS}
+    files = {table: table_files(path, table, ENDINGS) for table in SCHEMAS}
     if not files["documents"] or not (files["requests"] or files["browses"]):
         raise LogError(
             str(path),
@@ -63,40 +76,27 @@ def read(path: pathlib.Path) -> Source:
             ", ".join(sorted(file.name for file in path.iterdir())) or "an empty folder",
             "Name the files documents.csv, requests.csv, browses.csv (or .jsonl, .parquet).",
         )
-    names = [str(file.relative_to(path)) for table in files.values() for file in table]
-    return Source(_batches(path, files), {"name": "tables", "files": names})
-
-
-def _files(folder: pathlib.Path, table: str) -> list[pathlib.Path]:
-    """Files of a table in the order of their names."""
-    found = [folder / f"{table}{ending}" for ending in ENDINGS]
-    found = [file for file in found if file.exists()]
-    parts = folder / table
-    if parts.is_dir():
-        found.append(parts)
-    if len(found) > 1:
+    unused = [table for table in names.mapping if not files[table]]
+    if unused:
         raise LogError(
-            str(folder),
-            f"the table {table} must be there once",
-            ", ".join(file.name for file in found),
-            f"Keep one of them, or put all parts of one table into a folder {table}/.",
+            str(path),
+            f"the folder must hold {unused[0]}, whose columns --columns names",
+            "none",
+            "Add the file, or remove its columns from --columns.",
         )
-    if not found or found[0] != parts:
-        return found
-    files = sorted(file for file in parts.iterdir() if not file.name.startswith("."))
-    for file in files:
-        if not file.name.endswith(ENDINGS):
-            raise LogError(
-                str(file),
-                f"a file must end in {', '.join(ENDINGS)}",
-                repr(file.name),
-                "Rename or remove it.",
-            )
-    return files
+    description: dict[str, Any] = {
+        "name": "tables",
+        "files": [str(file.relative_to(path)) for table in files.values() for file in table],
+    }
+    if names.mapping:
+        description |= {"columns": names.mapping, "left_out": names.left_out}
+    return Source(_batches(path, files, names), description)
 
 
 def _batches(
-    folder: pathlib.Path, files: dict[str, list[pathlib.Path]]
+    folder: pathlib.Path,
+    files: dict[str, list[pathlib.Path]],
+    columns: ColumnNames,
 ) -> Iterator[RawBatch | Rejected]:
     with duckdb.connect() as engine:
         engine.execute("SET TimeZone = 'UTC'")
@@ -104,13 +104,14 @@ def _batches(
             for path in paths:
                 name = str(path.relative_to(folder))
                 if path.name.endswith(".parquet"):
-                    yield from _parquet(table, path, name)
+                    found = columns.find(table, name, parquet_names(path, name))
+                    yield from _parquet(table, path, name, found)
                     continue
                 check_file(path)
                 if ".jsonl" in path.suffixes:
-                    parts = read_json_lines(engine, table, path, name)
+                    parts = read_json_lines(engine, table, path, columns, name)
                 else:
-                    parts = _csv(table, path, name)
+                    parts = _csv(table, path, name, columns.find(table, name, csv_header(path)))
                 for part in parts:
                     if isinstance(part, Rejected):
                         yield part
@@ -118,29 +119,21 @@ def _batches(
                         yield from _typed(engine, table, name, part)
 
 
-def _parquet(table: str, path: pathlib.Path, name: str) -> Iterator[RawBatch]:
-    try:
-        with pq.ParquetFile(path) as file:
-            nothing = file.schema_arrow.empty_table()
-            yield RawBatch(table, nothing, name)
-            first = 1
-            for batch in file.iter_batches(1 << 18):
-                # Arrow takes text on trust; only a full check finds bytes that are no UTF-8.
-                batch.validate(full=True)
-                yield RawBatch(table, pa.Table.from_batches([batch]), name, first)
-                first += batch.num_rows
-    except (pa.ArrowInvalid, OSError) as error:
-        raise LogError(
-            name, "the file must be whole Parquet with UTF-8 text", error, "Write it again."
-        ) from error
+def _parquet(table: str, path: pathlib.Path, name: str, columns: FileColumns) -> Iterator[RawBatch]:
+    first = 1
+    for rows in read_parquet(path, name, list(columns.sources.values())):
+        yield RawBatch(table, rows.rename_columns(list(columns.sources)), name, first)
+        first += rows.num_rows
 
 
-def _csv(table: str, path: pathlib.Path, name: str) -> Iterator[TextRows | Rejected]:
-    check_columns(table, csv_header(path), name)
+def _csv(
+    table: str, path: pathlib.Path, name: str, columns: FileColumns
+) -> Iterator[TextRows | Rejected]:
     for part in read_csv(path):
-        rows = [(number, COLUMNS, "") for number in part.broken]
-        yield Rejected(table, quarantine_rows(table, name, rows))
-        yield part
+        broken = [(number, COLUMNS, "") for number in part.broken]
+        yield Rejected(table, quarantine_rows(table, name, broken))
+        rows = part.rows.select(list(columns.sources.values()))
+        yield TextRows(rows.rename_columns(list(columns.sources)), part.numbers, [])
 
 
 def _typed(

@@ -6,7 +6,7 @@ import dataclasses
 import gzip
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, cast
 
 import numpy as np
@@ -105,29 +105,48 @@ def csv_header(path: pathlib.Path, delimiter: str = ",") -> list[str]:
     return header
 
 
-def read_csv(path: pathlib.Path, delimiter: str = ",", block: int = BLOCK) -> Iterator[TextRows]:
+def read_csv(
+    path: pathlib.Path,
+    delimiter: str = ",",
+    block: int = BLOCK,
+    names: Sequence[str] = (),
+    quoted: bool = True,
+) -> Iterator[TextRows]:
     """Reads a CSV file block by block, all columns as strings.
 
     Args:
-        path: UTF-8 file with a header; may be gzip (.gz). Quoted values may hold line ends.
+        path: UTF-8 file; may be gzip (.gz).
         delimiter: Character between columns.
         block: Bytes read at once.
+        names: Columns of a file without a header, which may be empty. Default: the first line names
+            them.
+        quoted: Whether values may stand in quotes, and then hold line ends; else a quote is a
+            character like any other.
     """
     broken: list[int] = []
+    header = 0 if names else 1
 
     def note(row: pc.InvalidRow) -> str:
-        # The number counts the header as row 1. The text is not kept: it may hold a user id.
-        broken.append(row.number - 1)
+        # The number counts the header, if any. The text is not kept: it may hold a user id.
+        broken.append(row.number - header)
         return "skip"
 
-    names = csv_header(path, delimiter)
+    columns = list(names) or csv_header(path, delimiter)
+    with open_bytes(path) as file:
+        if not file.read(1):
+            return
     reader = pc.open_csv(
         os.fspath(path),
-        read_options=pc.ReadOptions(use_threads=False, block_size=block),
-        parse_options=pc.ParseOptions(
-            delimiter=delimiter, newlines_in_values=True, invalid_row_handler=note
+        read_options=pc.ReadOptions(
+            use_threads=False, block_size=block, column_names=list(names) or None
         ),
-        convert_options=pc.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
+        parse_options=pc.ParseOptions(
+            delimiter=delimiter,
+            quote_char='"' if quoted else False,
+            newlines_in_values=quoted,
+            invalid_row_handler=note,
+        ),
+        convert_options=pc.ConvertOptions(column_types=dict.fromkeys(columns, pa.string())),
     )
     first, told = 1, 0
     for batch in reader:
@@ -138,5 +157,5 @@ def read_csv(path: pathlib.Path, delimiter: str = ",", block: int = BLOCK) -> It
         yield TextRows(pa.Table.from_batches([batch]), numbers, broken[told:])
         told = len(broken)
     if told < len(broken):
-        none = pa.schema([(name, pa.string()) for name in names]).empty_table()
+        none = pa.schema([(name, pa.string()) for name in columns]).empty_table()
         yield TextRows(none, np.zeros(0, np.int64), broken[told:])

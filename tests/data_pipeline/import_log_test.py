@@ -65,3 +65,22 @@ def test_the_summary_tells_what_became_of_the_rows_of_a_source_that_counts_them(
     summary = import_log(settings, LogSettings(mask_users=False))
     assert "sessions.csv: 2 rows" in summary
     assert "clickout item" in summary and "unknown action type 1" in summary
+
+
+def test_columns_with_other_names_are_mapped_and_those_left_out_are_told(tmp_path):
+    folder = _folder(tmp_path / "in")
+    (folder / "browses.csv").write_text("uid,ts,doc_id,page\nanna,2024-01-31T12:00:00Z,a,3\n")
+    done = _run(
+        f"--input={folder}",
+        f"--output={tmp_path / 'log'}",
+        "--columns=browses.user_id=uid,browses.time=ts",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "browses.csv: left out the columns page\n" in done.stdout
+    assert open_log(tmp_path / "log").report.tables["browses"].kept == 1
+
+
+def test_columns_are_mapped_in_canonical_files_only():
+    settings = ImportSettings("trivago", "x", "y", columns=("requests.user_id=uid",))
+    with pytest.raises(ValueError, match=r"`columns` must be left out.*'trivago'"):
+        import_log(settings, LogSettings(mask_users=False))

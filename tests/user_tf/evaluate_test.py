@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
+from data_pipeline.dataset import DatasetWriter, checksum
 from user_tf import config as config_lib
 from user_tf import evaluate
 from user_tf.evaluation import targets
@@ -26,6 +27,7 @@ def table_of(queries):
             "split": ["test"] * queries,
             "task": pa.array([1 + n % 2 for n in range(queries)], pa.int8()),
             "user_id": [f"user-{n // 4}" for n in range(queries)],
+            "query": ["", "a hat"] * (queries // 2),
             "labels": pa.array([[0, 1, 0, 0]] * queries, pa.list_(pa.int8())),
             "popularity": pa.array([[4, 3, 2, 1]] * queries, lists),
             "last_touch": pa.array([[-1, -1, -1, 7]] * queries, lists),
@@ -39,11 +41,21 @@ def table_of(queries):
     )
 
 
+def write_dataset(path, table, words="red\n", **candidates):
+    """What an evaluation reads of a dataset's folder."""
+    with DatasetWriter(path) as writer:
+        pq.write_table(table, writer.folder / "targets.parquet")
+        for name in ("text_tokens.npy", "documents.parquet", "users.parquet"):
+            (writer.folder / name).touch()
+        (writer.folder / "vocabulary.txt").write_text(words)
+        settings = {"sequence": {}, "candidates": {"protocol": "shown"} | candidates}
+        writer.finish({"settings": settings, "features": {}, "boundaries": {}})
+
+
 @pytest.fixture(name="run")
 def _run(tmp_path, monkeypatch):
     """A finished run whose models put the relevant candidate first, and its dataset."""
-    (tmp_path / "dataset").mkdir()
-    pq.write_table(table_of(24), tmp_path / "dataset" / "targets.parquet")
+    write_dataset(tmp_path / "dataset", table_of(24))
     config = config_lib.Config(
         run=str(tmp_path / "run"),
         data=config_lib.DataConfig(dataset=str(tmp_path / "dataset")),
@@ -61,7 +73,8 @@ def _run(tmp_path, monkeypatch):
 
     def batches(dataset, scenario, split, settings, tasks):
         codes = [targets.TASKS[task] for task in tasks]
-        ids = np.array([n for n in range(24) if 1 + n % 2 in codes] + [-1])
+        count = len(dataset.targets(["target_id"]))
+        ids = np.array([n for n in range(count) if 1 + n % 2 in codes] + [-1])
         return [
             {
                 "target_id": tf.constant(ids),
@@ -95,7 +108,7 @@ def test_each_task_is_scored_by_its_phase_and_compared(run, capsys):
         assert found["rankings"]["most recently touched"]["metrics"]["mrr"] == 1 / 3
         assert found["rankings"]["user"]["improvement"]["mrr"] == 100
     printed = capsys.readouterr().out
-    assert "search (test, weights of search): 12 queries of 6 users" in printed
+    assert "search (test, shown lists, weights of search): 12 queries of 6 users" in printed
     assert "most recently touched" in printed and "unknown user" in printed
 
 
@@ -106,6 +119,40 @@ def test_the_query_file_has_one_row_a_query_of_a_task(run):
     assert sorted(table["target_id"].to_pylist()) == list(range(24))
     assert set(table["mrr"].to_pylist()) == {1.0}
     assert set(table["original order: mrr"].to_pylist()) == {0.5}
+
+
+def test_an_evaluation_names_its_lists(run, tmp_path):
+    folder, _ = run
+    content = evaluate.evaluate_run(settings_of(folder), "command")
+    lists = checksum(tmp_path / "dataset" / "targets.parquet")
+    assert content["protocol"] == {"name": "shown", "sha256": lists}
+
+
+def test_a_run_is_evaluated_on_the_lists_of_another_dataset_of_its_log(run, tmp_path, capsys):
+    folder, _ = run
+    evaluate.evaluate_run(settings_of(folder), "command")
+    other = tmp_path / "other"
+    write_dataset(other, table_of(8), protocol="sampled", negatives=3, drawn_by="uniform")
+    content = evaluate.evaluate_run(settings_of(folder, dataset=str(other)), "command")
+    assert content["tasks"]["search"]["queries"] == 4
+    lists = checksum(other / "targets.parquet")
+    assert content["protocol"] == {"name": "sampled-3-uniform", "sha256": lists}
+    assert "search (test, sampled-3-uniform lists" in capsys.readouterr().out
+    assert sorted(path.name for path in (folder / "evaluation").iterdir()) == [
+        "test-queries.parquet",
+        "test-sampled-3-uniform-queries.parquet",
+        "test-sampled-3-uniform.json",
+        "test.json",
+    ]
+    rows = pq.read_table(folder / "evaluation" / "test-sampled-3-uniform-queries.parquet")
+    assert len(rows) == 8
+
+
+def test_a_dataset_of_other_texts_is_refused(run, tmp_path):
+    write_dataset(tmp_path / "other", table_of(24), words="blue\n")
+    with pytest.raises(ValueError, match=r"`dataset`.*other', whose vocabulary\.txt"):
+        evaluate.evaluate_run(settings_of(run[0], dataset=str(tmp_path / "other")), "command")
+    assert not (run[0] / "evaluation").exists()
 
 
 def test_the_same_run_gives_the_same_numbers(run):
@@ -132,6 +179,12 @@ def test_a_phase_without_weights_is_named(run):
     (folder / "search" / runs.BEST).unlink()
     with pytest.raises(FileNotFoundError, match=r"search.best\.weights\.h5.*resumes"):
         evaluate.evaluate_run(settings_of(folder), "command")
+
+
+def test_no_resampling_is_refused(run):
+    settings = evaluate.EvaluateSettings(run=str(run[0]), samples=0)
+    with pytest.raises(ValueError, match=r"`samples` should be at least 1. Received: 0"):
+        evaluate.evaluate_run(settings, "command")
 
 
 def test_windows_that_lack_targets_are_refused(run, monkeypatch):

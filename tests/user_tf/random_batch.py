@@ -5,7 +5,14 @@ import numpy as np
 from user_tf.models.ranker import Sizes
 
 SIZES = Sizes(
-    vocabulary=40, users=6, features=3, clicked_titles=3, session_behaviors=4, past_sessions=3
+    vocabulary=40,
+    users=6,
+    features=3,
+    clicked_titles=3,
+    session_behaviors=4,
+    past_sessions=3,
+    documents=50,
+    text_length=5,
 )
 
 
@@ -70,7 +77,9 @@ def random_batch(
         "candidate_text": (rng.integers(1, texts, size=(targets, candidates)) * mask).astype(
             np.int32
         ),
-        "candidate_doc": (rng.integers(1, 50, size=(targets, candidates)) * mask).astype(np.int32),
+        "candidate_doc": (
+            rng.integers(1, SIZES.documents, size=(targets, candidates)) * mask
+        ).astype(np.int32),
         "candidate_rank": (np.arange(1, candidates + 1) * mask).astype(np.int32),
         "candidate_mask": mask,
         "labels": labels,

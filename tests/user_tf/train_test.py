@@ -177,9 +177,7 @@ def test_wrong_flags_fail_before_any_work(flags, message, tmp_path):
     assert not run.exists()
 
 
-@pytest.mark.parametrize(
-    "name", ["quickstart", "user", "trivago", "hrnn", "rpmn", "nrms", "npa", "lstur"]
-)
+@pytest.mark.parametrize("name", ["quickstart", "user", "trivago"])
 def test_flag_files_are_valid(name):
     ran = call(f"--flagfile=configs/{name}.flags", "--run=r", "--data.dataset=none", check=False)
     assert "which has no manifest.json" in ran.stderr

@@ -19,6 +19,9 @@ METRICS = (
     "mrr",
     "mrr_all",
     "p_at_1",
+    "hr_at_1",
+    "hr_at_5",
+    "hr_at_10",
     "average_click_position",
     "ndcg_at_5",
     "ndcg_at_10",
@@ -86,6 +89,7 @@ def query_metrics(labels: Array, scores: Array, mask: Array) -> dict[str, Array]
         map: mean of (relevant candidates up to r) / r.
         mrr: 1 / (the first r); mrr_all: mean of 1 / r.
         p_at_1: 1 if the first r is 1.
+        hr_at_k: 1 if the first r is at most k.
         average_click_position: mean of r; the lower the better.
         ndcg_at_k: sum of 1 / log2(r + 1) over r <= k, divided by that of the ideal order.
         auc_grouped: share of (relevant, irrelevant) pairs with the relevant one above; pairs of
@@ -129,7 +133,10 @@ def query_metrics(labels: Array, scores: Array, mask: Array) -> dict[str, Array]
             "map": (np.cumsum(in_order, axis=1) / place * in_order).sum(axis=1) / count,
             "mrr": (in_order / place).max(axis=1, initial=0.0),
             "mrr_all": (in_order / place).sum(axis=1) / count,
-            "p_at_1": in_order[:, :1].sum(axis=1).astype(np.float64),
+            "p_at_1": _hit(in_order, 1),
+            "hr_at_1": _hit(in_order, 1),
+            "hr_at_5": _hit(in_order, 5),
+            "hr_at_10": _hit(in_order, 10),
             "average_click_position": (in_order * place).sum(axis=1) / count,
             "ndcg_at_5": _ndcg(in_order, discount, count, 5),
             "ndcg_at_10": _ndcg(in_order, discount, count, 10),
@@ -160,6 +167,10 @@ def pooled_auc(labels: Array, scores: Array, mask: Array) -> float:
     positives = int(relevant.sum())
     above = middle[level][relevant].sum() - positives * (positives + 1) / 2
     return float(above / (positives * (len(relevant) - positives)))
+
+
+def _hit(in_order: Array, cutoff: int) -> Array:
+    return np.asarray(in_order[:, :cutoff].any(axis=1), np.float64)
 
 
 def _ndcg(in_order: Array, discount: Array, count: Array, cutoff: int) -> Array:

@@ -23,7 +23,15 @@ HEADINGS = {
     "auc_grouped": "AUC",
     "auc_pooled": "AUC all",
 }
-_PACKAGES = ("tensorflow", "keras", "tensorflow-ranking", "numpy", "scipy", "pyarrow")
+_PACKAGES = (
+    "tensorflow",
+    "keras",
+    "tensorflow-ranking",
+    "numpy",
+    "scipy",
+    "pyarrow",
+    "lightgbm",
+)
 _NAME_WIDTH, _CELL_WIDTH = 24, 8
 _SIGNIFICANT = 0.05
 
@@ -121,10 +129,14 @@ def _row(name: str, cells: Sequence[str]) -> str:
 
 
 def _number(value: float | None, digits: int = 4) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
+    if value is None:
+        return "-"
+    # Mean positions in long lists would fill their cells.
+    return f"{value:.{digits if abs(value) < 100 else 2}f}"
 
 
 def _change(value: float | None, p_value: float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:+.1f}" + ("*" if p_value is not None and p_value < _SIGNIFICANT else " ")
+    digits = 1 if abs(value) < 1000 else 0
+    return f"{value:+.{digits}f}" + ("*" if p_value is not None and p_value < _SIGNIFICANT else " ")

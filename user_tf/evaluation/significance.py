@@ -1,6 +1,7 @@
-"""Is a difference to the original order real: the paper's paired t-test, and users resampled."""
+"""Is a difference of rankings real: the paper's paired t-test, Holm's correction, users resampled."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -43,6 +44,32 @@ def paired_t_test(values: Array, original: Array) -> float | None:
         # scipy divides by the spread: no difference is no evidence, a constant one is certain.
         return 1.0 if difference[0] == 0 else 0.0
     return float(stats.ttest_rel(values, original).pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values adjusted for as many tests as there are (Holm-Bonferroni).
+
+        adjusted p_(i) = max over j <= i of min(1, (m - j + 1) p_(j)),   p_(1) <= ... <= p_(m)
+
+    Rejecting where the adjusted value is below 0.05 keeps the chance of any false rejection among
+    the m tests below 0.05, whatever their dependence.
+
+    Args:
+        p_values: Of the m tests, in any order.
+
+    Returns:
+        Adjusted p-values in that order.
+
+    Example:
+        >>> holm([0.04, 0.01, 0.03])
+        [0.06, 0.03, 0.06]
+    """
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, test in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[test]))
+        adjusted[test] = largest
+    return adjusted
 
 
 def user_bootstrap(

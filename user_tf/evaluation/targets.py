@@ -5,13 +5,14 @@ import pathlib
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from user_tf.evaluation.metrics import Array
 
 # Codes of the column `task`, as in a Batch.
 TASKS = {"search": 2, "recommendation": 1}
-SLICE_COLUMNS = (
+_STORED = (
     "first_of_task",
     "session_has_both",
     "known_user",
@@ -19,8 +20,12 @@ SLICE_COLUMNS = (
     "past_behaviors",
     "pseudo",
 )
+SLICE_COLUMNS = (*_STORED, "query_words")
 
-_COLUMNS = ("target_id", "task", "user_id", "labels", "popularity", "last_touch")
+_COLUMNS = ("target_id", "task", "user_id", "query", "labels", "popularity", "last_touch")
+# Words as preparation's tokenizer has them: a character of a script without spaces is one.
+_UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}])"
+_WORD = r"[\p{L}\p{Mn}\p{Mc}\p{N}]+"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +126,7 @@ def load(dataset: pathlib.Path, split: str) -> Targets:
     """Reads the targets of a split (`train`, `validation`, `test`) of a dataset folder."""
     table = pq.read_table(
         dataset / "targets.parquet",
-        columns=[*_COLUMNS, *SLICE_COLUMNS],
+        columns=[*_COLUMNS, *_STORED],
         filters=[("split", "==", split)],
     )
     if not table.num_rows:
@@ -140,6 +145,7 @@ def from_table(table: pa.Table) -> Targets:
         [[0, 1, 0], [1, 0, 0]]
     """
     table = table.sort_by("target_id").combine_chunks()
+    table = table.append_column("query_words", words_of(table["query"]))
     lengths = table["labels"].combine_chunks().value_lengths().to_numpy(zero_copy_only=False)
     width = max(int(lengths.max(initial=0)), 1)
     mask = np.arange(width) < lengths[:, None]
@@ -161,6 +167,17 @@ def from_table(table: pa.Table) -> Targets:
     )
 
 
+def words_of(queries: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Number of words of each query; 0 for the empty one of a recommendation.
+
+    Example:
+        >>> words_of(pa.chunked_array([["sea-view hotel", "東京 hotel", ""]])).to_pylist()
+        [3, 3, 0]
+    """
+    spaced = pc.replace_substring_regex(queries, _UNSPACED, r" \1 ")
+    return pc.count_substring_regex(spaced, _WORD)
+
+
 def _column(table: pa.Table, name: str) -> Array:
     values: Array = table[name].to_numpy(zero_copy_only=False)
     return values
@@ -174,6 +191,7 @@ def example_table() -> pa.Table:
             "split": ["test", "test"],
             "task": pa.array([1, 2], pa.int8()),
             "user_id": ["ann", "bob"],
+            "query": ["", "sea view"],
             "labels": pa.array([[1, 0], [0, 1, 0]], pa.list_(pa.int8())),
             "popularity": pa.array([[5, 9], [2, 2, 7]], pa.list_(pa.int64())),
             "last_touch": pa.array([[-1, 40], [-1, -1, 10]], pa.list_(pa.int64())),

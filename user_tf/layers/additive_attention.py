@@ -44,9 +44,13 @@ class AdditiveAttention(keras.layers.Layer):
         self.score.build((None, units))
 
     def call(self, inputs, padding_mask):
-        logits = ops.squeeze(self.score(self.hidden(inputs)), axis=-1)
-        weights = ops.cast(masked_softmax(logits, padding_mask), self.compute_dtype)
+        weights = self.pooling_weights(inputs, padding_mask)
         return ops.squeeze(ops.matmul(ops.expand_dims(weights, 1), inputs), axis=1)
+
+    def pooling_weights(self, inputs, padding_mask):
+        """The weights a, `[B, L]`: 0 where masked, of sum 1 where a place is real."""
+        logits = ops.squeeze(self.score(self.hidden(inputs)), axis=-1)
+        return ops.cast(masked_softmax(logits, padding_mask), self.compute_dtype)
 
     def get_config(self):
         return {**super().get_config(), "units": self.units}

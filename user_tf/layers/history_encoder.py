@@ -85,12 +85,22 @@ class HistoryEncoder(keras.layers.Layer):
             self.positions.build((None, None))
 
     def call(self, rows, history, padding_mask, training=None):
-        if self.position_mode != "off":
-            ids, last = self._ids(padding_mask)
-            longest = padding_mask.shape[1] + 1
-            history = history + self.positions(ids, longest=longest)
-            rows = rows + self.positions(last, longest=longest)
+        rows, history = self._placed(rows, history, padding_mask)
         return self.transformer(rows, padding_mask=padding_mask, context=history, training=training)
+
+    def behavior_weights(self, rows, history, padding_mask):
+        """Attention of each row to the behaviors, `[T, Q, K]`: `Transformer.context_weights`."""
+        rows, history = self._placed(rows, history, padding_mask)
+        return self.transformer.context_weights(rows, history, padding_mask)
+
+    def _placed(self, rows, history, padding_mask):
+        """Adds positions to rows and history, if they are on."""
+        if self.position_mode == "off":
+            return rows, history
+        ids, last = self._ids(padding_mask)
+        longest = padding_mask.shape[1] + 1
+        history = history + self.positions(ids, longest=longest)
+        return rows + self.positions(last, longest=longest), history
 
     def _ids(self, padding_mask):
         """Position ids of the history `[T, K]` and of the rows `[T, 1]`."""

@@ -74,9 +74,8 @@ class MultiHeadAttention(keras.layers.Layer):
             mixed = self._last_position(inputs, context, padding_mask, training)
         return ops.matmul(mixed, self.output_kernel) + self.output_bias
 
-    def _weights(self, logits, mask, training):
-        weights = ops.cast(masked_softmax(logits, mask), self.compute_dtype)
-        return self.dropout(weights, training=training)
+    def _softmax(self, logits, mask):
+        return ops.cast(masked_softmax(logits, mask), self.compute_dtype)
 
     def _full(self, inputs, padding_mask, training):
         """Every row to all rows, `[B, L, d]` -> `[B, L, heads * head_width]`."""
@@ -92,17 +91,32 @@ class MultiHeadAttention(keras.layers.Layer):
         key = by_head(ops.matmul(inputs, self.key_kernel))
         value = by_head(ops.matmul(inputs, self.value_kernel) + self.value_bias)
         logits = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
-        weights = self._weights(logits, padding_mask[:, None, None, :], training)
+        weights = self._softmax(logits, padding_mask[:, None, None, :])
+        weights = self.dropout(weights, training=training)
         mixed = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
         return ops.reshape(mixed, (-1, length, self.heads * self.head_width))
 
-    def _last_position(self, rows, context, padding_mask, training):
-        """Every row to the context and itself, `[B, Q, d]` -> `[B, Q, heads * head_width]`."""
+    def last_weights(self, rows, context, padding_mask):
+        """Weights of every row as the last position of the sequence [context, row].
+
+        Args:
+            rows: Float tensor `[B, Q, d]`.
+            context: Float tensor `[B, K, d]`, K static.
+            padding_mask: Boolean tensor `[B, K]`, true at real places of the context.
+
+        Returns:
+            `[B, Q, heads, K + 1]`: on the context, 0 where masked, and on the row itself; of sum 1.
+
+        Example:
+            >>> attend = MultiHeadAttention(heads=2, head_width=3)
+            >>> attend.build((None, None, 4))
+            >>> mask = ops.array([[True, False]])
+            >>> weights = attend.last_weights(ops.ones((1, 1, 4)), ops.ones((1, 2, 4)), mask)
+            >>> ops.convert_to_numpy(weights)[0, 0, 0].tolist()
+            [0.5, 0.0, 0.5]
+        """
         count, width = ops.shape(rows)[1], rows.shape[-1]
-        by_head = (width, self.heads, self.head_width)
-        key_kernel = ops.reshape(self.key_kernel, by_head)
-        value_kernel = ops.reshape(self.value_kernel, by_head)
-        value_bias = ops.reshape(self.value_bias, by_head[1:])
+        key_kernel = ops.reshape(self.key_kernel, (width, self.heads, self.head_width))
         query = (ops.matmul(rows, self.query_kernel) + self.query_bias) * self.head_width**-0.5
         query = ops.reshape(query, (-1, count, self.heads, self.head_width))
         query = ops.einsum("bqhw,dhw->bqhd", query, key_kernel)
@@ -113,15 +127,21 @@ class MultiHeadAttention(keras.layers.Layer):
         logits = ops.reshape(logits, (-1, count, self.heads, context.shape[1]))
         own = ops.sum(query * rows[:, :, None, :], axis=-1, keepdims=True)
         mask = ops.concatenate([padding_mask, ops.ones_like(padding_mask[:, :1])], axis=1)
-        weights = self._weights(
-            ops.concatenate([logits, own], axis=-1), mask[:, None, None, :], training
-        )
+        return self._softmax(ops.concatenate([logits, own], axis=-1), mask[:, None, None, :])
+
+    def _last_position(self, rows, context, padding_mask, training):
+        """Every row to the context and itself, `[B, Q, d]` -> `[B, Q, heads * head_width]`."""
+        count, width = ops.shape(rows)[1], rows.shape[-1]
+        weights = self.last_weights(rows, context, padding_mask)
+        weights = self.dropout(weights, training=training)
 
         shared, own = ops.split(weights, [context.shape[1]], axis=-1)
         shared = ops.reshape(shared, (-1, count * self.heads, context.shape[1]))
         mixed = ops.reshape(ops.matmul(shared, context), (-1, count, self.heads, width))
         mixed = mixed + own * rows[:, :, None, :]
         # Dropout keeps the weights' sum from being 1, so the bias is weighted by it.
+        value_kernel = ops.reshape(self.value_kernel, (width, self.heads, self.head_width))
+        value_bias = ops.reshape(self.value_bias, (self.heads, self.head_width))
         mixed = ops.einsum("bqhd,dhw->bqhw", mixed, value_kernel)
         mixed = mixed + ops.sum(weights, axis=-1, keepdims=True) * value_bias
         return ops.reshape(mixed, (-1, count, self.heads * self.head_width))

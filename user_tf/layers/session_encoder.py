@@ -90,11 +90,23 @@ class SessionEncoder(keras.layers.Layer):
             self.type_embedding.build((None, None))
 
     def call(self, behaviors, types, padding_mask, target=None, target_types=None, training=None):
-        ids = count_positions(padding_mask)
-        history = self._placed(behaviors, ids, types, behaviors.shape[1])
         if target is None:
-            return self.transformer(history, padding_mask=padding_mask, training=training)
+            session = self._session(behaviors, types, padding_mask)
+            return self.transformer(session, padding_mask=padding_mask, training=training)
+        row, history = self._last_pass(
+            behaviors, types, padding_mask, target, target_types, training
+        )
+        row = self.transformer(row, padding_mask=padding_mask, context=history, training=training)
+        return row[:, 0]
 
+    def behavior_weights(self, behaviors, types, padding_mask, target, target_types):
+        """Attention of the target to its session, `[B, 5]`: `Transformer.context_weights`."""
+        row, history = self._last_pass(behaviors, types, padding_mask, target, target_types, False)
+        return self.transformer.context_weights(row, history, padding_mask)[:, 0]
+
+    def _last_pass(self, behaviors, types, padding_mask, target, target_types, training):
+        """What the last pass reads of a current session: the target's row, and the behaviors."""
+        history = self._session(behaviors, types, padding_mask)
         last = ops.sum(ops.cast(padding_mask, "int32"), axis=1, keepdims=True) + 1
         row = self._placed(target[:, None], last, target_types[:, None], behaviors.shape[1] + 1)
         if self.passes > 1:
@@ -103,8 +115,11 @@ class SessionEncoder(keras.layers.Layer):
             for _ in range(self.passes - 1):
                 sequence = self.transformer(sequence, padding_mask=mask, training=training)
             history, row = sequence[:, :-1], sequence[:, -1:]
-        row = self.transformer(row, padding_mask=padding_mask, context=history, training=training)
-        return row[:, 0]
+        return row, history
+
+    def _session(self, behaviors, types, padding_mask):
+        """The behaviors of a session at their positions."""
+        return self._placed(behaviors, count_positions(padding_mask), types, behaviors.shape[1])
 
     def _placed(self, vectors, ids, types, longest):
         """Adds positions and types, as far as they are on."""

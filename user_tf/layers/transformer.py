@@ -75,8 +75,40 @@ class Transformer(keras.layers.Layer):
             )
         return self._deep_last_positions(inputs, context, padding_mask, training)
 
+    def context_weights(self, rows, context, padding_mask):
+        """How rows at last positions share out their attention over the context, for drawing.
+
+        Means over heads of the last layer's weights. A row attends to itself too: that part is left
+        out, and the rest is divided by its sum.
+
+        Args:
+            rows: Float tensor `[B, Q, d]`.
+            context: Float tensor `[B, K, d]`, K static.
+            padding_mask: Boolean tensor `[B, K]`, true at real places of the context.
+
+        Returns:
+            `[B, Q, K]`: not negative, 0 where masked, of sum 1 where a place is real.
+        """
+        attention = self.blocks[-1].attention
+        if len(self.blocks) == 1:
+            weights = attention.last_weights(rows, context, padding_mask)
+        else:
+            x, mask = self._sequences(rows, context, padding_mask, training=False)
+            weights = attention.last_weights(x[:, -1:], x[:, :-1], mask[:, :-1])
+            weights = ops.reshape(weights, (-1, ops.shape(rows)[1], *weights.shape[2:]))
+        weights = ops.mean(weights, axis=2)[..., :-1]
+        total = ops.sum(weights, axis=-1, keepdims=True)
+        return weights / ops.where(total > 0, total, ops.ones_like(total))
+
     def _deep_last_positions(self, rows, context, padding_mask, training):
-        """Lays out the sequence of every row, `[B * Q, K + 1, d]`, for the layers before the last."""
+        x, mask = self._sequences(rows, context, padding_mask, training)
+        last = self.blocks[-1](
+            x[:, -1:], padding_mask=mask[:, :-1], context=x[:, :-1], training=training
+        )
+        return ops.reshape(last, (-1, ops.shape(rows)[1], rows.shape[-1]))
+
+    def _sequences(self, rows, context, padding_mask, training):
+        """The sequence of every row before the last layer, `[B * Q, K + 1, d]`, and its mask."""
         count, width = ops.shape(rows)[1], rows.shape[-1]
         x = ops.concatenate(
             [ops.repeat(context, count, axis=0), ops.reshape(rows, (-1, 1, width))], axis=1
@@ -85,10 +117,7 @@ class Transformer(keras.layers.Layer):
         mask = ops.repeat(mask, count, axis=0)
         for block in self.blocks[:-1]:
             x = block(x, padding_mask=mask, training=training)
-        last = self.blocks[-1](
-            x[:, -1:], padding_mask=mask[:, :-1], context=x[:, :-1], training=training
-        )
-        return ops.reshape(last, (-1, count, width))
+        return x, mask
 
     def get_config(self):
         return {

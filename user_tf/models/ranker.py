@@ -23,6 +23,8 @@ class Sizes:
         clicked_titles: Clicked titles a search behavior carries.
         session_behaviors: Behaviors of a session.
         past_sessions: Past sessions of a target.
+        documents: Documents, the pad document (row 0) included.
+        text_length: Tokens of the longest text.
     """
 
     vocabulary: int
@@ -31,6 +33,8 @@ class Sizes:
     clicked_titles: int = 3
     session_behaviors: int = 5
     past_sessions: int = 20
+    documents: int = 1
+    text_length: int = 30
 
 
 SEARCH = 2
@@ -156,6 +160,28 @@ def encode_groups(encoder, groups, training=False):
     )
 
 
+def for_searches(batch, compute, *rows):
+    """What `compute` makes of the search targets; 0 for recommendations.
+
+    Args:
+        batch: A Batch; with shortcuts only its searches are computed.
+        compute: Function of the rows of some targets.
+        rows: Tensors `[T, ...]`, its arguments.
+
+    Returns:
+        `[T, ...]`, one row a target.
+    """
+    shortcut = "search_targets" in batch
+    if shortcut:
+        targets = ops.maximum(batch["search_targets"] - 1, 0)
+        rows = [ops.take(x, targets, axis=0) for x in rows]
+    computed = compute(*rows)
+    if shortcut:
+        computed = ops.take(computed, batch["target_place"], axis=0)
+    search = ops.reshape(batch["task"] == SEARCH, (-1,) + (1,) * (len(computed.shape) - 1))
+    return ops.where(search, computed, ops.zeros_like(computed))
+
+
 def match_words(knrm, batch, words, words_mask):
     """KNRM of every query and its candidates, `[T, C]`; 0 for recommendations.
 
@@ -165,16 +191,11 @@ def match_words(knrm, batch, words, words_mask):
         words: Float tensor `[X, L, d]`, word vectors of the texts the Batch's pointers number.
         words_mask: Boolean tensor `[X, L]`, true at real tokens.
     """
-    queries, candidates = batch["query_text"], batch["candidate_text"]
-    shortcut = "search_targets" in batch
-    if shortcut:
-        targets = ops.maximum(batch["search_targets"] - 1, 0)
-        queries, candidates = (ops.take(x, targets, axis=0) for x in (queries, candidates))
-    matched = knrm(words, words_mask=words_mask, queries=queries, candidates=candidates)
-    if shortcut:
-        matched = ops.take(matched, batch["target_place"], axis=0)
-    search = (batch["task"] == SEARCH)[:, None]
-    return ops.where(search, matched, ops.zeros_like(matched))
+
+    def match(queries, candidates):
+        return knrm(words, words_mask=words_mask, queries=queries, candidates=candidates)
+
+    return for_searches(batch, match, batch["query_text"], batch["candidate_text"])
 
 
 def padded_session(batch):
@@ -212,6 +233,11 @@ class Ranker(keras.Model):
     A subclass makes its layers in `__init__`, their weights in `build` (from the sizes alone, so that
     nothing is computed), and scores a Batch in `call(batch, training=False)`;
     `build_ranker` of `user_tf.models.registry` makes ready instances.
+
+    A loss of its own, beside that of ranking, a subclass passes to `add_loss` in
+    `call(training=True)`: a scalar in the dtype of the scores, the sum over the real targets of the
+    batch (weighted by `target_weight`), not their mean. The training step adds it to the summed
+    ranking loss and divides both by the number of groups of all replicas.
 
     Args:
         config: `ModelConfig`.
@@ -256,6 +282,17 @@ class Ranker(keras.Model):
             )
         self.build_from_sizes()
         self.word_embedding.embeddings.assign(word_vectors)
+
+    def use_dataset(self, dataset, scenario):
+        """Takes over what a ranker keeps of its dataset beside learned weights; most keep nothing.
+
+        Called where a ranker is made to be trained. What is kept lies in weights that are not
+        trained, so that loading weights brings it back.
+
+        Args:
+            dataset: Opened `data_pipeline.dataset.Dataset`.
+            scenario: The view the ranker is trained on.
+        """
 
     @property
     def word_embedding(self):

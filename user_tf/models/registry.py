@@ -1,9 +1,13 @@
 """Rankers by name."""
 
+from user_tf.models.gerl import Gerl
 from user_tf.models.hrnn import Hrnn
+from user_tf.models.htps import Htps, HtpsUnified
+from user_tf.models.jsr import Jsr
 from user_tf.models.lstur import LsturCon, LsturIni
 from user_tf.models.npa import Npa
 from user_tf.models.nrms import Nrms, NrmsUnified
+from user_tf.models.peps import Peps
 from user_tf.models.rpmn import Rpmn
 from user_tf.models.user import User
 
@@ -11,11 +15,16 @@ RANKERS = {
     "user": User,
     "hrnn": Hrnn,
     "rpmn": Rpmn,
+    "peps": Peps,
+    "htps": Htps,
+    "htps_unified": HtpsUnified,
     "nrms": Nrms,
     "nrms_unified": NrmsUnified,
     "npa": Npa,
     "lstur_ini": LsturIni,
     "lstur_con": LsturCon,
+    "gerl": Gerl,
+    "jsr": Jsr,
 }
 
 

@@ -15,6 +15,7 @@ from user_tf.models.ranker import (
     Ranker,
     encode_groups,
     match_words,
+    padded_history,
     padded_session,
     text_groups,
 )
@@ -127,9 +128,7 @@ class User(Ranker):
         self.scorer.build([(None, width)] * cosines, [rows] * cosines, signals)
 
     def call(self, batch, training=False):
-        texts, batch = text_groups(batch)
-        words, vectors, words_mask = encode_groups(self.text_encoder, texts, training)
-        behaviors = self.encode_behaviors(batch, words, vectors, words_mask)
+        batch, words, vectors, words_mask, behaviors = self.encode_tables(batch, training)
         intents = [self.encode_intents(batch, vectors, behaviors, training)]
         candidates = [ops.take(vectors, batch["candidate_text"], axis=0)]
         if self.config.history_encoder:
@@ -145,6 +144,40 @@ class User(Ranker):
         return self.scorer(
             intents, candidates=candidates, signals=self.signals(batch, words, words_mask)
         )
+
+    def attention(self, batch):
+        """Attention of each target to the user's earlier behaviors, for drawing.
+
+            past sessions:   history encoder, from I_s
+            current session: session encoder, from I_0
+
+        Args:
+            batch: A Batch.
+
+        Returns:
+            Float tensor `[T, n]` over the places of `padded_history`, then of `padded_session`: not
+            negative, 0 at padding, and for each encoder of sum 1 over the behaviors it sees, if any.
+            An encoder that a setting leaves out sees none.
+        """
+        batch, _, vectors, _, behaviors = self.encode_tables(batch)
+        past = ops.zeros_like(padded_history(batch).mask, self.compute_dtype)
+        current = ops.zeros_like(padded_session(batch).mask, self.compute_dtype)
+        if self.config.history_encoder:
+            intents = self.encode_intents(batch, vectors, behaviors)[:, None]
+            past = self.history_encoder.behavior_weights(
+                intents, *self.encode_history(batch, behaviors)
+            )[:, 0]
+        if self.config.session_encoder:
+            session = self.current_session(batch, vectors, behaviors)
+            current = self.session_encoder.behavior_weights(**session)
+        return ops.concatenate([past, current], axis=1)
+
+    def encode_tables(self, batch, training=False):
+        """The Batch with renumbered texts; words, vectors and mask of texts; vectors of behaviors."""
+        texts, batch = text_groups(batch)
+        words, vectors, words_mask = encode_groups(self.text_encoder, texts, training)
+        behaviors = self.encode_behaviors(batch, words, vectors, words_mask)
+        return batch, words, vectors, words_mask, behaviors
 
     def encode_behaviors(self, batch, words, vectors, words_mask):
         """Vectors of the distinct behaviors, `[N, d]`; None where no encoder would read them."""
@@ -163,23 +196,30 @@ class User(Ranker):
 
     def encode_intents(self, batch, vectors, behaviors, training=False):
         """Session-level intents I_s of the targets, `[T, d]`."""
+        if not self.config.session_encoder:
+            return self.initial_intents(batch, vectors)
+        session = self.current_session(batch, vectors, behaviors)
+        return self.session_encoder(**session, training=training)
+
+    def initial_intents(self, batch, vectors):
+        """Initial intents I_0 of the targets, `[T, d]`."""
         # A select: multiplying by 0 would let a non-finite vector through.
-        initial = ops.where(
+        return ops.where(
             (batch["task"] == SEARCH)[:, None],
             ops.take(vectors, batch["query_text"], axis=0),
             self.user_embedding(batch["user"]),
         )
-        if not self.config.session_encoder:
-            return initial
+
+    def current_session(self, batch, vectors, behaviors):
+        """Call arguments of the session encoder for the targets' current sessions."""
         session = padded_session(batch)
-        return self.session_encoder(
-            ops.take(behaviors, session.behaviors, axis=0),
-            types=session.types,
-            padding_mask=session.mask,
-            target=initial,
-            target_types=batch["task"],
-            training=training,
-        )
+        return {
+            "behaviors": ops.take(behaviors, session.behaviors, axis=0),
+            "types": session.types,
+            "padding_mask": session.mask,
+            "target": self.initial_intents(batch, vectors),
+            "target_types": batch["task"],
+        }
 
     def encode_history(self, batch, behaviors, training=False):
         """Contextual behaviors of the targets' past sessions, `[T, 100, d]`, and their mask."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from data_pipeline.batch import training_batches, windows_in_epoch
+from data_pipeline.batch import MOST_RUNGS, training_batches, windows_in_epoch
 from data_pipeline.dataset import Dataset
 from user_tf.config import Config
 from user_tf.training.schedule import Phase, seed_of
@@ -69,7 +69,7 @@ def distributed_batches(
     """
     settings = config.data.batch
     if settings.rungs < 0 and (config.runtime.jit or config.runtime.strategy == "tpu"):
-        settings = dataclasses.replace(settings, rungs=4)
+        settings = dataclasses.replace(settings, rungs=MOST_RUNGS)
     per_step = windows_per_step(config, strategy)
     steps = steps_per_epoch(config, dataset, strategy) - skip_windows // per_step
 

@@ -126,6 +126,8 @@ def model_sizes(config: Config, dataset: Any) -> Any:
         clicked_titles=dataset.clicked_titles,
         session_behaviors=dataset.session_behaviors,
         past_sessions=dataset.past_sessions,
+        documents=len(dataset.document_texts),
+        text_length=dataset.text_length,
     )
 
 
@@ -136,7 +138,9 @@ def build_model(config: Config, dataset: Any) -> Any:
     from user_tf.models.registry import build_ranker
 
     vectors = np.asarray(dataset.word_vectors) if config.model.word_vectors else None
-    return build_ranker(config.model, model_sizes(config, dataset), vectors)
+    ranker = build_ranker(config.model, model_sizes(config, dataset), vectors)
+    ranker.use_dataset(dataset, config.data.scenario)
+    return ranker
 
 
 def load_model(run: str | pathlib.Path, phase: str) -> tuple[Any, Config, Any]:
@@ -150,6 +154,7 @@ def load_model(run: str | pathlib.Path, phase: str) -> tuple[Any, Config, Any]:
         FileNotFoundError: The folder is no run, or the phase has not been trained yet.
     """
     from data_pipeline.dataset import open_dataset
+    from user_tf.models.registry import build_ranker
 
     folder = pathlib.Path(run)
     config = Config.load(folder)
@@ -161,6 +166,6 @@ def load_model(run: str | pathlib.Path, phase: str) -> tuple[Any, Config, Any]:
             f"`python -m user_tf.train` on it to the end, with --train.phases holding {phase}."
         )
     dataset = open_dataset(config.data.dataset)
-    model = build_model(config, dataset)
+    model = build_ranker(config.model, model_sizes(config, dataset))
     model.load_weights(weights)
     return model, config, dataset

@@ -15,7 +15,7 @@ class StepResult(NamedTuple):
     """Scalars of a step, the same on every replica.
 
     Attributes:
-        loss: Mean loss of the real groups of all replicas.
+        loss: Mean loss of the real groups of all replicas, the model's own losses included.
         groups: Number of real groups of all replicas.
         gradient_norm: Global norm of the gradient before clipping.
     """
@@ -38,7 +38,8 @@ def make_train_step(
     """Builds the compiled step `(batch, step) -> StepResult`.
 
     The loss is the sum over real groups of all replicas divided by their number, so that uneven
-    batches weigh every group the same and two replicas compute what one device would.
+    batches weigh every group the same and two replicas compute what one device would. Losses the
+    model adds itself (`user_tf.models.ranker.Ranker`) are sums like it, and part of it.
 
     Args:
         model: A built ranker, made inside the strategy's scope.
@@ -60,6 +61,7 @@ def make_train_step(
             scores = model(batch, training=True)
             losses = listwise_softmax(batch["labels"], scores, batch["candidate_mask"])
             total = tf.reduce_sum(losses * tf.cast(batch["target_weight"], losses.dtype))
+            total = sum(model.losses, start=total)
         gradients = tape.gradient(
             total, model.trainable_variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )

@@ -80,3 +80,12 @@ def test_an_empty_file_has_no_header(tmp_path):
     (tmp_path / "x.csv").write_text("")
     with pytest.raises(LogError, match="first line must name the columns"):
         csv_header(tmp_path / "x.csv")
+
+
+def test_a_file_may_have_no_header_and_quotes_that_are_letters(tmp_path):
+    (tmp_path / "x.tsv").write_text('1\ta "b\n2\n\n3\tc"\td\n4\t"x\n5\t"\n')
+    [part] = read_csv(tmp_path / "x.tsv", "\t", names=("a", "b"), quoted=False)
+    assert part.rows.to_pydict() == {"a": ["1", "4", "5"], "b": ['a "b', '"x', '"']}
+    assert part.numbers.tolist() == [1, 4, 5] and part.broken == [2, 3]
+    (tmp_path / "y.tsv").write_text("")
+    assert list(read_csv(tmp_path / "y.tsv", "\t", names=("a", "b"))) == []

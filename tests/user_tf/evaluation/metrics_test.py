@@ -54,6 +54,16 @@ def test_precision_at_1_asks_for_the_top_candidate_only():
     assert one("p_at_1", [0, 1, 1], [1, 2, 3]) == 1
 
 
+def test_a_hit_is_a_relevant_candidate_among_the_first_k():
+    labels, scores = [0, 0, 1, 0, 0, 0, 1], [7, 6, 5, 4, 3, 2, 1]  # ranks 3, 7
+    assert [one(f"hr_at_{k}", labels, scores) for k in (1, 5, 10)] == [0, 1, 1]
+    labels = [0] * 6 + [1]  # rank 7
+    assert [one(f"hr_at_{k}", labels, scores) for k in (1, 5, 10)] == [0, 0, 1]
+    labels = [0] * 10 + [1]  # rank 11
+    assert [one(f"hr_at_{k}", labels, range(11, 0, -1)) for k in (1, 5, 10)] == [0, 0, 0]
+    assert one("hr_at_1", [1, 0], [2, 1]) == 1
+
+
 def test_average_click_position_is_the_mean_rank_of_the_relevant():
     # Scores 1 < 2 < 3 reverse the list: ranks of the relevant are 2 and 1.
     assert one("average_click_position", [0, 1, 1], [1, 2, 3]) == 1.5

@@ -96,6 +96,18 @@ def test_the_table_shows_rankings_metrics_improvement_and_significance(evaluatio
     assert max(map(len, lines)) <= 90
 
 
+def test_cells_of_long_lists_stay_apart(evaluations):
+    compared = comparison.compare(evaluations, "search", samples=10)
+    entry = compared["rankings"]["user"]
+    entry["metrics"]["average_click_position"] = 228.56789
+    entry["improvement"] |= {"map": 3152.54, "mrr": -3152.54}
+    entry["p_value"] |= {"map": 0.01, "mrr": 0.01}
+    lines = report.text_table("search", compared).splitlines()
+    row = next(i for i, line in enumerate(lines) if line.startswith("user"))
+    assert lines[row].split()[4] == "228.57"
+    assert lines[row + 1].split()[4:6] == ["+3153*", "-3153*"]
+
+
 def test_the_slice_table_sets_rankings_side_by_side(evaluations):
     compared = comparison.compare(evaluations, "search", samples=10)
     text = report.slice_table(compared, ("original order", "user"))

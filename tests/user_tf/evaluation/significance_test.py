@@ -1,10 +1,10 @@
-"""Paired t-test over queries, bootstrap over users."""
+"""Paired t-test over queries, Holm's correction, bootstrap over users."""
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from user_tf.evaluation.significance import paired_t_test, user_bootstrap
+from user_tf.evaluation.significance import holm, paired_t_test, user_bootstrap
 
 
 def test_the_t_test_is_paired():
@@ -18,6 +18,23 @@ def test_the_t_test_of_too_few_or_equal_queries_is_told_plainly():
     assert paired_t_test(np.ones(1), np.zeros(1)) is None
     assert paired_t_test(np.ones(3), np.ones(3)) == 1
     assert paired_t_test(np.ones(3), np.zeros(3)) == 0
+
+
+def test_holm_multiplies_the_smallest_p_value_most_and_keeps_their_order():
+    # 0.01 x 4, 0.02 x 3, 0.03 x 2 and 0.04 x 1, of which the last two are below what came before.
+    assert holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([0.3]) == [0.3]
+    assert holm([]) == []
+
+
+def test_holm_rejects_what_the_step_down_procedure_rejects():
+    draw = np.random.default_rng(1)
+    for _ in range(50):
+        p_values = draw.uniform(0, 0.05, 6)
+        steps = np.sort(p_values) <= 0.05 / np.arange(6, 0, -1)
+        rejected = 6 if steps.all() else int(np.argmin(steps))
+        assert (np.array(holm(p_values.tolist())) <= 0.05).sum() == rejected
 
 
 def test_the_interval_covers_the_mean_of_independent_users():

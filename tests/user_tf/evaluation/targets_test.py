@@ -20,6 +20,7 @@ def test_lists_are_padded_in_the_order_of_ids(example):
     assert example.last_touch.tolist() == [[-1, -1, 10], [-1, 40, -1]]
     assert example.user.to_pylist() == ["bob", "ann"]
     assert example.slices["past_behaviors"].tolist() == [4, 0]
+    assert example.slices["query_words"].tolist() == [2, 0]
 
 
 def test_a_split_is_read_from_a_dataset(tmp_path):

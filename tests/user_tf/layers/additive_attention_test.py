@@ -20,6 +20,16 @@ def test_output_equals_the_equation_over_real_places():
     np.testing.assert_array_equal(pooled[2], np.zeros(4))
 
 
+def test_pooling_weights_times_the_inputs_give_the_output():
+    layer = AdditiveAttention(units=7, dtype="float64")
+    layer.build(X.shape)
+    weights = randomize(layer).pooling_weights(X, MASK).numpy()
+    assert (weights >= 0).all() and (weights[~MASK] == 0).all()
+    np.testing.assert_allclose(weights.sum(axis=1), [1, 1, 0])
+    expected = np.einsum("bl,bld->bd", weights, X)
+    np.testing.assert_allclose(layer(X, padding_mask=MASK), expected, rtol=1e-9)
+
+
 def test_padding_does_not_matter():
     layer = AdditiveAttention(dtype="float64")
     expected = layer(X, padding_mask=MASK)

@@ -46,6 +46,26 @@ def test_every_row_equals_the_equation_of_its_own_sequence(positions, layers):
 
 
 @pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("positions", POSITIONS)
+def test_behavior_weights_equal_the_attention_of_each_row_to_its_own_sequence(positions, layers):
+    config = dataclasses.replace(CONFIG, history_positions=positions)
+    layer = make(layers, positions, dtype="float64")
+    layer.build(ARGUMENTS["rows"].shape)
+    weights = randomize(layer).behavior_weights(**ARGUMENTS).numpy()
+    np.testing.assert_array_equal(weights[1], np.zeros((3, 6)))
+    for target, row in ((0, 0), (0, 2), (2, 1)):
+        expected = np.zeros(6)
+        expected[MASK[target]] = numpy_user.history_weights(
+            ARGUMENTS["history"][target, MASK[target]],
+            ARGUMENTS["rows"][target, row],
+            weights_of(layer),
+            config,
+            slots=6,
+        )
+        np.testing.assert_allclose(weights[target, row], expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
 def test_padding_does_not_matter(layers):
     layer = make(layers, dtype="float64")
     noisy = {**ARGUMENTS, "history": np.where(MASK[..., None], ARGUMENTS["history"], 1e3)}

@@ -64,6 +64,26 @@ def test_sessions_equal_the_equations_one_by_one(settings):
         np.testing.assert_allclose(intents[row], expected[-1], rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_behavior_weights_equal_the_attention_of_the_target_in_the_last_pass(settings):
+    config = dataclasses.replace(CONFIG, **settings)
+    layer = make(dtype="float64", **settings)
+    layer.build(PAST["behaviors"].shape)
+    weights = randomize(layer).behavior_weights(**CURRENT).numpy()
+    np.testing.assert_array_equal(weights[2], np.zeros(3))
+    for row, length in ((0, 3), (1, 1)):
+        expected = numpy_user.session_weights(
+            PAST["behaviors"][row, :length],
+            PAST["types"][row, :length],
+            weights_of(layer),
+            config,
+            CURRENT["target"][row],
+            CURRENT["target_types"][row],
+        )
+        np.testing.assert_allclose(weights[row, :length], expected, rtol=1e-9)
+        np.testing.assert_array_equal(weights[row, length:], np.zeros(3 - length))
+
+
 def test_padding_does_not_matter():
     layer = make(dtype="float64", session_passes=2)
     noise = {"behaviors": np.where(MASK[..., None], PAST["behaviors"], 1e3)}

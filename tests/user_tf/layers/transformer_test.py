@@ -56,6 +56,34 @@ def test_last_position_form_equals_the_last_row_of_each_rows_own_sequence(name):
             np.testing.assert_allclose(outputs[batch, row], expected, rtol=1e-9, atol=1e-9)
 
 
+def test_last_weights_times_the_values_give_the_output():
+    layer, _ = built("attention")
+    weights = layer.last_weights(ROWS, X, MASK).numpy()
+    output = layer(ROWS, padding_mask=MASK, context=X).numpy()
+    own = weights_of(layer)
+    np.testing.assert_allclose(weights.sum(axis=-1), np.ones((3, 2, 2)))
+    np.testing.assert_array_equal(weights[2, ..., :5], np.zeros((2, 2, 5)))
+    for batch, row in np.ndindex(3, 2):
+        sequence = np.concatenate([X[batch], ROWS[batch, row : row + 1]])
+        values = np.split(sequence @ own["value_kernel"] + own["value_bias"], 2, axis=1)
+        heads = [share @ value for share, value in zip(weights[batch, row], values, strict=True)]
+        expected = np.concatenate(heads) @ own["output_kernel"] + own["output_bias"]
+        np.testing.assert_allclose(output[batch, row], expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["one layer", "three layers"])
+def test_context_weights_are_how_the_last_layer_shares_out_its_attention(name):
+    layer, _ = built(name)
+    weights = layer.context_weights(ROWS, X, MASK).numpy()
+    np.testing.assert_array_equal(weights[2], np.zeros((2, 5)))
+    for batch, length in ((0, 5), (1, 2)):
+        for row in range(2):
+            sequence = np.concatenate([X[batch, :length], ROWS[batch, row : row + 1]])
+            expected = numpy_user.context_weights(sequence, weights_of(layer), heads=2)
+            np.testing.assert_allclose(weights[batch, row, :length], expected, rtol=1e-9)
+            np.testing.assert_array_equal(weights[batch, row, length:], np.zeros(5 - length))
+
+
 @every_layer
 def test_padding_does_not_matter(name):
     layer, _ = built(name)

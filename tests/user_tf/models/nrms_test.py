@@ -5,18 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tests.user_tf.layer_testing import randomize, run_dropout_test, run_layer_test, weights_of
+from tests.user_tf.layer_testing import randomize, weights_of
 from tests.user_tf.models.numpy_news import clicked_titles, scores
 from tests.user_tf.models.numpy_user import additive_attention, part, softmax
 from tests.user_tf.models.ranker_testing import no_clicks, score
 from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig
-from user_tf.models.nrms import AttentiveEncoder, SelfAttention
 from user_tf.models.registry import RANKERS
 
 SMALL = ModelConfig(width=8, heads=2, head_width=3)
-X = np.random.default_rng(0).normal(size=(3, 5, 4))
-MASK = np.arange(5) < np.array([[5], [2], [0]])
 
 
 def make(name="nrms"):
@@ -88,15 +85,6 @@ def test_without_clicks_all_candidates_score_0(name):
     batch["behavior_type"][1:] = 2
     no_clicks(batch)
     np.testing.assert_array_equal(score(model, batch), np.zeros((7, 4)))
-
-
-def test_layers():
-    arguments = {"inputs": X, "padding_mask": MASK}
-    varying = [("inputs", 1), ("padding_mask", 1)]
-    heads = {"heads": 2, "head_width": 3}
-    run_layer_test(lambda **k: SelfAttention(**heads, **k), arguments, 3, varying)
-    run_layer_test(lambda **k: AttentiveEncoder(**heads, **k), arguments, 6, varying)
-    run_dropout_test(lambda **k: AttentiveEncoder(**heads, **k), arguments)
 
 
 def test_dropout_is_where_the_setting_says():

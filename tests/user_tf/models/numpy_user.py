@@ -64,9 +64,27 @@ def transformer(x, weights, heads):
     return x
 
 
-def additive_attention(x, weights):
+def context_weights(x, weights, heads):
+    """How the last row of x shares out its attention over the rows before it, in the last layer."""
+    layer = 0
+    while part(weights, f"block_{layer + 1}"):
+        x = block(x, part(weights, f"block_{layer}"), heads)
+        layer += 1
+    weights = part(weights, f"block_{layer}", "attention")
+    query = x[-1] @ weights["query_kernel"] + weights["query_bias"]
+    queries, keys = np.split(query, heads), np.split(x @ weights["key_kernel"], heads, axis=1)
+    shares = [softmax(k @ q / np.sqrt(len(q))) for q, k in zip(queries, keys, strict=True)]
+    before = np.mean(shares, axis=0)[:-1]
+    return before / before.sum()
+
+
+def additive_weights(x, weights):
     hidden = np.tanh(x @ weights["hidden/kernel"] + weights["hidden/bias"])
-    return softmax((hidden @ weights["score/kernel"])[:, 0]) @ x
+    return softmax((hidden @ weights["score/kernel"])[:, 0])
+
+
+def additive_attention(x, weights):
+    return additive_weights(x, weights) @ x
 
 
 def text(tokens, weights, heads, positions=False):
@@ -124,6 +142,14 @@ def knrm(query, document, weights):
 
 def session(behaviors, types, weights, config, target=None, target_type=None):
     """All outputs of a session `[n (+ 1), d]`; with a target it is the last row."""
+    x, passes = placed_session(behaviors, types, weights, config, target, target_type)
+    for _ in range(passes):
+        x = transformer(x, part(weights, "transformer"), config.heads)
+    return x
+
+
+def placed_session(behaviors, types, weights, config, target=None, target_type=None):
+    """Rows of a session with positions and types, and how often they are transformed."""
     rows = list(behaviors) if target is None else [*behaviors, target]
     types = list(types) if target is None else [*types, target_type]
     x = np.array(rows)
@@ -132,13 +158,31 @@ def session(behaviors, types, weights, config, target=None, target_type=None):
         x = x + [sinusoid(1 + i, width) for i in range(len(x))]
     if config.session_types:
         x = x + [weights["type_embedding/embeddings"][kind - 1] for kind in types]
-    for _ in range(1 if target is None else config.session_passes):
+    return x, 1 if target is None else config.session_passes
+
+
+def session_weights(behaviors, types, weights, config, target, target_type):
+    """Attention of the target to the behaviors of its session, in the last pass."""
+    x, passes = placed_session(behaviors, types, weights, config, target, target_type)
+    for _ in range(passes - 1):
         x = transformer(x, part(weights, "transformer"), config.heads)
-    return x
+    return context_weights(x, part(weights, "transformer"), config.heads)
 
 
 def history(behaviors, row, weights, config, slots):
     """Last output of the history transformer over the behaviors `[n, d]` and one row `[d]`."""
+    x = placed_history(behaviors, row, config, slots)
+    return transformer(x, part(weights, "transformer"), config.heads)[-1]
+
+
+def history_weights(behaviors, row, weights, config, slots):
+    """Attention of one row `[d]` to the behaviors `[n, d]`."""
+    x = placed_history(behaviors, row, config, slots)
+    return context_weights(x, part(weights, "transformer"), config.heads)
+
+
+def placed_history(behaviors, row, config, slots):
+    """Behaviors and the row behind them, with positions."""
     number = len(behaviors)
     ids = {
         "forward": [*range(1, number + 1), number + 1],
@@ -148,7 +192,7 @@ def history(behaviors, row, weights, config, slots):
     x = np.array([*behaviors, row])
     if ids:
         x = x + [sinusoid(position, x.shape[1]) for position in ids]
-    return transformer(x, part(weights, "transformer"), config.heads)[-1]
+    return x
 
 
 def scores(batch, weights, config):
@@ -159,7 +203,32 @@ def scores(batch, weights, config):
     return result
 
 
-def _target(batch, weights, config, target):
+def behavior_weights(batch, weights, config):
+    """Weights of `User.attention`, place by place."""
+    slots = batch["past_sessions"].shape[1] * batch["session_behaviors"].shape[1]
+    result = np.zeros((len(batch["task"]), slots + batch["current_behaviors"].shape[1]))
+    for target in np.flatnonzero(batch["task"]):
+        seen = _seen(batch, weights, config, target)
+        places = batch["session_behaviors"][batch["past_sessions"][target]].ravel()
+        if config.history_encoder and len(seen["past"]):
+            result[target, np.flatnonzero(places)] = history_weights(
+                seen["past"], seen["intent"], part(weights, "history_encoder"), config, slots
+            )
+        if config.session_encoder and len(seen["vectors"]):
+            result[target, slots + np.arange(len(seen["vectors"]))] = session_weights(
+                seen["vectors"],
+                seen["types"],
+                part(weights, "session_encoder"),
+                config,
+                seen["initial"],
+                batch["task"][target],
+            )
+    return result
+
+
+def _seen(batch, weights, config, target):
+    """What a target sees: vectors of its session and past, its intents, an encoder of texts."""
+
     def tokens(index):
         return [token for token in batch["text_tokens"][index] if token]
 
@@ -182,13 +251,14 @@ def _target(batch, weights, config, target):
         return [behavior(i) for i in indices], [batch["behavior_type"][i] for i in indices]
 
     task = batch["task"][target]
-    query, intent = encode(batch["query_text"][target])
+    initial = encode(batch["query_text"][target])[1]
     if task == 1:
-        intent = weights["user_embedding/embeddings"][batch["user"][target]]
+        initial = weights["user_embedding/embeddings"][batch["user"][target]]
+    intent, current, current_types = initial, [], []
     if config.session_encoder:
-        vectors, types = behaviors_of(batch["current_behaviors"][target])
+        current, current_types = behaviors_of(batch["current_behaviors"][target])
         layer = part(weights, "session_encoder")
-        intent = session(vectors, types, layer, config, intent, task)[-1]
+        intent = session(current, current_types, layer, config, initial, task)[-1]
 
     past = []
     if config.history_encoder:
@@ -197,11 +267,25 @@ def _target(batch, weights, config, target):
             if vectors and config.session_encoder:
                 vectors = session(vectors, types, part(weights, "session_encoder"), config)
             past.extend(vectors)
+    return {
+        "encode": encode,
+        "initial": initial,
+        "intent": intent,
+        "vectors": current,
+        "types": current_types,
+        "past": past,
+    }
+
+
+def _target(batch, weights, config, target):
+    seen = _seen(batch, weights, config, target)
+    task, intent, past = batch["task"][target], seen["intent"], seen["past"]
+    query, _ = seen["encode"](batch["query_text"][target])
     slots = batch["past_sessions"].shape[1] * batch["session_behaviors"].shape[1]
 
     result = []
     for slot, candidate in enumerate(batch["candidate_text"][target]):
-        words, vector = encode(candidate)
+        words, vector = seen["encode"](candidate)
         signals = [cosine(intent, vector)]
         if config.history_encoder:
             layer = part(weights, "history_encoder")

@@ -15,6 +15,7 @@ from tests.user_tf.models.ranker_testing import (
     evaluate,
     longer,
     only,
+    random_graph,
     score,
     tensors,
     with_shortcuts,
@@ -35,6 +36,8 @@ def make(name, dtype="float64", sizes=SIZES, **settings):
     config = dataclasses.replace(SMALL, name=name, **settings)
     model = RANKERS[name](config, sizes, dtype=dtype, name=name)
     randomize(model.build_from_sizes(), seed=5)
+    if name == "gerl":
+        model.set_graph(*random_graph())
     # Words of deviation 0.9: from smaller ones, second layers of attention see all but equal rows.
     model.set_word_vectors(3 * np.asarray(model.word_embedding.embeddings, np.float64))
     return model

@@ -4,7 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from data_pipeline import shortcuts
+from data_pipeline.click_graph import MANY, ClickGraph, Neighbors
 from tests.user_tf.random_batch import SIZES
+from user_tf.models.gerl import NEIGHBORS
 from user_tf.models.ranker import batch_fields, empty_batch
 
 
@@ -90,6 +92,29 @@ def with_shortcuts(batch, more=0):
     return batch | chosen | shortcuts.place(batch | chosen)
 
 
+def random_graph(seed=0, sizes=SIZES):
+    """A click graph in which rows have from no neighbor to all, and words of the documents."""
+    rng = np.random.default_rng(seed)
+
+    def neighbors(rows, columns):
+        near = Neighbors(*np.zeros((2, rows, NEIGHBORS), np.int64))
+        for row in range(1, rows):
+            others = rng.permutation(np.setdiff1d(np.arange(1, rows), [row]))[:NEIGHBORS]
+            number = rng.integers(0, len(others) + 1)
+            near.rows[row, :number] = others[:number]
+            links = rng.integers(1, columns, size=number)
+            near.links[row, :number] = np.where(rng.random(number) < 0.5, links, MANY)
+        return near
+
+    graph = ClickGraph(
+        neighbors(sizes.users, sizes.documents), neighbors(sizes.documents, sizes.users)
+    )
+    tokens = rng.integers(1, sizes.vocabulary, size=(sizes.documents, sizes.text_length))
+    lengths = rng.integers(0, sizes.text_length + 1, size=(sizes.documents, 1))
+    lengths[0] = 0
+    return graph, tokens * (np.arange(sizes.text_length) < lengths)
+
+
 def empty_history(batch):
     batch["past_sessions"][:] = 0
 
@@ -131,6 +156,10 @@ def unknown_users(batch):
     batch["user"][:] = 0
 
 
+def new_documents(batch):
+    batch["candidate_doc"][:] = 0
+
+
 def nothing_real(batch):
     for name, value in empty_batch(SIZES).items():
         batch[name] = np.zeros((*batch[name].shape[: value.ndim],), value.dtype)
@@ -151,6 +180,7 @@ EMPTINESS = [
     empty_past_queries_with_clicks,
     unknown_words,
     unknown_users,
+    new_documents,
     clicks_without_words,
     nothing_real,
 ]

@@ -51,8 +51,8 @@ def numpy_gradient(batch, weights):
     return (losses * real).sum() / real.sum(), np.einsum("tc,tcn->n", slope, batch["features"])
 
 
-def make_step(dropout, clip_norm, seed=(1, 0)):
-    model = Linear(dropout)
+def make_step(dropout, clip_norm, seed=(1, 0), kind=Linear, jit=False):
+    model = kind(dropout)
     first = {key: tf.constant(value) for key, value in make_batch(0).items()}
     model(first)
     optimizer = SummedGradientAdam(learning_rate=0.125)
@@ -61,7 +61,7 @@ def make_step(dropout, clip_norm, seed=(1, 0)):
         key: tf.TensorSpec([None, *value.shape[1:]], value.dtype) for key, value in first.items()
     }
     where = tf.distribute.get_strategy()
-    return model, make_train_step(model, optimizer, where, spec, clip_norm, seed)
+    return model, make_train_step(model, optimizer, where, spec, clip_norm, seed, jit)
 
 
 def test_steps_are_adam_on_the_clipped_mean_gradient_of_real_groups():
@@ -89,6 +89,31 @@ def test_steps_are_adam_on_the_clipped_mean_gradient_of_real_groups():
         np.testing.assert_allclose(result.gradient_norm, norm, rtol=1e-9)
         assert float(result.groups) == 2 + number
         np.testing.assert_allclose(model.dense.kernel.numpy()[:, 0], weights, rtol=1e-9)
+
+
+class Shrunk(Linear):
+    """`Linear` whose own loss is |w|^2 / 2 a real group."""
+
+    def call(self, batch, training=False):
+        scores = super().call(batch, training=training)
+        if training:
+            groups = keras.ops.cast(keras.ops.sum(batch["target_weight"]), "float64")
+            self.add_loss(groups * keras.ops.sum(keras.ops.square(self.dense.kernel)) / 2)
+        return scores
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_losses_the_model_adds_are_summed_over_real_groups_like_its_ranking_loss(jit):
+    model, step = make_step(0.0, 0.0, kind=Shrunk, jit=jit)
+    for number in range(1, 3):
+        weights = np.array([0.5, -1.0, 2.0]) / number
+        model.dense.kernel.assign(weights[:, None])
+        batch = make_batch(number, targets=3 + number)
+        loss, gradient = numpy_gradient(batch, weights)
+        result = step(batch, tf.constant(number, tf.int64))
+        np.testing.assert_allclose(result.loss, loss + weights @ weights / 2, rtol=1e-9)
+        norm = np.linalg.norm(gradient + weights)
+        np.testing.assert_allclose(result.gradient_norm, norm, rtol=1e-9)
 
 
 class Table(keras.Model):

@@ -19,7 +19,10 @@ STEPS = 3
 
 
 class Toy(keras.Model):
-    """Scores by an embedding of documents and a dense layer on features, with dropout between."""
+    """Scores by an embedding of documents and a dense layer on features, with dropout between.
+
+    Its own loss is the squares of what it reads of the embedding, summed over the real groups.
+    """
 
     def __init__(self, dropout):
         super().__init__(autocast=False)
@@ -29,6 +32,10 @@ class Toy(keras.Model):
 
     def call(self, batch, training=False):
         read = self.documents(batch["candidate_doc"])
+        if training:
+            squares = keras.ops.sum(keras.ops.square(read), axis=(1, 2))
+            weight = keras.ops.cast(batch["target_weight"], squares.dtype)
+            self.add_loss(keras.ops.sum(squares * weight))
         features = keras.ops.cast(batch["features"], read.dtype)
         joined = self.dropout(keras.ops.concatenate([read, features], -1), training=training)
         return self.dense(joined)[..., 0]

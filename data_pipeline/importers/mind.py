@@ -1,0 +1,184 @@
+"""MIND news: recommendations with the lists that were shown, and what their users had read before.
+
+Read are news.tsv and behaviors.tsv of MIND or MIND-small, tab-separated without header or quotes.
+To import several parts as one log, lay them end to end: cat train/news.tsv dev/news.tsv > news.tsv,
+and so with behaviors.tsv. The rows of the challenge's test part have no labels: nothing is known of
+their clicks, and they are quarantined.
+
+* Every row of behaviors.tsv is a request without a query at its time; there are no searches. Its
+  list is in the order of the file, several places may be clicked. Impression ids begin anew in
+  every part, so a request is named by its row. Times have no zone and are taken as UTC.
+* Clicks have no time: they are known from the user's next session on, not in the current one. No
+  dwell is known. Prepare such a log with `relevance=click`.
+* The history of a user, clicked news without times, is browses BEFORE the user's first impression,
+  at times that are made up: in sessions of five clicks a minute apart, an hour between the starts
+  of sessions, the last one an hour before the impression. Their order is that of the file; all else
+  about their times means nothing. Nothing in a log of lists is ranked for a browse, so none of them
+  becomes a target. log.json tells under "synthetic_browses" how many there are.
+* A history stands in every row of its user, and that of the first impression is taken. A later one
+  may be longer, as clicks are made meanwhile: what it adds is left out. One that contradicts the
+  first is quarantined with its row.
+* A document's title is its title, its category the category. Abstract, subcategory, address and
+  entities are not read. News in lists or histories must stand in news.tsv, where a row that repeats
+  an id, as in parts laid end to end, is left out.
+"""
+
+import pathlib
+
+from data_pipeline.importers.raw_files import RawFile, map_files
+from data_pipeline.importers.source import Source
+from data_pipeline.quarantine import Rule
+
+FILES = (
+    RawFile(
+        "news",
+        ("news.tsv",),
+        (
+            "news_id",
+            "category",
+            "subcategory",
+            "title",
+            "abstract",
+            "url",
+            "title_entities",
+            "abstract_entities",
+        ),
+        "\t",
+        header=False,
+        quoted=False,
+    ),
+    RawFile(
+        "behaviors",
+        ("behaviors.tsv",),
+        ("impression_id", "user_id", "time", "history", "impressions"),
+        "\t",
+        header=False,
+        quoted=False,
+    ),
+)
+
+RULES = (
+    Rule("news-id-empty", "A row of news needs an id. Fetch the file again, or remove the row."),
+    Rule("user-id-empty", "A row needs a user. Fetch the file again, or remove the row."),
+    Rule("time", 'A time must be like "11/12/2019 2:14:46 PM". Rewrite it.'),
+    Rule(
+        "labels",
+        'An impression must be news with labels, like "N43266-0 N58363-1". Leave out rows without '
+        "labels, as those of the test part: nothing is known of their clicks.",
+    ),
+    Rule(
+        "history",
+        "A history must begin with that of the user's first impression. Import parts whose "
+        "histories contradict each other apart.",
+    ),
+)
+
+SESSION_CLICKS = 5
+"""Clicks in a synthetic session: as many as a session keeps by default."""
+
+READ = """
+CREATE TABLE shown AS
+SELECT *, CASE
+        WHEN user_id = '' THEN 'user-id-empty'
+        WHEN moment IS NULL THEN 'time'
+        WHEN NOT regexp_full_match(impressions, '[^ ]+-[01]( [^ ]+-[01])*') THEN 'labels'
+    END AS fault
+FROM (
+    SELECT number, user_id, time, try_strptime(time, '%m/%d/%Y %I:%M:%S %p') AS moment,
+        trim(history) AS history, trim(impressions) AS impressions
+    FROM behaviors
+)
+"""
+
+HISTORIES = """
+CREATE TABLE impressed AS
+SELECT * REPLACE (
+        CASE WHEN NOT starts_with(history || ' ', begin || ' ') AND begin <> '' THEN 'history' END
+            AS fault
+    )
+FROM (
+    SELECT *, first_value(history) OVER by_time AS begin, row_number() OVER by_time = 1 AS is_first
+    FROM shown WHERE fault IS NULL
+    WINDOW by_time AS (PARTITION BY user_id ORDER BY moment, number)
+)
+"""
+
+REQUESTS = """
+CREATE TABLE requests AS
+SELECT 'behaviors' AS source, number, 'm' || number AS request_id, user_id, moment AS time,
+    '' AS query, list_transform(string_split(impressions, ' '), lambda place: {
+        'doc_id': left(place, -2),
+        'clicked': ends_with(place, '-1'),
+        'click_time': NULL::TIMESTAMP
+    }) AS results
+FROM impressed WHERE fault IS NULL
+"""
+
+BROWSES = f"""
+CREATE TABLE browses AS
+SELECT 'behaviors' AS source, number, user_id, doc_id,
+    moment - to_hours(1 + later // {SESSION_CLICKS}) - to_minutes(later % {SESSION_CLICKS}) AS time
+FROM (
+    SELECT number, user_id, moment, unnest(clicks) AS doc_id,
+        unnest(range(len(clicks) - 1, -1, -1)) AS later
+    FROM (
+        SELECT number, user_id, moment, string_split(history, ' ') AS clicks
+        FROM impressed WHERE is_first AND history <> ''
+    )
+)
+"""
+
+DOCUMENTS = """
+CREATE TABLE documents AS
+SELECT 'news' AS source, number, news_id AS doc_id, title, nullif(category, '') AS category
+FROM news WHERE news_id <> ''
+QUALIFY row_number() OVER (PARTITION BY news_id ORDER BY number) = 1
+"""
+
+FAULTS = """
+CREATE TABLE faults AS
+SELECT 'behaviors' AS source, number, fault,
+    CASE fault WHEN 'time' THEN time WHEN 'labels' THEN impressions END AS value
+FROM shown WHERE fault IS NOT NULL
+UNION ALL
+SELECT 'behaviors', number, fault, history FROM impressed WHERE fault IS NOT NULL
+UNION ALL
+SELECT 'news', number, 'news-id-empty', '' FROM news WHERE news_id = ''
+"""
+
+OUTCOMES = """
+CREATE TABLE outcomes AS
+SELECT 'news' AS source, CASE WHEN number IN (SELECT number FROM documents) THEN 'document'
+    ELSE 'of an earlier row' END AS outcome, count(*) AS rows
+FROM news WHERE news_id <> '' GROUP BY ALL
+UNION ALL
+SELECT 'behaviors', 'request', count(*) FROM requests
+UNION ALL
+SELECT 'histories of requests', CASE
+        WHEN history = '' THEN 'empty'
+        WHEN is_first THEN 'of the first request'
+        WHEN history = begin THEN 'the same again'
+        ELSE 'longer than the first, the rest left out' END, count(*)
+FROM impressed WHERE fault IS NULL GROUP BY ALL
+UNION ALL
+SELECT 'clicks of histories', 'browse at a synthetic time', count(*) FROM browses
+"""
+
+MEASURES = {"synthetic_browses": "SELECT count(*) FROM browses"}
+
+
+def read(path: pathlib.Path) -> Source:
+    """Maps a folder of MIND files (tab-separated, plain or gzipped) to the canonical tables.
+
+    Args:
+        path: The folder.
+
+    Returns:
+        The source; its description tells under "read" what became of the rows of each file and of
+        the histories in them, and under "synthetic_browses" how many browses have times made up.
+
+    Raises:
+        LogError: A file is missing or not UTF-8.
+    """
+    statements = (READ, HISTORIES, REQUESTS, BROWSES, DOCUMENTS, FAULTS, OUTCOMES)
+    return map_files("mind", path, FILES, statements, RULES, {"relevance": "click"}, MEASURES)

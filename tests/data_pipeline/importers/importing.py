@@ -1,0 +1,101 @@
+"""Writes hand-made files of a source and tells what became of them in the log."""
+
+import datetime
+import pathlib
+import re
+
+import pyarrow.parquet as pq
+
+from data_pipeline.log import open_log, write_log
+from data_pipeline.settings import LogSettings
+
+PLAIN = LogSettings(mask_users=False, quarantine_share=1.0)
+
+
+def write_files(folder: pathlib.Path, files) -> pathlib.Path:
+    """Writes {name: lines} to a folder, which is made if needed."""
+    folder.mkdir(exist_ok=True)
+    for name, lines in files.items():
+        (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return folder
+
+
+def import_folder(importer, folder: pathlib.Path, settings=PLAIN):
+    """The log of a folder, written beside it, and what its source tells became of the rows."""
+    source = importer.read(folder)
+    output = folder.with_name(folder.name + "-log")
+    write_log(output, source.batches, settings, source.description)
+    log = open_log(output)
+    return log, log.source["read"]["actions"]
+
+
+def _seconds(time: datetime.datetime | None, start: datetime.datetime) -> float | None:
+    return None if time is None else (time - start).total_seconds()
+
+
+def requests(log, start: datetime.datetime):
+    """{id: (user, second, query, [(doc, clicked, second of the click, dwell), ...])}."""
+    return {
+        row["request_id"]: (
+            row["user_id"],
+            _seconds(row["time"], start),
+            row["query"],
+            [
+                (
+                    place["doc_id"],
+                    place["clicked"],
+                    _seconds(place["click_time"], start),
+                    place["dwell_seconds"],
+                )
+                for place in row["results"]
+            ],
+        )
+        for row in pq.read_table(log.requests).to_pylist()
+    }
+
+
+def browses(log, start: datetime.datetime):
+    """(user, second, doc, dwell) of each browse."""
+    return [
+        (row["user_id"], _seconds(row["time"], start), row["doc_id"], row["dwell_seconds"])
+        for row in pq.read_table(log.browses).to_pylist()
+    ]
+
+
+def documents(log):
+    """{id: (title, category, day of publication)}."""
+    return {
+        row["doc_id"]: (row["title"], row["category"], row["published"])
+        for row in pq.read_table(log.documents).to_pylist()
+    }
+
+
+def quarantine(log):
+    """(file, row, rule, value) of each rejected row, sorted."""
+    rows = pq.read_table(log.quarantine).to_pylist()
+    return sorted((row["file"], row["row"], row["rule"], row["value"]) for row in rows)
+
+
+def assert_adds_up(log, rows) -> None:
+    """Every row of {file: rows} must be told of once, and every table add up."""
+    read = log.source["read"]
+    assert read["rows"] == sum(rows.values())
+    assert {name: sum(read["actions"][name].values()) for name in rows} == rows
+    for table in log.report.tables.values():
+        assert table.read == table.kept + table.quarantined
+    told = sum(read["actions"][name].get("quarantined", 0) for name in rows)
+    told += sum(read["actions"][name].get("unreadable line", 0) for name in rows)
+    canonical = ("documents", "requests", "browses")
+    raw = [log.report.tables[name] for name in log.report.tables if name not in canonical]
+    assert sum(table.read for table in raw) == sum(rows.values())
+    assert sum(table.quarantined for table in raw) == told
+
+
+def assert_holds_none_of(log, raw: set[str]) -> None:
+    """No byte written, packed or unpacked, may hold one of the raw user ids."""
+    form = re.compile("|".join(re.escape(text) for text in sorted(raw)).encode())
+    for path in log.folder.iterdir():
+        written = [path.read_bytes()]
+        if path.suffix == ".parquet":
+            written.append(pq.read_table(path).to_pandas().to_csv().encode())
+        assert not any(form.search(part) for part in written), path.name

@@ -1,0 +1,229 @@
+import datetime
+import os
+import pathlib
+
+import pytest
+
+from data_pipeline.importers import mind
+from data_pipeline.log import LogError
+from data_pipeline.settings import LogSettings
+from tests.data_pipeline.importers.importing import (
+    PLAIN,
+    assert_adds_up,
+    assert_holds_none_of,
+    browses,
+    documents,
+    import_folder,
+    quarantine,
+    requests,
+    write_files,
+)
+
+NOON = datetime.datetime(2019, 11, 12, 12, tzinfo=datetime.UTC)
+MINUTE, HOUR = 60, 3600
+
+
+def _news(number, title="A title", category="news", abstract="An abstract"):
+    address, entities = f"https://news.example/{number}", '[{"Label": "A \\"B\\""}]'
+    fields = (f"N{number}", category, "world", title, abstract, address, entities, "[]")
+    return "\t".join(fields)
+
+
+def _row(user, time, history, shown, impression=1):
+    return f"{impression}\t{user}\t{time}\t{history}\t{shown}"
+
+
+def _import(tmp_path, rows, news=None, settings=PLAIN):
+    news = [_news(number) for number in range(1, 10)] if news is None else news
+    folder = write_files(tmp_path / "in", {"news.tsv": news, "behaviors.tsv": rows})
+    log, read = import_folder(mind, folder, settings)
+    assert_adds_up(log, {"news.tsv": len(news), "behaviors.tsv": len(rows)})
+    return log, read
+
+
+def _shown(*places):
+    """Places of a list: N<number>, or the number alone of a clicked one."""
+    return [
+        (f"N{place}", True, None, None) if isinstance(place, int) else (place, False, None, None)
+        for place in places
+    ]
+
+
+def test_an_impression_is_a_recommendation_with_its_list_and_clicks_without_a_time(tmp_path):
+    rows = [
+        _row("U1", "11/12/2019 12:00:00 PM", "", "N3-0 N1-1 N2-0"),
+        _row("U2", "11/12/2019 2:14:46 PM", "", "N1-1 N2-1", impression=9),
+        _row("U1", "11/12/2019 12:00:01 AM", "", "N3-0"),
+    ]
+    log, read = _import(tmp_path, rows)
+    assert requests(log, NOON) == {
+        "m1": ("U1", 0.0, "", _shown("N3", 1, "N2")),
+        "m2": ("U2", 2 * HOUR + 14 * MINUTE + 46, "", _shown(1, 2)),
+        "m3": ("U1", 1 - 12 * HOUR, "", _shown("N3")),
+    }
+    assert (log.report.searches, log.report.recommendations) == (0, 3)
+    assert log.source["relevance"] == "click"
+    assert read["behaviors.tsv"] == {"request": 3}
+    assert read["histories of requests"] == {"empty": 3}
+    assert browses(log, NOON) == []
+
+
+def test_a_history_is_browses_in_sessions_of_five_before_the_first_impression(tmp_path):
+    history = "N1 N2 N3 N4 N5 N6 N7"
+    # The first impression by time is the second row of the file.
+    rows = [
+        _row("U1", "11/13/2019 12:00:00 PM", history, "N1-1 N2-0"),
+        _row("U1", "11/12/2019 12:00:00 PM", history, "N3-1 N2-0"),
+        _row("U2", "11/12/2019 12:00:00 PM", "N1 N1", "N3-1 N2-0"),
+    ]
+    log, read = _import(tmp_path, rows)
+    assert sorted(browses(log, NOON)) == [
+        ("U1", -2 * HOUR - MINUTE, "N1", None),
+        ("U1", -2 * HOUR, "N2", None),
+        ("U1", -HOUR - 4 * MINUTE, "N3", None),
+        ("U1", -HOUR - 3 * MINUTE, "N4", None),
+        ("U1", -HOUR - 2 * MINUTE, "N5", None),
+        ("U1", -HOUR - MINUTE, "N6", None),
+        ("U1", -HOUR, "N7", None),
+        ("U2", -HOUR - MINUTE, "N1", None),
+        ("U2", -HOUR, "N1", None),
+    ]
+    assert log.source["synthetic_browses"] == 9
+    assert read["clicks of histories"] == {"browse at a synthetic time": 9}
+    assert read["histories of requests"] == {"of the first request": 2, "the same again": 1}
+
+
+def test_a_later_history_may_be_longer_but_not_another(tmp_path):
+    rows = [
+        _row("U1", "11/12/2019 12:00:00 PM", "N1 N2", "N3-1 N4-0"),
+        _row("U1", "11/12/2019 1:00:00 PM", "N1 N2 N3", "N4-1 N5-0"),
+        _row("U1", "11/12/2019 2:00:00 PM", "N2 N1", "N4-1 N5-0"),
+        _row("U1", "11/12/2019 3:00:00 PM", "N1 N22", "N4-1 N5-0"),
+        _row("U1", "11/12/2019 4:00:00 PM", "", "N4-1 N5-0"),
+        _row("U2", "11/12/2019 4:00:00 PM", "", "N4-1 N5-0"),
+        _row("U2", "11/12/2019 5:00:00 PM", "N4", "N4-1 N5-0"),
+    ]
+    log, read = _import(tmp_path, rows)
+    assert [doc for _, _, doc, _ in browses(log, NOON)] == ["N1", "N2"]
+    assert list(requests(log, NOON)) == ["m1", "m2", "m6", "m7"]
+    assert quarantine(log) == [
+        ("behaviors.tsv", 3, "history", "N2 N1"),
+        ("behaviors.tsv", 4, "history", "N1 N22"),
+        ("behaviors.tsv", 5, "history", ""),
+    ]
+    assert read["histories of requests"] == {
+        "empty": 1,
+        "longer than the first, the rest left out": 2,
+        "of the first request": 1,
+    }
+
+
+def test_rows_that_cannot_be_read_are_quarantined(tmp_path):
+    good = "11/12/2019 12:00:00 PM"
+    rows = [
+        _row("", good, "", "N1-1 N2-0"),
+        _row("U1", "2019-11-12 12:00:00", "", "N1-1 N2-0"),
+        _row("U1", "13/12/2019 12:00:00 PM", "", "N1-1 N2-0"),
+        # As in the test part of the challenge.
+        _row("U1", good, "", "N1 N2"),
+        _row("U1", good, "", ""),
+        _row("U1", good, "", "N1-1 N2-2"),
+        f"1\tU1\t{good}",
+        _row("U1", good, "N9 N77", "N1-1 N2-0"),
+        _row("U1", good, "N9 N77", "N1-1 N88-0"),
+        _row("U1", good, "N9 N77", "N1-1 N2-0 N1-0"),
+    ]
+    news = [*(_news(number) for number in range(1, 10)), _news("")[1:], "N10\tnews"]
+    log, read = _import(tmp_path, rows, news)
+    assert quarantine(log) == [
+        ("behaviors.tsv", 1, "user-id-empty", ""),
+        ("behaviors.tsv", 2, "time", "2019-11-12 12:00:00"),
+        ("behaviors.tsv", 3, "time", "13/12/2019 12:00:00 PM"),
+        ("behaviors.tsv", 4, "labels", "N1 N2"),
+        ("behaviors.tsv", 5, "labels", ""),
+        ("behaviors.tsv", 6, "labels", "N1-1 N2-2"),
+        ("behaviors.tsv", 7, "columns", ""),
+        ("behaviors.tsv", 8, "doc-unknown", "N77"),
+        ("behaviors.tsv", 9, "result-unknown", "N88"),
+        ("behaviors.tsv", 10, "result-twice", "N1"),
+        ("news.tsv", 10, "news-id-empty", ""),
+        ("news.tsv", 11, "columns", ""),
+    ]
+    assert read["behaviors.tsv"] == {"quarantined": 6, "request": 3, "unreadable line": 1}
+    assert read["news.tsv"] == {"document": 9, "quarantined": 1, "unreadable line": 1}
+
+
+def test_titles_may_hold_quotes_and_parts_laid_end_to_end_repeat_news(tmp_path):
+    news = [
+        _news(1, 'He said "no', "sports"),
+        _news(2, '"Quoted"', ""),
+        _news(3, "", abstract=""),
+        _news(1, "Told again"),
+    ]
+    rows = [
+        _row("U1", "11/12/2019 12:00:00 PM", "", "N1-1 N2-0"),
+        _row("U1", "11/15/2019 12:00:00 PM", "", "N2-1 N3-0"),
+    ]
+    log, read = _import(tmp_path, rows, news)
+    assert documents(log) == {
+        "N1": ('He said "no', "sports", None),
+        "N2": ('"Quoted"', None, None),
+        "N3": ("", "news", None),
+    }
+    assert read["news.tsv"] == {"document": 3, "of an earlier row": 1}
+    assert list(requests(log, NOON)) == ["m1", "m2"]
+
+
+def test_a_folder_without_its_files_is_an_error(tmp_path):
+    (tmp_path / "news.tsv").write_text(_news(1))
+    with pytest.raises(LogError, match=r"a mind folder must hold behaviors\.tsv"):
+        mind.read(tmp_path)
+
+
+def test_no_raw_user_id_is_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("USER_TF_USER_KEY", "a key of the test")
+    rows = [
+        _row("U70010", "11/12/2019 12:00:00 PM", "N1", "N1-1 N2-0"),
+        _row("U70010", "noon", "N1", "N1-1 N2-0"),
+        _row("U70010", "11/12/2019 1:00:00 PM", "N2", "N1-1 N2-0"),
+    ]
+    log, _ = _import(tmp_path, rows, settings=LogSettings(quarantine_share=1.0))
+    assert len(requests(log, NOON)) == 1 and len(quarantine(log)) == 2
+    assert_holds_none_of(log, {"U70010"})
+
+
+# Real rows, where they are -----------------------------------------------------------------------
+
+SAMPLE = (
+    pathlib.Path(
+        os.environ.get("USER_TF_SHARED_DATA")
+        or pathlib.Path(__file__).parents[3].parent / "shared" / "data"
+    )
+    / "mind_sample"
+)
+needs_real_rows = pytest.mark.skipif(
+    not SAMPLE.exists(), reason=f"NO REAL ROWS: {SAMPLE} is absent; set USER_TF_SHARED_DATA"
+)
+
+
+@needs_real_rows
+def test_every_real_row_and_click_is_accounted_for(tmp_path):
+    news = (SAMPLE / "news.tsv").read_text(encoding="utf-8").splitlines()
+    rows = (SAMPLE / "behaviors.tsv").read_text(encoding="utf-8").splitlines()
+    fields = [row.split("\t") for row in rows]
+    named = {place[:-2] for row in fields for place in row[4].split()}
+    named |= {click for row in fields for click in row[3].split()}
+    known = {row.split("\t")[0] for row in news}
+    # The sample holds few of the news its impressions show; the others stand in without a title.
+    missing = sorted(named - known)
+    log, read = _import(tmp_path, rows, [*news, *(_news(name[1:], "") for name in missing)])
+    assert quarantine(log) == []
+    assert read["behaviors.tsv"] == {"request": 200}
+    assert log.report.tables["documents"].kept == 2_000 + len(missing)
+    assert log.report.users == len({row[1] for row in fields}) == 197
+    first = {row[1]: row[3].split() for row in reversed(fields)}
+    assert log.source["synthetic_browses"] == sum(map(len, first.values()))
+    assert log.report.clicks == sum(row[4].count("-1") for row in fields)
+    assert log.report.results == sum(len(row[4].split()) for row in fields)
+    titles = {doc: title for doc, (title, _, _) in documents(log).items()}
+    assert all(titles[row.split("\t")[0]] == row.split("\t")[3] for row in news)

@@ -1,0 +1,168 @@
+"""No raw user id, and no key, in anything the data side writes or prints."""
+
+import itertools
+import json
+import pathlib
+
+import pyarrow.parquet as pq
+import pytest
+
+from data_pipeline import flagtree
+from data_pipeline.canonical import LogError
+from data_pipeline.describe import DescribeSettings, describe
+from data_pipeline.import_log import ImportSettings, import_log
+from data_pipeline.log import open_log
+from data_pipeline.masking import mask_user, read_key
+from data_pipeline.prepare import prepare
+from data_pipeline.settings import LogSettings, PrepareSettings
+from data_pipeline.simulator.settings import SimulateSettings
+from data_pipeline.truth import TruthSettings
+
+KEY = "k3y-of-the-owner"
+USERS = ("anna.7141@mail", "Zoë 用户 88214", "9911223344")
+# Users that stand in faulty rows only.
+FAULTY = ("bert#8252", "carl#9363", "dora#1474", "emil#2585", "5566778899")
+
+
+def _search(number, user, minute, **others):
+    shown = [
+        {"doc_id": "a", "clicked": False},
+        {
+            "doc_id": "b",
+            "clicked": True,
+            "click_time": f"2024-01-0{number % 9 + 1}T12:{minute}:20Z",
+        },
+    ]
+    row = {
+        "request_id": f"r{number}",
+        "user_id": user,
+        "time": f"2024-01-0{number % 9 + 1}T12:{minute}:00Z",
+        "query": "red shoes",
+        "results": shown,
+    }
+    return json.dumps({**row, **others}, ensure_ascii=False)
+
+
+@pytest.fixture(name="source")
+def _source(tmp_path):
+    """Files of three users, with every kind of faulty row that holds an id where one belongs."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    documents = "".join(f"{doc},title of {doc}\n" for doc in "abcdefghijklmno")
+    (folder / "documents.csv").write_text(f"doc_id,title\n{documents}")
+    browses = [
+        f"{user},{user},2024-01-0{day}T12:30:00Z,{doc}"
+        for user, (day, doc) in itertools.product(USERS, enumerate("cde", 1))
+    ]
+    browses += [
+        browses[0],
+        f"x,{FAULTY[0]},2024-01-01T12:30:00Z,zz",
+        f"x,{FAULTY[1]},2024-01-01T12:30:00Z,a,{FAULTY[1]}",
+        f"x,{FAULTY[2]},noon,a",
+        f"x,{FAULTY[3]}",
+    ]
+    text = "".join(f"{line}\n" for line in ["account,uid,time,doc_id", *browses])
+    (folder / "browses.csv").write_text(text, encoding="utf-8")
+    requests = [_search(n, user, 10 + n) for n, user in enumerate(USERS * 2)]
+    requests += [
+        requests[0],
+        _search(10, int(FAULTY[4]), 50),
+        _search(11, FAULTY[0], 51, query=None),
+        _search(12, FAULTY[1], 52)[:-2],
+        _search(13, FAULTY[2], 53, results=[{"doc_id": "zz", "clicked": False}]),
+        json.dumps({"user_id": FAULTY[3]}),
+    ]
+    (folder / "requests.jsonl").write_text("\n".join(requests) + "\n", encoding="utf-8")
+    (tmp_path / "user.key").write_text(f"{KEY}\n")
+    return folder
+
+
+def _written(folder: pathlib.Path, told: str) -> dict[str, bytes]:
+    """Everything below `folder`, names of files and what was printed too, packed and unpacked."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    written = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+    for path in paths:
+        if path.suffix == ".parquet":
+            rows = json.dumps(pq.read_table(path).to_pylist(), default=str, ensure_ascii=False)
+            written[f"{path.relative_to(folder)}, unpacked"] = rows.encode()
+    return {**written, "names": "\n".join(written).encode(), "printed": told.encode()}
+
+
+def _found(written: dict[str, bytes], words: tuple[str, ...]) -> set[tuple[str, str]]:
+    """(where, word) of the words that stand anywhere, plainly or as JSON escapes them."""
+    return {
+        (where, word)
+        for where, content in written.items()
+        for word in words
+        if word.encode() in content or json.dumps(word)[1:-1].encode() in content
+    }
+
+
+def _write_all(source, folder, log_settings, small_settings, capsys):
+    """Imports, prepares and describes; returns what lies in `folder` and was printed."""
+    settings = ImportSettings(
+        input=str(source), output=str(folder / "log"), columns=("browses.user_id=uid",)
+    )
+    told = import_log(settings, log_settings)
+    prepare(small_settings(folder / "log", folder / "dataset"))
+    told += describe(folder / "dataset", folder / "page.html", "describe")
+    printed = capsys.readouterr()
+    return _written(folder, told + printed.out + printed.err)
+
+
+def test_nothing_that_is_written_or_printed_holds_a_raw_user_id(
+    source, tmp_path, small_settings, capsys
+):
+    key = tmp_path / "user.key"
+    settings = LogSettings(key_file=str(key), quarantine_share=1.0)
+    written = _write_all(source, tmp_path / "out", settings, small_settings, capsys)
+    assert _found(written, (*USERS, *FAULTY)) == set()
+    assert _found(written, (KEY, str(key))) == set()
+    # The scan saw the files in which the users stand, and the faulty rows.
+    masked = tuple(mask_user(KEY.encode(), user) for user in USERS)
+    places = ("log/requests.parquet", "log/browses.parquet", "dataset/targets.parquet")
+    expected = {(f"{place}, unpacked", mask) for place in places for mask in masked}
+    assert expected <= _found(written, masked)
+    tables = open_log(tmp_path / "out" / "log").report.tables
+    assert tables["browses"].quarantined == 5 and tables["requests"].quarantined == 6
+
+
+def test_without_masking_the_same_scan_finds_them(source, tmp_path, small_settings, capsys):
+    settings = LogSettings(mask_users=False, quarantine_share=1.0)
+    written = _write_all(source, tmp_path / "out", settings, small_settings, capsys)
+    files = {where for where, _ in _found(written, USERS)}
+    assert {"log/requests.parquet", "log/browses.parquet, unpacked"} <= files
+    assert {"dataset/targets.parquet", "dataset/targets.parquet, unpacked"} <= files
+    assert _found(written, FAULTY) == set()
+
+
+def test_a_refused_import_keeps_and_tells_no_raw_user_id(source, tmp_path):
+    settings = ImportSettings(
+        input=str(source), output=str(tmp_path / "out" / "log"), columns=("browses.user_id=uid",)
+    )
+    with pytest.raises(LogError) as refused:
+        import_log(settings, LogSettings(key_file=str(tmp_path / "user.key")))
+    written = _written(tmp_path / "out", str(refused.value))
+    assert "log.tmp/quarantine.parquet" in written
+    assert _found(written, (*USERS, *FAULTY, KEY)) == set()
+
+
+def test_the_only_flag_about_a_key_names_a_file():
+    trees = (
+        DescribeSettings,
+        ImportSettings,
+        LogSettings,
+        PrepareSettings,
+        SimulateSettings,
+        TruthSettings,
+    )
+    names = {name for tree in trees for name, _, _ in flagtree.leaves(tree)}
+    secret = {name for name in names if any(part in name for part in ("key", "secret", "salt"))}
+    assert secret == {"key_file"}
+
+
+def test_a_key_given_in_place_of_its_file_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("USER_TF_USER_KEY", "another key")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="`key_file` must be a file"):
+        read_key(KEY)

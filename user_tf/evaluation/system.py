@@ -1,0 +1,98 @@
+"""One system on a split: scores to tables, `<split>.json` and `<split>-queries.parquet`."""
+
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data_pipeline.dataset import Dataset
+from user_tf.evaluation import comparison, evaluator, non_learned, protocol, report, targets
+from user_tf.evaluation.metrics import Array
+from user_tf.training import runs
+
+Scorer = Callable[[], tuple[Array, Array]]
+
+
+def evaluate_system(
+    name: str,
+    scorers: Mapping[str, tuple[str, Scorer]],
+    dataset: Dataset,
+    split: str,
+    output: pathlib.Path,
+    command: str,
+    seed: int,
+    truth: str = "",
+    samples: int = 1000,
+) -> dict[str, Any]:
+    """Evaluates a system beside the rankings that learn nothing; writes and prints the result.
+
+    Args:
+        name: The system's name in tables.
+        scorers: By task the phase that was trained for it, and a function of nothing that gives
+            target ids int64 [n] and scores [n, C] of every target of the task in the split.
+        dataset: Dataset with the targets.
+        split: `train`, `validation` or `test`.
+        output: The JSON to write; the rows of queries go to `<its stem>-queries.parquet`.
+        command: Command line, written into the JSON.
+        seed: Seed of the random rankings and of the resampling.
+        truth: Parquet with the simulator's truth of the dataset. Default: unknown.
+        samples: Resamplings of the users for 95 % intervals. Default: 1000.
+
+    Returns:
+        The JSON's content: where the numbers come from, `split`, `model`, `protocol` of the lists,
+        and by task `phase` and `comparison.compare`.
+
+    Raises:
+        FileNotFoundError: `truth` does not exist.
+        ValueError: `samples` is below 1, or a target of the split has no scores.
+    """
+    _check(truth, samples)
+    split_targets = targets.load(dataset.path, split)
+    lists = protocol.describe(dataset)
+    content = report.provenance(command, seed)
+    content |= {"split": split, "model": name, "protocol": lists, "tasks": {}}
+    query_tables = []
+    for task, (phase, score) in scorers.items():
+        of_task = split_targets.of_task(task)
+        if not len(of_task):
+            print(f"{task}: no targets in the {split} split", flush=True)
+            continue
+        evaluated = evaluator.evaluate(of_task, *score())
+        if len(evaluated.targets) < len(of_task):
+            raise ValueError(
+                f"`windows` should hold every target of the {split} split. Received: "
+                f"{len(evaluated.targets)} of {len(of_task)} {task} targets. Prepare the dataset "
+                "again."
+            )
+        others = non_learned.rankings(of_task, seed)
+        if truth:
+            others[non_learned.BEST] = non_learned.best_known(of_task, pathlib.Path(truth))
+        evaluations = {
+            other: evaluator.evaluate(of_task, of_task.target_id, scores)
+            for other, scores in others.items()
+        } | {name: evaluated}
+        compared = comparison.compare(evaluations, task, samples, seed)
+        content["tasks"][task] = {"phase": phase, **compared}
+        query_tables.append(report.query_table(evaluations, name))
+        title = f"{task} ({split}, {lists['name']} lists, weights of {phase})"
+        print("\n" + report.text_table(title, compared))
+        print(report.slice_table(compared, (non_learned.ORIGINAL, name)), flush=True)
+    written = [output]
+    runs.write_json(output, content)
+    if query_tables:
+        written.append(output.with_name(f"{output.stem}-queries.parquet"))
+        pq.write_table(pa.concat_tables(query_tables), written[1])
+    print("\nWritten: " + ", ".join(map(str, written)), flush=True)
+    return content
+
+
+def _check(truth: str, samples: int) -> None:
+    if samples < 1:
+        raise ValueError(f"`samples` should be at least 1. Received: {samples}. Set --samples.")
+    if truth and not pathlib.Path(truth).exists():
+        raise FileNotFoundError(
+            f"`truth` should be a Parquet file. Received: {truth}, which does not exist. "
+            "Set --truth to the simulator's truth of this dataset."
+        )

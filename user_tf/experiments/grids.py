@@ -1,0 +1,169 @@
+"""A grid of systems and seeds on one dataset, and what grid.json holds of it."""
+
+import dataclasses
+import json
+import pathlib
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from data_pipeline.flagtree import setting
+from user_tf.evaluate import trained_tasks
+from user_tf.experiments.systems import System, flags_of, read_system, resolve
+
+GRID = "grid.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class GridSettings:
+    """Everything `python -m user_tf.experiment` can be told."""
+
+    title: str = setting("", "Title of the results.")
+    dataset: str = setting("", "Folder of the prepared dataset.")
+    truth: str = setting(
+        "", "Parquet of the simulator's truth (target_id, probability); empty: unknown."
+    )
+    common: str = setting(
+        "configs/user.flags", "Flagfile of the settings all systems share; a system's come after."
+    )
+    folder: str = setting("configs/systems", "Folder of the systems' flagfiles.")
+    systems: tuple[str, ...] = dataclasses.field(
+        default=("user",),
+        metadata={"help": "Systems: NAME with seed 1, or NAME:N with the seeds 1 to N."},
+    )
+    runs: str = setting("", "Folder of the runs and results.")
+    split: str = setting("test", "Targets to evaluate.", choices=("train", "validation", "test"))
+    parallel: int = setting(2, "Runs at a time, each on its share of the cores.")
+
+
+def check(settings: GridSettings) -> None:
+    """Refuses impossible settings before any work starts.
+
+    Raises:
+        ValueError: Names the setting, the rule, the value and the mend.
+    """
+    rules = [
+        (settings.runs != "", "`runs` should name a folder", settings.runs, "Set --runs."),
+        (
+            (pathlib.Path(settings.dataset) / "manifest.json").exists(),
+            "`dataset` should be a prepared dataset, which has a manifest.json",
+            settings.dataset,
+            "Run `python -m data_pipeline.prepare` to its end, or set --dataset.",
+        ),
+        (
+            not settings.truth or pathlib.Path(settings.truth).exists(),
+            "`truth` should be a Parquet file",
+            settings.truth,
+            "Make it with `python -m data_pipeline.truth`, or set --truth.",
+        ),
+        (
+            settings.parallel >= 1,
+            "`parallel` should be at least 1",
+            settings.parallel,
+            "Set --parallel.",
+        ),
+        (
+            len(settings.systems) > 0,
+            "`systems` should name at least one",
+            settings.systems,
+            "Set --systems.",
+        ),
+    ]
+    for holds, rule, received, mend in rules:
+        if not holds:
+            raise ValueError(f"{rule}. Received: {received!r}. {mend}")
+
+
+def seeds_of(entry: str) -> tuple[str, int]:
+    """Name and number of seeds of an entry of --systems.
+
+    Raises:
+        ValueError: The entry is neither NAME nor NAME:N with N at least 1.
+
+    Example:
+        >>> seeds_of("htps"), seeds_of("user:3")
+        (('htps', 1), ('user', 3))
+    """
+    name, colon, number = entry.partition(":")
+    if not name or (colon and not (number.isdecimal() and int(number) >= 1)):
+        raise ValueError(
+            f"`systems` should hold NAME or NAME:N, with N seeds. Received: {entry!r}. Set "
+            "--systems, for example to user:3,hrnn."
+        )
+    return name, int(number or 1)
+
+
+def read_systems(settings: GridSettings) -> list[tuple[System, int]]:
+    """The systems of a grid, each with its number of seeds.
+
+    Raises:
+        ValueError: An entry or a system's flagfile is not what it should be.
+    """
+    folder = pathlib.Path(settings.folder)
+    return [
+        (read_system(name, folder, settings.common), seeds)
+        for name, seeds in map(seeds_of, settings.systems)
+    ]
+
+
+def describe(
+    settings: GridSettings, systems: Sequence[tuple[System, int]], command: str
+) -> dict[str, Any]:
+    """The content of grid.json: these systems, after those of earlier grids of the folder.
+
+    Args:
+        settings: Of this call.
+        systems: `read_systems` of them.
+        command: Command line.
+
+    Returns:
+        `title`, `split`, `truth` (whether it is known), `dataset` and its `counts`, `common` and
+        `common_flags`, provenance, and `systems`: for each its name (`system`), `label`,
+        `scenario`, `tasks`, `flags` beside the common ones, and `runs`, folders inside --runs.
+
+    Raises:
+        ValueError: The folder's runs were made with another dataset or with other settings.
+    """
+    from user_tf.evaluation import report
+
+    folder = pathlib.Path(settings.runs)
+    path, manifest = folder / GRID, pathlib.Path(settings.dataset) / "manifest.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"systems": []}
+    common, _ = resolve([f"--flagfile={settings.common}"])
+    grid = {
+        "title": settings.title,
+        "split": settings.split,
+        "truth": settings.truth != "",
+        "dataset": settings.dataset,
+        "counts": json.loads(manifest.read_text(encoding="utf-8")).get("counts"),
+        "common": settings.common,
+        "common_flags": flags_of(common),
+        **report.provenance(command, 0),
+    }
+    del grid["seed"]  # a run's, not a grid's
+    for name in ("truth", "dataset", "common_flags"):
+        if before.get(name, grid[name]) != grid[name]:
+            raise ValueError(
+                f"`{name}` should be that of the runs in {folder}, {before[name]!r}. Received: "
+                f"{grid[name]!r}. Set it back, or set --runs to another folder."
+            )
+    entries = {entry["system"]: entry for entry in before["systems"]}
+    for system, seeds in systems:
+        flags, earlier = flags_of(system.config, common), entries.get(system.name)
+        if earlier and (folder / system.name).exists():
+            if earlier["flags"] != flags:
+                raise ValueError(
+                    f"`{system.name}` should have the flags of its runs in {folder}, "
+                    f"{shlex.join(earlier['flags'])}. Received: {shlex.join(flags)}. Set --runs to "
+                    f"another folder, or delete {folder / system.name}."
+                )
+            seeds = max(seeds, len(earlier["runs"]))
+        entries[system.name] = {
+            "system": system.name,
+            "label": system.label,
+            "scenario": system.config.data.scenario,
+            "tasks": list(trained_tasks(system.config)),
+            "flags": flags,
+            "runs": [f"{system.name}/seed{seed}" for seed in range(1, seeds + 1)],
+        }
+    return {**grid, "systems": list(entries.values())}

@@ -1,0 +1,98 @@
+"""The runs of a system as one entry: means and spread over seeds."""
+
+import json
+import pathlib
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from user_tf.experiments import run
+from user_tf.training.runs import DONE
+
+
+def spread(values: Sequence[float | None]) -> dict[str, Any]:
+    """Mean and standard deviation over seeds, with the values; None where one does not exist.
+
+    Example:
+        >>> spread([0.5, 0.7])["mean"], spread([0.5, None])["mean"]
+        (0.6, None)
+    """
+    numbers = [value for value in values if value is not None]
+    if len(numbers) < len(values):
+        return {"mean": None, "std": None, "values": list(values)}
+    deviation = statistics.stdev(numbers) if len(numbers) > 1 else 0.0
+    return {
+        "mean": round(statistics.fmean(numbers), 6),
+        "std": round(deviation, 6),
+        "values": list(values),
+    }
+
+
+def tasks_of(runs: Sequence[pathlib.Path], split: str) -> dict[str, Any]:
+    """By task, mean and spread of every ranking's metrics over finished runs of one system.
+
+    Args:
+        runs: Folders of the runs, one a seed.
+        split: Targets evaluated.
+
+    Returns:
+        By task `queries`, `users`, `model` (which ranking is the system's own), `rankings` and
+        `share_of_gain`, the last two with a `spread` for every metric.
+    """
+    reports = [json.loads(run.evaluation_of(path, split).read_text("utf-8")) for path in runs]
+    tasks: dict[str, Any] = {}
+    for task, first in reports[0]["tasks"].items() if reports else ():
+        model = reports[0]["model"]
+        rankings = [report["tasks"][task]["rankings"] for report in reports]
+        tasks[task] = {
+            "queries": first["queries"],
+            "users": first["users"],
+            "model": model,
+            "rankings": {
+                name: _spreads([ranking[name]["metrics"] for ranking in rankings])
+                for name in first["rankings"]
+            },
+            "share_of_gain": _spreads(
+                [ranking[model].get("share_of_gain", {}) for ranking in rankings]
+            ),
+        }
+    return tasks
+
+
+def phases_of(path: pathlib.Path) -> dict[str, Any]:
+    """What each phase of a run's training came to, by its name."""
+    return {
+        done.parent.name: json.loads(done.read_text(encoding="utf-8"))
+        for done in sorted(path.glob(f"*/{DONE}"))
+    }
+
+
+def collect(grid: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
+    """The content of results.json: grid.json with the results of the finished runs.
+
+    Args:
+        grid: `grids.describe` of the grid.
+        folder: Folder of its runs.
+
+    Returns:
+        `grid`, each system with `finished`, its finished runs; `results`, `tasks_of` them; and a
+        run `phases` and `cost`.
+    """
+    systems = []
+    for entry in grid["systems"]:
+        finished = [name for name in entry["runs"] if run.is_done(folder / name, grid["split"])]
+        runs = [folder / name for name in finished]
+        systems.append(
+            {
+                **entry,
+                "finished": finished,
+                "results": tasks_of(runs, grid["split"]),
+                "phases": [phases_of(path) for path in runs],
+                "cost": [run.cost_of(path) for path in runs],
+            }
+        )
+    return {**grid, "systems": systems}
+
+
+def _spreads(values: Sequence[dict[str, float | None]]) -> dict[str, Any]:
+    return {metric: spread([value[metric] for value in values]) for metric in values[0]}
