@@ -22,7 +22,11 @@ _RUNNING: set[subprocess.Popen[bytes]] = set()
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """What a command took: wall seconds, and its largest resident memory in GiB."""
+    """What a command took: wall seconds, and its largest resident memory in GiB.
+
+    The system counts a child from the copy of its parent on, so that the memory is never told as
+    less than what the calling process held when it began the command.
+    """
 
     seconds: float
     peak_gib: float

@@ -1,6 +1,7 @@
 """Commands side by side, with a module of Python itself in place of the project's."""
 
 import os
+import resource
 import threading
 import time
 
@@ -21,7 +22,9 @@ def test_a_command_runs_on_its_cores_and_tells_what_it_took(tmp_path):
         code = "import os; print(os.sched_getaffinity(0)); held = bytearray(2**26)"
         cost = commands.call(python(code), log, [core])
     assert log.read_text().count(f"{{{core}}}") == 2
-    assert 2**-4 < cost.peak_gib < 1
+    # A child begins as a copy of its parent, which here may be a worker full of TensorFlow.
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    assert 2**-4 < cost.peak_gib < max(1, 1.1 * held)
     assert 0 < cost.seconds < 60
 
 
