@@ -12,13 +12,10 @@ the only device is a CPU the same runs there, and the device's name says so; `--
 
 import collections
 import dataclasses
-import datetime
-import importlib.metadata
 import json
 import math
 import os
 import pathlib
-import platform
 import shlex
 import statistics
 import sys
@@ -35,6 +32,7 @@ from data_pipeline import flagtree
 from data_pipeline.flagtree import setting
 from user_tf.config import ModelConfig, TrainConfig
 from user_tf.experiments.commands import call
+from user_tf.provenance import provenance as of_machine
 from user_tf.training.runs import write_json
 
 PRECISIONS = ("float32", "mixed_bfloat16")
@@ -230,23 +228,13 @@ def provenance(settings: GpuSettings) -> dict[str, Any]:
         if value != usual[name] and name not in _PLACES:
             text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
             command += f" --{name}={shlex.quote(text)}"
-    described = pathlib.Path("/proc/cpuinfo")
-    lines = described.read_text(encoding="utf-8").splitlines() if described.exists() else []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     device = jax.devices()[0]
     products = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
     return {
         "command": command,
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "machine": {
-            "cpu": models[0] if models else platform.processor() or "unknown",
-            "cores": os.cpu_count(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
+        **of_machine(_PACKAGES),
         "device": {"platform": device.platform, "name": device.device_kind},
         "float32_products": products or "the device's default",
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
 
 

@@ -203,6 +203,8 @@ def compare(
         rows.append(
             {
                 **dataclasses.asdict(trainer.case),
+                # Its name: where it lies is of this machine alone.
+                "dataset": pathlib.Path(trainer.case.dataset).name,
                 "groups_per_second": summary(mine),
                 "of_first": summary([turn[column] / turn[0] for turn in rates]),
                 "operations_a_group": sum(trainer.operations().values()),

@@ -1,10 +1,5 @@
 """What a person reads of an evaluation, and the JSON that README's tables are made of."""
 
-import datetime
-import importlib.metadata
-import os
-import pathlib
-import platform
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +7,7 @@ import pyarrow as pa
 
 from user_tf.evaluation import metrics
 from user_tf.evaluation.evaluator import Evaluation
+from user_tf.provenance import provenance as of_machine
 
 HEADINGS = {
     "map": "MAP",
@@ -96,32 +92,7 @@ def provenance(command: str, seed: int) -> dict[str, Any]:
         >>> sorted(provenance("python -m user_tf.evaluate", 1))
         ['command', 'date', 'machine', 'seed', 'versions']
     """
-    versions = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return {
-        "command": command,
-        "seed": seed,
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "machine": {
-            "cpu": _cpu(),
-            "cores": os.cpu_count(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
-        "versions": versions,
-    }
-
-
-def _cpu() -> str:
-    described = pathlib.Path("/proc/cpuinfo")
-    if described.exists():
-        for line in described.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or "unknown"
+    return {"command": command, "seed": seed, **of_machine(_PACKAGES)}
 
 
 def _row(name: str, cells: Sequence[str]) -> str:

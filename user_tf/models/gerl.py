@@ -54,10 +54,7 @@ class Gerl(Ranker):
         super().__init__(config, sizes, **kwargs)
         policy = self.dtype_policy
         self.units = config.heads * config.head_width
-        self.embedding = keras.layers.Embedding(
-            sizes.vocabulary, config.width, dtype=policy, name="embedding"
-        )
-        self.embedding.trainable = config.train_words
+        self.embedding = self.new_word_embedding()
         self.user_embedding = keras.layers.Embedding(
             sizes.users, self.units, dtype=policy, name="user_embedding"
         )
@@ -80,10 +77,6 @@ class Gerl(Ranker):
         self.user_pool = pool("user_pool")
         self.title_pool = pool("title_pool")
         self.document_pool = pool("document_pool")
-
-    @property
-    def word_embedding(self):
-        return self.embedding
 
     def build(self, batch_shape=None):
         """Makes every layer's weights; they do not depend on the sizes of a batch."""

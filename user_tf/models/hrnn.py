@@ -34,10 +34,7 @@ class Hrnn(Ranker):
         super().__init__(config, sizes, **kwargs)
         policy, width = self.dtype_policy, config.width
         precise = precise_dtype(self.compute_dtype)
-        self.embedding = keras.layers.Embedding(
-            sizes.vocabulary, width, dtype=policy, name="embedding"
-        )
-        self.embedding.trainable = config.train_words
+        self.embedding = self.new_word_embedding()
         # Masked steps may stand anywhere in a row, which cuDNN does not do.
         gru = {"use_cudnn": False, "dtype": policy}
         self.session_gru = keras.layers.GRU(width, name="session_gru", **gru)
@@ -48,10 +45,6 @@ class Hrnn(Ranker):
         self.long = keras.layers.Dense(width, use_bias=False, dtype=policy, name="long")
         self.short = keras.layers.Dense(width, use_bias=False, dtype=policy, name="short")
         self.score = keras.layers.Dense(1, use_bias=False, dtype=precise, name="score")
-
-    @property
-    def word_embedding(self):
-        return self.embedding
 
     def build(self, batch_shape=None):
         """Makes every layer's weights; they do not depend on the sizes of a batch."""

@@ -77,10 +77,7 @@ class Htps(Ranker):
         session = {"layers": config.session_layers, **transformer}
         history = {"layers": config.history_layers, **transformer}
         positions = config.history_positions
-        self.embedding = keras.layers.Embedding(
-            sizes.vocabulary, config.width, dtype=policy, name="embedding"
-        )
-        self.embedding.trainable = config.train_words
+        self.embedding = self.new_word_embedding()
         self.word_encoder = Transformer(config.word_layers, **transformer, name="word_encoder")
         self.short_encoder = HistoryEncoder(positions=positions, name="short_encoder", **session)
         self.long_encoder = HistoryEncoder(positions=positions, name="long_encoder", **history)
@@ -96,10 +93,6 @@ class Htps(Ranker):
         )
         # No bias: a listwise softmax cancels it.
         self.score = keras.layers.Dense(1, use_bias=False, dtype=precise_policy, name="score")
-
-    @property
-    def word_embedding(self):
-        return self.embedding
 
     def build(self, batch_shape=None):
         """Makes every layer's weights; they do not depend on the sizes of a batch."""

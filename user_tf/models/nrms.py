@@ -37,18 +37,11 @@ class Nrms(Ranker):
     def __init__(self, config, sizes, embedding=None, **kwargs):
         super().__init__(config, sizes, **kwargs)
         policy = self.dtype_policy
-        self.embedding = embedding or keras.layers.Embedding(
-            sizes.vocabulary, config.width, dtype=policy, name="embedding"
-        )
-        self.embedding.trainable = config.train_words
+        self.embedding = embedding or self.new_word_embedding()
         self.dropout = keras.layers.Dropout(config.dropout, dtype=policy, name="dropout")
         attentive = (config.heads, config.head_width, config.dropout, ATTENTION_UNITS)
         self.word_encoder = AttentiveEncoder(*attentive, dtype=policy, name="word_encoder")
         self.click_encoder = AttentiveEncoder(*attentive, dtype=policy, name="click_encoder")
-
-    @property
-    def word_embedding(self):
-        return self.embedding
 
     def build(self, batch_shape=None):
         """Makes every layer's weights; they do not depend on the sizes of a batch."""

@@ -46,10 +46,7 @@ class Peps(Ranker):
         super().__init__(config, sizes, **kwargs)
         policy, width = self.dtype_policy, config.width
         precise = precise_dtype(self.compute_dtype)
-        self.embedding = keras.layers.Embedding(
-            sizes.vocabulary, width, dtype=policy, name="embedding"
-        )
-        self.embedding.trainable = config.train_words
+        self.embedding = self.new_word_embedding()
         self.personal_embedding = PersonalEmbedding(
             config.personal_rows, dtype=policy, name="personal_embedding"
         )
@@ -66,10 +63,6 @@ class Peps(Ranker):
             width, activation="tanh", use_bias=False, dtype=policy, name="document"
         )
         self.score = keras.layers.Dense(1, use_bias=False, dtype=precise, name="score")
-
-    @property
-    def word_embedding(self):
-        return self.embedding
 
     def build(self, batch_shape=None):
         """Makes every layer's weights; they do not depend on the sizes of a batch."""

@@ -294,10 +294,18 @@ class Ranker(keras.Model):
             scenario: The view the ranker is trained on.
         """
 
+    def new_word_embedding(self):
+        """A word table of the vocabulary and the width, trained if `train_words` says so."""
+        embedding = keras.layers.Embedding(
+            self.sizes.vocabulary, self.config.width, dtype=self.dtype_policy, name="embedding"
+        )
+        embedding.trainable = self.config.train_words
+        return embedding
+
     @property
     def word_embedding(self):
-        """The `keras.layers.Embedding` of words."""
-        raise NotImplementedError(f"{type(self).__name__} should name its word embedding.")
+        """The `keras.layers.Embedding` of words: `embedding`, unless a subclass says otherwise."""
+        return self.embedding
 
     def get_config(self):
         return {

@@ -37,10 +37,7 @@ class Rpmn(Ranker):
         super().__init__(config, sizes, **kwargs)
         policy, width = self.dtype_policy, config.width
         precise = precise_dtype(self.compute_dtype)
-        self.embedding = keras.layers.Embedding(
-            sizes.vocabulary, width, dtype=policy, name="embedding"
-        )
-        self.embedding.trainable = config.train_words
+        self.embedding = self.new_word_embedding()
         self.pool = AdditiveAttention(dtype=policy, name="pool")
         # Masked steps may stand anywhere in a row, which cuDNN does not do.
         self.gru = keras.layers.GRU(
@@ -52,10 +49,6 @@ class Rpmn(Ranker):
         self.intent = keras.layers.Dense(width, use_bias=False, dtype=policy, name="intent")
         self.knrm = Knrm(dtype=precise, name="knrm")
         self.score = keras.layers.Dense(1, use_bias=False, dtype=precise, name="score")
-
-    @property
-    def word_embedding(self):
-        return self.embedding
 
     def build(self, batch_shape=None):
         """Makes every layer's weights; they do not depend on the sizes of a batch."""

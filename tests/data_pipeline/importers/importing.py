@@ -1,15 +1,30 @@
 """Writes hand-made files of a source and tells what became of them in the log."""
 
 import datetime
+import os
 import pathlib
 import re
 
 import pyarrow.parquet as pq
+import pytest
 
 from data_pipeline.log import open_log, write_log
 from data_pipeline.settings import LogSettings
 
+DATA = pathlib.Path(
+    os.environ.get("USER_TF_SHARED_DATA")
+    or pathlib.Path(__file__).parents[3].parent / "shared" / "data"
+)
+"""Where real rows of the sources lie, if anywhere; they are no part of the project."""
+
 PLAIN = LogSettings(mask_users=False, quarantine_share=1.0)
+
+
+def needs_real_rows(path: pathlib.Path):
+    """Marks a test that reads real rows, and tells where they are missing."""
+    return pytest.mark.skipif(
+        not path.exists(), reason=f"NO REAL ROWS: {path} is absent; set USER_TF_SHARED_DATA"
+    )
 
 
 def write_files(folder: pathlib.Path, files) -> pathlib.Path:

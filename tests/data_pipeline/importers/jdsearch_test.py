@@ -1,6 +1,4 @@
 import datetime
-import os
-import pathlib
 
 import numpy as np
 import pytest
@@ -8,7 +6,9 @@ import pytest
 from data_pipeline.importers import jdsearch
 from data_pipeline.settings import LogSettings, SplitSettings
 from data_pipeline.splits import HISTORY, assign, boundaries
+from tests.data_pipeline.importers import importing
 from tests.data_pipeline.importers.importing import (
+    DATA,
     PLAIN,
     assert_adds_up,
     browses,
@@ -250,16 +250,8 @@ def test_the_history_share_leaves_the_day_of_the_last_searches_for_targets(tmp_p
 
 # Real rows, where they are -----------------------------------------------------------------------
 
-SAMPLE = (
-    pathlib.Path(
-        os.environ.get("USER_TF_SHARED_DATA")
-        or pathlib.Path(__file__).parents[3].parent / "shared" / "data"
-    )
-    / "jdsearch_sample"
-)
-needs_real_rows = pytest.mark.skipif(
-    not SAMPLE.exists(), reason=f"NO REAL ROWS: {SAMPLE} is absent; set USER_TF_SHARED_DATA"
-)
+SAMPLE = DATA / "jdsearch_sample"
+needs_real_rows = importing.needs_real_rows(SAMPLE)
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@ import csv
 import datetime
 import gzip
 import json
-import os
-import pathlib
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +10,9 @@ import pytest
 from data_pipeline.importers import qilin
 from data_pipeline.log import LogError
 from data_pipeline.settings import LogSettings
+from tests.data_pipeline.importers import importing
 from tests.data_pipeline.importers.importing import (
+    DATA,
     PLAIN,
     assert_holds_none_of,
     browses,
@@ -366,16 +366,8 @@ def test_no_raw_user_id_is_written(tmp_path, monkeypatch):
 
 # Real rows, where they are -----------------------------------------------------------------------
 
-SAMPLE = (
-    pathlib.Path(
-        os.environ.get("USER_TF_SHARED_DATA")
-        or pathlib.Path(__file__).parents[3].parent / "shared" / "data"
-    )
-    / "qilin_toy"
-)
-needs_real_rows = pytest.mark.skipif(
-    not SAMPLE.exists(), reason=f"NO REAL ROWS: {SAMPLE} is absent; set USER_TF_SHARED_DATA"
-)
+SAMPLE = DATA / "qilin_toy"
+needs_real_rows = importing.needs_real_rows(SAMPLE)
 
 
 @needs_real_rows

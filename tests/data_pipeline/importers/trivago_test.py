@@ -1,7 +1,6 @@
 import csv
 import datetime
 import gzip
-import os
 import pathlib
 import re
 
@@ -14,6 +13,7 @@ import pytest
 from data_pipeline.importers import trivago
 from data_pipeline.log import LogError, open_log, write_log
 from data_pipeline.settings import LogSettings
+from tests.data_pipeline.importers import importing
 
 COLUMNS = [
     "user_id",
@@ -304,14 +304,8 @@ def test_a_file_with_other_columns_or_none_at_all_is_an_error(tmp_path):
 
 # Real rows, where they are -----------------------------------------------------------------------
 
-DATA = pathlib.Path(
-    os.environ.get("USER_TF_SHARED_DATA")
-    or pathlib.Path(__file__).parents[3].parent / "shared" / "data"
-)
-DEV = DATA / "trivago" / "sessions_dev.csv.gz"
-needs_real_rows = pytest.mark.skipif(
-    not DEV.exists(), reason=f"NO REAL ROWS: {DEV} is absent; set USER_TF_SHARED_DATA"
-)
+DEV = importing.DATA / "trivago" / "sessions_dev.csv.gz"
+needs_real_rows = importing.needs_real_rows(DEV)
 
 
 @pytest.fixture(scope="module")

@@ -9,16 +9,14 @@ import pytest
 import tensorflow as tf
 
 from tests.user_tf.layer_testing import randomize
+from tests.user_tf.models import ranker_checks
 from tests.user_tf.models.ranker_testing import (
     EMPTINESS,
     differentiate,
     evaluate,
-    longer,
-    only,
     random_graph,
     score,
     tensors,
-    with_shortcuts,
 )
 from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig
@@ -80,55 +78,23 @@ def test_every_weight_gets_a_gradient(name):
 
 @each
 def test_a_packed_batch_equals_each_target_alone(name):
-    model, batch = shared(name), random_batch(3)
-    packed, _, packed_gradients = evaluate(model, batch)
-    summed = {path: np.zeros(gradient.shape) for path, gradient in packed_gradients.items()}
-    for target in np.flatnonzero(batch["task"]):
-        alone, _, gradients = evaluate(model, only(batch, target))
-        np.testing.assert_allclose(alone[0], packed[target], rtol=1e-9, atol=1e-9)
-        for path, gradient in gradients.items():
-            summed[path] += gradient
-    for path, gradient in packed_gradients.items():
-        scale = max(1.0, np.abs(gradient).max())
-        np.testing.assert_allclose(summed[path] / scale, gradient / scale, atol=1e-9)
+    ranker_checks.assert_packed_equals_alone(shared(name))
 
 
 @each
 def test_longer_padding_changes_nothing(name):
-    model, batch = shared(name), random_batch(6)
-    targets, candidates = batch["candidate_text"].shape
-    scores, loss, gradients = evaluate(model, batch)
-    other_scores, other_loss, other_gradients = evaluate(model, longer(batch))
-    np.testing.assert_allclose(other_scores[:targets, :candidates], scores, rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(other_loss, loss, rtol=1e-9)
-    for path, gradient in gradients.items():
-        np.testing.assert_allclose(other_gradients[path], gradient, rtol=1e-7, atol=1e-9)
+    ranker_checks.assert_longer_padding_changes_nothing(shared(name))
 
 
 @each
 def test_more_slots_for_sessions_and_behaviors_change_nothing(name):
-    batch = random_batch(6)
-    roomy = {field: value.copy() for field, value in batch.items()}
-    for field in ("session_behaviors", "current_behaviors", "past_sessions"):
-        roomy[field] = np.pad(roomy[field], [(0, 0), (0, 2)])
     sizes = dataclasses.replace(SIZES, session_behaviors=6, past_sessions=5)
-    larger = make(name, sizes=sizes)
-    np.testing.assert_allclose(
-        score(larger, roomy), score(shared(name), batch), rtol=1e-9, atol=1e-9
-    )
+    ranker_checks.assert_more_slots_change_nothing(shared(name), make(name, sizes=sizes))
 
 
 @each
 def test_permuting_candidates_permutes_scores(name):
-    model, batch = shared(name), random_batch(7)
-    order = np.random.default_rng(0).permutation(batch["candidate_text"].shape[1])
-    permuted = {
-        field: value[:, order] if field.startswith(("candidate_", "labels", "features")) else value
-        for field, value in batch.items()
-    }
-    np.testing.assert_allclose(
-        score(model, permuted), score(model, batch)[:, order], rtol=1e-9, atol=1e-12
-    )
+    ranker_checks.assert_permuting_candidates_permutes_scores(shared(name), rtol=1e-9)
 
 
 @each
@@ -136,11 +102,7 @@ def test_permuting_candidates_permutes_scores(name):
 def test_every_kind_of_emptiness_gives_finite_scores_and_bounded_gradients(name, emptiness):
     batch = random_batch(8)
     emptiness(batch)
-    scores, loss, gradients = in_graph(name)(tensors(batch))
-    assert np.isfinite(scores).all()
-    assert np.isfinite(loss)
-    groups = max(batch["target_weight"].sum(), 1)
-    assert float(tf.linalg.global_norm(gradients)) / groups < 1e3
+    ranker_checks.assert_emptiness_is_bounded(in_graph(name), batch)
 
 
 @each
@@ -154,15 +116,7 @@ def test_a_graph_of_unknown_sizes_equals_eager(name):
 @each
 @pytest.mark.parametrize("compiled", [False, True])
 def test_shortcuts_and_xla_change_nothing(name, compiled):
-    model, batch = shared(name), random_batch(6)
-    scores, loss, gradients = evaluate(model, batch)
-    graph = tf.function(lambda batch: differentiate(model, batch), jit_compile=compiled)
-    other_scores, other_loss, other_gradients = graph(with_shortcuts(batch, more=3))
-    real = batch["task"] > 0
-    np.testing.assert_allclose(other_scores[real], scores[real], rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(other_loss, loss, rtol=1e-9)
-    for gradient, expected in zip(other_gradients, gradients.values(), strict=True):
-        np.testing.assert_allclose(gradient, expected, rtol=1e-7, atol=1e-9)
+    ranker_checks.assert_shortcuts_change_nothing(shared(name), more=3, compiled=compiled)
 
 
 @each

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from tests.user_tf.layer_testing import randomize, weights_of
-from tests.user_tf.models import numpy_user
+from tests.user_tf.models import numpy_user, ranker_checks
 from tests.user_tf.models.ranker_testing import (
     EMPTINESS,
     differentiate,
@@ -21,13 +21,10 @@ from tests.user_tf.models.ranker_testing import (
     empty_sessions,
     empty_texts,
     evaluate,
-    longer,
     no_clicks,
     no_current_session,
-    only,
     score,
     tensors,
-    with_shortcuts,
 )
 from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig
@@ -121,18 +118,7 @@ def test_search_only_data_leaves_only_the_user_table_without_gradient():
     ],
 )
 def test_a_packed_batch_equals_each_target_alone(name, dtype, tolerance):
-    model, batch = shared(name, dtype), random_batch(3)
-    packed, _, packed_gradients = evaluate(model, batch)
-    summed = {path: np.zeros(gradient.shape) for path, gradient in packed_gradients.items()}
-    for target in np.flatnonzero(batch["task"]):
-        alone, _, gradients = evaluate(model, only(batch, target))
-        np.testing.assert_allclose(alone[0], packed[target], rtol=tolerance, atol=tolerance)
-        for path, gradient in gradients.items():
-            summed[path] += gradient
-    for path, gradient in packed_gradients.items():
-        # Relative to the largest: the kernel of deviation 0.001 amplifies rounding.
-        scale = max(1.0, np.abs(gradient).max())
-        np.testing.assert_allclose(summed[path] / scale, gradient / scale, atol=tolerance)
+    ranker_checks.assert_packed_equals_alone(shared(name, dtype), tolerance)
 
 
 def test_scores_of_a_target_do_not_depend_on_the_rest_of_the_batch():
@@ -151,14 +137,7 @@ def test_scores_of_a_target_do_not_depend_on_the_rest_of_the_batch():
 
 @pytest.mark.parametrize("name", ["default", "two layers", "simple co-attention"])
 def test_longer_padding_changes_nothing(name):
-    model, batch = shared(name), random_batch(6)
-    targets, candidates = batch["candidate_text"].shape
-    scores, loss, gradients = evaluate(model, batch)
-    other_scores, other_loss, other_gradients = evaluate(model, longer(batch))
-    np.testing.assert_allclose(other_scores[:targets, :candidates], scores, rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(other_loss, loss, rtol=1e-9)
-    for path, gradient in gradients.items():
-        np.testing.assert_allclose(other_gradients[path], gradient, rtol=1e-7, atol=1e-9)
+    ranker_checks.assert_longer_padding_changes_nothing(shared(name))
 
 
 @pytest.mark.parametrize(
@@ -172,41 +151,20 @@ def test_longer_padding_changes_nothing(name):
     ],
 )
 def test_shortcuts_change_nothing(name, more, compiled):
-    model, batch = shared(name), random_batch(6)
-    scores, loss, gradients = evaluate(model, batch)
-    graph = tf.function(lambda batch: differentiate(model, batch), jit_compile=compiled)
-    other_scores, other_loss, other_gradients = graph(with_shortcuts(batch, more))
-    real = batch["task"] > 0
-    np.testing.assert_allclose(other_scores[real], scores[real], rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(other_loss, loss, rtol=1e-9)
-    for gradient, expected in zip(other_gradients, gradients.values(), strict=True):
-        np.testing.assert_allclose(gradient, expected, rtol=1e-7, atol=1e-9)
+    ranker_checks.assert_shortcuts_change_nothing(shared(name), more, compiled)
 
 
 @pytest.mark.parametrize("positions", ["forward", "recency", "off"])
 def test_more_slots_for_sessions_and_behaviors_change_nothing(positions):
     """Except with `fixed`, whose target stands at the last slot there is."""
-    batch = random_batch(6)
-    roomy = {name: value.copy() for name, value in batch.items()}
-    for name in ("session_behaviors", "current_behaviors", "past_sessions"):
-        roomy[name] = np.pad(roomy[name], [(0, 0), (0, 2)])
     sizes = dataclasses.replace(SIZES, session_behaviors=6, past_sessions=5)
     model = make(history_positions=positions)
     larger = make(history_positions=positions, sizes=sizes)
-    np.testing.assert_allclose(score(larger, roomy), score(model, batch), rtol=1e-9, atol=1e-9)
+    ranker_checks.assert_more_slots_change_nothing(model, larger)
 
 
 def test_permuting_candidates_permutes_scores():
-    model = shared()
-    batch = random_batch(7)
-    order = np.random.default_rng(0).permutation(batch["candidate_text"].shape[1])
-    permuted = {
-        name: value[:, order] if name.startswith(("candidate_", "labels", "features")) else value
-        for name, value in batch.items()
-    }
-    np.testing.assert_allclose(
-        score(model, permuted), score(model, batch)[:, order], rtol=1e-12, atol=1e-12
-    )
+    ranker_checks.assert_permuting_candidates_permutes_scores(shared(), rtol=1e-12)
 
 
 @functools.cache
@@ -228,13 +186,7 @@ def test_every_kind_of_emptiness_gives_finite_scores_and_bounded_gradients(empti
     for seed in (8, 9):
         batch = random_batch(seed)
         emptiness(batch)
-        scores, loss, gradients = differentiated_in_graph(kind)(tensors(batch))
-        assert np.isfinite(scores).all()
-        assert np.isfinite(loss)
-        # Of the mean loss. A few hundred is usual at first: the layer norm divides word vectors,
-        # about 0.03 an entry, by their deviation. Unsafe norms give 1e7 or NaN.
-        groups = max(batch["target_weight"].sum(), 1)
-        assert float(tf.linalg.global_norm(gradients)) / groups < 1e3
+        ranker_checks.assert_emptiness_is_bounded(differentiated_in_graph(kind), batch)
 
 
 def test_empty_things_score_as_the_equations_say():
