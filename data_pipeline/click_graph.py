@@ -21,8 +21,6 @@ from data_pipeline.records import RECOMMENDATION
 
 Integers = npt.NDArray[np.int64]
 
-MANY = -1
-
 _WINDOWS = 1000
 _PATHS = 10_000_000
 _FIELDS = (
@@ -36,31 +34,16 @@ _FIELDS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Neighbors:
-    """The nearest rows of each row, nearest first.
-
-    Attributes:
-        rows: int64 [rows, n], 0 where there are fewer than n.
-        links: int64 [rows, n], the one column both share, `MANY` where they share several, 0 where
-            there is no neighbor. Without the edge from the row to that column the neighbor would
-            be none.
-    """
-
-    rows: Integers
-    links: Integers
-
-
-@dataclasses.dataclass(frozen=True)
 class ClickGraph:
-    """Neighbors in the click graph.
+    """The nearest rows of each row in the click graph, nearest first, 0 where there are fewer.
 
     Attributes:
-        users: Users who clicked the same documents; links are documents.
-        documents: Documents clicked by the same users; links are users.
+        users: int64 [users, n], users who clicked the same documents.
+        documents: int64 [documents, n], documents clicked by the same users.
     """
 
-    users: Neighbors
-    documents: Neighbors
+    users: Integers
+    documents: Integers
 
 
 def click_graph(dataset: Dataset, scenario: str, count: int) -> ClickGraph:
@@ -98,8 +81,8 @@ def training_clicks(dataset: Dataset, scenario: str) -> tuple[Integers, Integers
     return users, documents
 
 
-def nearest(clicks: Any, count: int) -> Neighbors:
-    """For each row the `count` other rows that share the most columns with it.
+def nearest(clicks: Any, count: int) -> Integers:
+    """For each row the `count` other rows that share the most columns with it, nearest first.
 
     Of rows that share equally many the one of the smaller number is nearer.
 
@@ -107,33 +90,26 @@ def nearest(clicks: Any, count: int) -> Neighbors:
         clicks: `scipy.sparse.csr_array` [rows, columns] of ones; none in row or column 0.
         count: Neighbors of a row.
 
+    Returns:
+        int64 [rows, count], 0 where there are fewer.
+
     Example:
         >>> clicks = np.array([[0, 0, 0], [0, 1, 1], [0, 0, 1], [0, 1, 1]])
-        >>> near = nearest(scipy.sparse.csr_array(clicks), 2)
-        >>> near.rows.tolist()
+        >>> nearest(scipy.sparse.csr_array(clicks), 2).tolist()
         [[0, 0], [3, 2], [1, 3], [1, 2]]
-        >>> near.links.tolist()
-        [[0, 0], [-1, 2], [2, 2], [-1, 2]]
     """
-    near = Neighbors(*np.zeros((2, clicks.shape[0], count), np.int64))
+    near = np.zeros((clicks.shape[0], count), np.int64)
     columns = clicks.T.tocsr()
-    # With a column's number as its value, rows that share one column have its number as product.
-    numbers = clicks.indices.astype(np.int64)
-    numbered = scipy.sparse.csr_array((numbers, clicks.indices, clicks.indptr), shape=clicks.shape)
     # A path leads from a row by a shared column to a row; blocks hold about as many paths each.
     paths = np.cumsum(clicks @ np.diff(columns.indptr))
     cuts = np.searchsorted(paths, np.arange(_PATHS, paths[-1], _PATHS)) + 1
     for begin, end in itertools.pairwise(np.unique([0, *cuts, clicks.shape[0]]).tolist()):
         shared = clicks[begin:end] @ columns
-        links = numbered[begin:end] @ columns
-        shared.sort_indices()
-        links.sort_indices()
         row = np.repeat(np.arange(begin, end), np.diff(shared.indptr))
         order = np.lexsort((shared.indices, -shared.data, row))
         order = order[row[order] != shared.indices[order]]
         counts = np.diff(runs(row[order]))
         place = ranges(np.zeros_like(counts), counts)
         order, place = order[place < count], place[place < count]
-        near.rows[row[order], place] = shared.indices[order]
-        near.links[row[order], place] = np.where(shared.data[order] == 1, links.data[order], MANY)
+        near[row[order], place] = shared.indices[order]
     return near

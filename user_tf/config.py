@@ -13,6 +13,9 @@ from data_pipeline import flagtree
 from data_pipeline.flagtree import setting
 from data_pipeline.settings import BatchSettings
 
+PREDICT_QUERIES = ("htps", "htps_unified")
+"""Rankers that learn to predict the next query."""
+
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
@@ -70,7 +73,7 @@ class ModelConfig:
     start: str = setting(
         "average",
         "Initial weights: `average`: attention begins as the average of what it sees and the score "
-        "as the sum of cosines; `glorot`: Glorot's throughout.",
+        "as the sum of cosines, in rankers that have either; `glorot`: Glorot's throughout.",
         choices=("average", "glorot"),
     )
     score_tanh: bool = setting(False, "tanh on the score, as in the released code.")
@@ -206,6 +209,13 @@ def check(config: Config) -> None:
             "`model.dropout` should be in [0, 1)",
             config.model.dropout,
             "Set --model.dropout.",
+        ),
+        (
+            config.data.batch.next_queries
+            or not (config.model.name in PREDICT_QUERIES and config.model.next_query_weight),
+            "`data.batch.next_queries` should be on where the ranker predicts the next query",
+            config.data.batch.next_queries,
+            "Set --data.batch.next_queries, or --model.next_query_weight=0.",
         ),
         (
             not (config.runtime.jit and config.runtime.strategy == "multi_worker"),

@@ -47,6 +47,15 @@ def test_xla_needs_fixed_sizes():
         check(replace(config, "data.batch.rungs", 0))
 
 
+@pytest.mark.parametrize("name", ["htps", "htps_unified"])
+def test_a_ranker_that_predicts_the_next_query_needs_it_in_the_batch(name):
+    config = replace(GOOD, "model.name", name)
+    with pytest.raises(ValueError, match=r"`data.batch.next_queries`.*next_query_weight=0"):
+        check(config)
+    check(replace(config, "data.batch.next_queries", True))
+    check(replace(config, "model.next_query_weight", 0.0))
+
+
 def test_one_task_scenarios_train_that_task_alone():
     config = replace(GOOD, "train", TrainConfig(phases=("search",)))
     check(replace(config, "data.scenario", "search"))

@@ -26,6 +26,10 @@ class GridSettings:
     common: str = setting(
         "configs/user.flags", "Flagfile of the settings all systems share; a system's come after."
     )
+    tuned: str = setting(
+        "",
+        "Folder of flagfiles of user_tf.tune, one a ranker; empty: all have the common settings.",
+    )
     folder: str = setting("configs/systems", "Folder of the systems' flagfiles.")
     systems: tuple[str, ...] = dataclasses.field(
         default=("user",),
@@ -55,6 +59,12 @@ def check(settings: GridSettings) -> None:
             "`truth` should be a Parquet file",
             settings.truth,
             "Make it with `python -m data_pipeline.truth`, or set --truth.",
+        ),
+        (
+            not settings.tuned or pathlib.Path(settings.tuned).is_dir(),
+            "`tuned` should be a folder of flagfiles",
+            settings.tuned,
+            "Make it with `python -m user_tf.tune`, or set --tuned.",
         ),
         (
             settings.parallel >= 1,
@@ -101,7 +111,7 @@ def read_systems(settings: GridSettings) -> list[tuple[System, int]]:
     """
     folder = pathlib.Path(settings.folder)
     return [
-        (read_system(name, folder, settings.common), seeds)
+        (read_system(name, folder, settings.common, settings.tuned), seeds)
         for name, seeds in map(seeds_of, settings.systems)
     ]
 
@@ -137,6 +147,7 @@ def describe(
         "dataset": settings.dataset,
         "counts": json.loads(manifest.read_text(encoding="utf-8")).get("counts"),
         "common": settings.common,
+        "tuned": settings.tuned,
         "common_flags": flags_of(common),
         **report.provenance(command, 0),
     }

@@ -56,8 +56,18 @@ def resolve(arguments: Sequence[str]) -> tuple[Config, str]:
     return flagtree.read(Config, values=values), str(values["label"].value)
 
 
-def read_system(name: str, folder: pathlib.Path, common: str) -> System:
-    """Reads `folder/NAME.flags` after the flagfile `common`.
+def read_system(
+    name: str, folder: pathlib.Path, common: str, tuned: Sequence[str] | str = ()
+) -> System:
+    """Reads `folder/NAME.flags` after the flagfile `common` and what its ranker was tuned to.
+
+    Args:
+        name: Name of the system.
+        folder: Folder of the systems' flagfiles.
+        common: Flagfile of the settings all systems share.
+        tuned: Flags; or the folder of flagfiles `user_tf.tune` wrote, of which that of the system's
+            ranker is read: an ablation has the settings of the whole. A ranker without one was not
+            tuned.
 
     Raises:
         ValueError: There is no such file, or its settings are impossible.
@@ -69,7 +79,12 @@ def read_system(name: str, folder: pathlib.Path, common: str) -> System:
             f"`systems` should be names of flagfiles in {folder}. Received: {name!r}. Write {path}, "
             f"or choose one of: {known}."
         )
-    config, label = resolve([f"--flagfile={common}", f"--flagfile={path}"])
+    shared, own = f"--flagfile={common}", f"--flagfile={path}"
+    config, label = resolve([shared, own])
+    if isinstance(tuned, str):
+        chosen = pathlib.Path(tuned) / f"{config.model.name}.flags"
+        tuned = [f"--flagfile={chosen}"] if tuned and chosen.exists() else []
+    config, _ = resolve([shared, *tuned, own])
     try:
         configuration.check(of_run(config, "dataset", "run", 1))
     except ValueError as error:

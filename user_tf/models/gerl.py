@@ -26,12 +26,11 @@ class Gerl(Ranker):
     has weights of its own. Padding, places without a click and missing neighbors are masked out, and
     a vector of nothing is 0: new documents and the unknown user have no neighbors.
 
-    The graph is that of the training clicks (`data_pipeline.click_graph`). In training a target's own
-    click is taken out of it: neighbors of the user that only the positive links, and neighbors of the
-    positive that only the user links, are masked. Else the graph would tell which candidate was
-    clicked. Public codes keep the two apart by time, by a graph of clicks older than all training
-    targets, which a log without such a history does not have. Clicks of validation and test are not in
-    the graph, so that nothing is to be taken out there, and labels are not read.
+    The graph is that of the training clicks (`data_pipeline.click_graph`), those of the training
+    targets among them: in training it tells something of which candidate was clicked. Public codes
+    keep the two apart by time, by a graph of clicks older than all training targets, which a log
+    without such a history does not have. Taking a target's own click out of its neighbors was tried
+    and made validation MAP worse. Clicks of validation and test are not in the graph.
 
     `use_dataset` fills the graph and the words of the documents into weights that are not trained, so
     that checkpoints and exported models carry them. Documents are numbers of the dataset: a served
@@ -95,9 +94,7 @@ class Gerl(Ranker):
 
         users, documents = self.sizes.users, self.sizes.documents
         self.user_neighbors = table("user_neighbors", users, NEIGHBORS)
-        self.user_links = table("user_links", users, NEIGHBORS)
         self.document_neighbors = table("document_neighbors", documents, NEIGHBORS)
-        self.document_links = table("document_links", documents, NEIGHBORS)
         self.document_tokens = table("document_tokens", documents, self.sizes.text_length)
 
     def use_dataset(self, dataset, scenario):
@@ -114,10 +111,8 @@ class Gerl(Ranker):
             document_tokens: int array `[documents, text_length]`, token ids of the titles.
         """
         self.build_from_sizes()
-        self.user_neighbors.assign(graph.users.rows)
-        self.user_links.assign(graph.users.links)
-        self.document_neighbors.assign(graph.documents.rows)
-        self.document_links.assign(graph.documents.links)
+        self.user_neighbors.assign(graph.users)
+        self.document_neighbors.assign(graph.documents)
         self.document_tokens.assign(document_tokens)
 
     def call(self, batch, training=False):
@@ -127,9 +122,9 @@ class Gerl(Ranker):
         u_t = self.click_pool(ops.take(titles, clicks.texts, axis=0), padding_mask=clicks.mask)
         v_t = ops.take(titles, batch["candidate_text"], axis=0)
         u_e = self.user_embedding(batch["user"])
-        near_users, near_documents = self.find_neighbors(batch, training)
-        u_e2 = self.read_users(*near_users)
-        v_t2, v_e2 = self.read_documents(*near_documents, training=training)
+        u_e2 = self.read_users(_rows(self.user_neighbors, batch["user"]))
+        near_documents = _rows(self.document_neighbors, batch["candidate_doc"])
+        v_t2, v_e2 = self.read_documents(near_documents, training)
         return match(u_e, v_t2) + match(u_e2, v_e2) + match(u_t, v_t)
 
     def encode_texts(self, tokens, training=False):
@@ -141,39 +136,18 @@ class Gerl(Ranker):
         words = self.dropout(self.embedding(tokens), training=training)
         return words, encoder(words, padding_mask=mask, training=training), mask
 
-    def find_neighbors(self, batch, training=False):
-        """Neighbors of users `[T, n]` and of candidates `[T, C, n]`, each with its mask.
+    def read_users(self, neighbors):
+        """Vectors u_e2 `[T, units]` of neighbors `[T, n]`, 0 where there are fewer."""
+        return self.user_pool(self.user_embedding(neighbors), padding_mask=neighbors > 0)
 
-        Args:
-            batch: A Batch.
-            training: Whether the click of each target is taken out of the graph.
-        """
-        user, documents = batch["user"], batch["candidate_doc"]
-        users, user_links = (_rows(x, user) for x in (self.user_neighbors, self.user_links))
-        others, links = (
-            _rows(x, documents) for x in (self.document_neighbors, self.document_links)
-        )
-        near_user, near_document = users > 0, others > 0
-        if training:
-            clicked = batch["labels"] > 0
-            document = ops.max(ops.where(clicked, documents, 0), axis=1)
-            near_user = ops.logical_and(near_user, user_links != document[:, None])
-            # Links to neighbors are never 0.
-            by_user = ops.where(clicked, user[:, None], 0)
-            near_document = ops.logical_and(near_document, links != by_user[..., None])
-        return (users, near_user), (others, near_document)
-
-    def read_users(self, neighbors, mask):
-        """Vectors u_e2 `[T, units]` of neighbors `[T, n]` where `mask` holds."""
-        return self.user_pool(self.user_embedding(neighbors), padding_mask=mask)
-
-    def read_documents(self, neighbors, mask, training=False):
-        """Vectors v_t2 and v_e2 `[T, C, units]` of neighbors `[T, C, n]` where `mask` holds."""
+    def read_documents(self, neighbors, training=False):
+        """Vectors v_t2 and v_e2 `[T, C, units]` of neighbors `[T, C, n]`, 0 where there are fewer."""
         # Neighbors repeat, and most places of a sparse graph are empty: each is encoded once.
         distinct, places = ops.unique(neighbors, sorted=False, return_inverse=True)
         tokens = _rows(self.document_tokens, distinct)
         _, titles, words = self._encode(self.neighbor_encoder, tokens, training)
         # A title without words says nothing.
+        mask = neighbors > 0
         written = ops.logical_and(mask, ops.take(ops.any(words, axis=1), places, axis=0))
         return (
             self._pool(self.title_pool, ops.take(titles, places, axis=0), written),

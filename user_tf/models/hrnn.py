@@ -6,6 +6,7 @@ from keras import ops
 from user_tf.layers.masking import cosine, masked_softmax, precise_dtype
 from user_tf.models.ranker import Ranker
 from user_tf.models.searches import search_vectors, session_states
+from user_tf.models.start import weigh_cosines
 
 
 class Hrnn(Ranker):
@@ -56,6 +57,10 @@ class Hrnn(Ranker):
         for layer in (self.attention, self.long, self.short):
             layer.build((None, None, width))
         self.score.build((None, None, 2 + self.sizes.features))
+
+    def start_as_average(self):
+        """The score begins as the sum of cosines."""
+        weigh_cosines(self.score, slice(2))
 
     def call(self, batch, training=False):
         texts = self.mean_words(batch["text_tokens"])

@@ -17,10 +17,11 @@ from user_tf.models.ranker import (
     padded_session,
     text_groups,
 )
+from user_tf.models.start import average_transformer, weigh_cosines
 
 # The language model adds one of two vectors to a query: of a past session, or of the current one.
 PAST, CURRENT = 1, 2
-SIGNALS = 8
+COSINES, SIGNALS = 5, 8
 
 
 class Htps(Ranker):
@@ -113,6 +114,18 @@ class Htps(Ranker):
         self.gate.build((None, None, 3 * width))
         self.feature.build((None, None, self.sizes.features))
         self.score.build((None, None, SIGNALS))
+
+    def start_as_average(self):
+        """Transformers begin as averages, the score as the sum of cosines."""
+        average_transformer(self.word_encoder)
+        for encoder in (
+            self.short_encoder,
+            self.long_encoder,
+            self.query_encoder,
+            self.next_encoder,
+        ):
+            average_transformer(encoder.transformer)
+        weigh_cosines(self.score, slice(COSINES))
 
     def call(self, batch, training=False):
         groups, numbered = text_groups(batch)

@@ -8,6 +8,7 @@ from user_tf.layers.masking import cosine, precise_dtype
 from user_tf.layers.multi_head_attention import MultiHeadAttention
 from user_tf.layers.personal_embedding import PersonalEmbedding
 from user_tf.models.ranker import Ranker, for_searches
+from user_tf.models.start import average_attention, weigh_cosines
 
 VIEWS = ("global", "personal", "global_context", "personal_context")
 
@@ -78,6 +79,12 @@ class Peps(Ranker):
         ):
             layer.build((None, None, width))
         self.score.build((None, None, len(VIEWS) + 1 + self.sizes.features))
+
+    def start_as_average(self):
+        """Attention begins as an average, the score as the cosine."""
+        average_attention(self.global_attention)
+        average_attention(self.personal_attention)
+        weigh_cosines(self.score, slice(len(VIEWS), len(VIEWS) + 1))
 
     def call(self, batch, training=False):
         texts = ops.concatenate([batch["query_text"][:, None], batch["candidate_text"]], axis=1)

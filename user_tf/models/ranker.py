@@ -262,24 +262,35 @@ class Ranker(keras.Model):
         """Makes all weights: a subclass has a `build` that needs no batch."""
         if not self.built:
             self.build({name: shape for name, (shape, _) in batch_fields(self.sizes).items()})
+            if self.config.start == "average":
+                self.start_as_average()
         return self
+
+    def start_as_average(self):
+        """Initial weights of `--model.start=average`; without cosines and transformers, as drawn."""
 
     def set_word_vectors(self, word_vectors):
         """Sets the word embeddings, for example to the dataset's word2vec vectors.
 
         Args:
-            word_vectors: Float array `[vocabulary, width]`.
+            word_vectors: Float array `[vocabulary, n]`. Where n is larger than the width, the
+                vectors' principal axes are taken, those of the largest second moments.
 
         Raises:
-            ValueError: The array does not fit the vocabulary or the width.
+            ValueError: The array does not fit the vocabulary or is narrower than the width.
         """
-        expected = (self.sizes.vocabulary, self.config.width)
-        if np.shape(word_vectors) != expected:
+        vocabulary, width = self.sizes.vocabulary, self.config.width
+        rows, given = np.shape(word_vectors)
+        if rows != vocabulary or given < width:
             raise ValueError(
-                f"`word_vectors` should have shape [vocabulary, width] = {list(expected)}. "
-                f"Received: {list(np.shape(word_vectors))}. Set --model.width to the width the "
-                "dataset was prepared with, or --nomodel.word_vectors."
+                f"`word_vectors` should have shape [vocabulary, width] = {[vocabulary, width]}, or "
+                f"more columns. Received: {[rows, given]}. Set --model.width to at most the width "
+                "the dataset was prepared with, or --nomodel.word_vectors."
             )
+        if given > width:
+            vectors = np.asarray(word_vectors, np.float64)
+            _, axes = np.linalg.eigh(vectors.T @ vectors)
+            word_vectors = vectors @ axes[:, -width:]
         self.build_from_sizes()
         self.word_embedding.embeddings.assign(word_vectors)
 

@@ -8,6 +8,7 @@ from user_tf.layers.knrm import Knrm
 from user_tf.layers.masking import cosine, masked_softmax, precise_dtype
 from user_tf.models.ranker import Ranker, match_words, padded_history, padded_session
 from user_tf.models.searches import search_vectors, session_states
+from user_tf.models.start import weigh_cosines
 
 
 class Rpmn(Ranker):
@@ -60,6 +61,10 @@ class Rpmn(Ranker):
         self.intent.build((None, None, width))
         self.knrm.build((None, None, width))
         self.score.build((None, None, 6 + self.sizes.features))
+
+    def start_as_average(self):
+        """The score begins as the sum of cosines."""
+        weigh_cosines(self.score, slice(5))
 
     def call(self, batch, training=False):
         mask = batch["text_tokens"] > 0

@@ -1,6 +1,7 @@
 """USER: one model for personalised search and recommendation (Yao et al., CIKM 2021)."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from user_tf.layers.behavior_encoder import BehaviorEncoder
@@ -19,7 +20,7 @@ from user_tf.models.ranker import (
     padded_session,
     text_groups,
 )
-from user_tf.models.start import start_as_average
+from user_tf.models.start import average_transformer, weigh_cosines
 
 
 class User(Ranker):
@@ -100,13 +101,6 @@ class User(Ranker):
     def word_embedding(self):
         return self.text_encoder.embedding
 
-    def build_from_sizes(self):
-        fresh = not self.built
-        super().build_from_sizes()
-        if fresh and self.config.start == "average":
-            start_as_average(self)
-        return self
-
     def build(self, batch_shape=None):
         """Makes every layer's weights; they do not depend on the sizes of a batch."""
         width = self.config.width
@@ -126,6 +120,17 @@ class User(Ranker):
             self.knrm.build(rows)
             signals.insert(0, (None, None, 1))
         self.scorer.build([(None, width)] * cosines, [rows] * cosines, signals)
+
+    def start_as_average(self):
+        """Encoders begin as averages, r_S as the mean of q^ and d^, the score as cosines."""
+        for name in ("text_encoder", "session_encoder", "history_encoder"):
+            if encoder := getattr(self, name, None):
+                average_transformer(encoder.transformer)
+        if hasattr(self, "behavior_encoder"):
+            fuse = self.behavior_encoder.co_attention.fuse.kernel
+            half = np.eye(fuse.shape[1]) / 2
+            fuse.assign(np.concatenate([half, half]))
+        weigh_cosines(self.scorer.linear, slice(4 if self.config.history_encoder else 1))
 
     def call(self, batch, training=False):
         batch, words, vectors, words_mask, behaviors = self.encode_tables(batch, training)

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from data_pipeline import shortcuts
-from data_pipeline.click_graph import MANY, ClickGraph, Neighbors
+from data_pipeline.click_graph import ClickGraph
 from tests.user_tf.random_batch import SIZES
 from user_tf.models.gerl import NEIGHBORS
 from user_tf.models.ranker import batch_fields, empty_batch
@@ -96,19 +96,15 @@ def random_graph(seed=0, sizes=SIZES):
     """A click graph in which rows have from no neighbor to all, and words of the documents."""
     rng = np.random.default_rng(seed)
 
-    def neighbors(rows, columns):
-        near = Neighbors(*np.zeros((2, rows, NEIGHBORS), np.int64))
+    def neighbors(rows):
+        near = np.zeros((rows, NEIGHBORS), np.int64)
         for row in range(1, rows):
             others = rng.permutation(np.setdiff1d(np.arange(1, rows), [row]))[:NEIGHBORS]
             number = rng.integers(0, len(others) + 1)
-            near.rows[row, :number] = others[:number]
-            links = rng.integers(1, columns, size=number)
-            near.links[row, :number] = np.where(rng.random(number) < 0.5, links, MANY)
+            near[row, :number] = others[:number]
         return near
 
-    graph = ClickGraph(
-        neighbors(sizes.users, sizes.documents), neighbors(sizes.documents, sizes.users)
-    )
+    graph = ClickGraph(neighbors(sizes.users), neighbors(sizes.documents))
     tokens = rng.integers(1, sizes.vocabulary, size=(sizes.documents, sizes.text_length))
     lengths = rng.integers(0, sizes.text_length + 1, size=(sizes.documents, 1))
     lengths[0] = 0

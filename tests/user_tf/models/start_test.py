@@ -1,7 +1,8 @@
-"""Under `start=average` an untrained USER already prefers what the user just read."""
+"""Under `start=average` an untrained ranker already prefers what the user just read."""
 
 import keras
 import numpy as np
+import pytest
 
 from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig
@@ -10,9 +11,9 @@ from user_tf.models.registry import build_ranker
 CONFIG = {"width": 16, "heads": 2, "head_width": 8, "feed_forward": 16, "dropout": 0.0}
 
 
-def build(**changes):
+def build(name="user", **changes):
     keras.utils.set_random_seed(3)
-    user = build_ranker(ModelConfig(**CONFIG | changes), SIZES)
+    user = build_ranker(ModelConfig(name=name, **CONFIG | changes), SIZES)
     # Words as far apart as word vectors are.
     table = user.word_embedding.embeddings
     table.assign(np.random.default_rng(0).normal(size=table.shape))
@@ -63,3 +64,39 @@ def test_narrow_heads_begin_as_a_projection():
     attention = user.text_encoder.transformer.blocks[0].attention
     product = np.asarray(attention.value_kernel) @ np.asarray(attention.output_kernel)
     np.testing.assert_allclose(product @ product, product, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "cosines"),
+    [
+        ("htps", range(5)),
+        ("htps_unified", range(5)),
+        ("hrnn", range(2)),
+        ("rpmn", range(5)),
+        ("peps", [4]),
+        ("jsr", range(2)),
+    ],
+)
+def test_baselines_that_score_by_cosines_begin_with_their_sum(name, cosines):
+    ranker, drawn = build(name, start="average"), build(name, start="glorot")
+    ranker, drawn = (getattr(model, "search", model) for model in (ranker, drawn))
+    weights = np.asarray(ranker.score.kernel)[:, 0]
+    np.testing.assert_array_equal(weights[list(cosines)], 4.0)
+    others = np.delete(weights, list(cosines))
+    assert (np.abs(others) < 0.02).all() and (others != 0).all()
+    assert (np.abs(np.asarray(drawn.score.kernel)) < 2).all()
+
+
+def attentions(model):
+    if hasattr(model, "global_attention"):
+        return [model.global_attention, model.personal_attention]
+    encoders = (model.short_encoder, model.long_encoder, model.query_encoder, model.next_encoder)
+    transformers = [model.word_encoder, *(encoder.transformer for encoder in encoders)]
+    return [transformer.blocks[0].attention for transformer in transformers]
+
+
+@pytest.mark.parametrize("name", ["htps", "peps"])
+def test_attention_of_baselines_begins_as_an_average(name):
+    for attention in attentions(build(name, start="average")):
+        product = np.asarray(attention.value_kernel) @ np.asarray(attention.output_kernel)
+        np.testing.assert_allclose(product, np.eye(16), atol=1e-5)
