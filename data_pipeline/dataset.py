@@ -17,7 +17,7 @@ import json
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -74,18 +74,24 @@ class DatasetWriter(UnfinishedFolder):
 
     Raises:
         FileExistsError: `path` exists.
+        FolderInUse: Another run is writing it.
 
     Attributes:
         folder: Where to write; `path` with ".tmp" at the end.
     """
 
-    def __enter__(self) -> Self:
+    def begin(self) -> None:
+        """Makes the temporary folder.
+
+        Raises:
+            FileExistsError: The folder of the dataset exists.
+        """
         if self.path.exists():
             raise FileExistsError(
                 f"`output` must not exist. Received: `output` = {os.fspath(self.path)!r}. Set "
                 "--output to a new folder, or remove this one."
             )
-        return super().__enter__()
+        super().begin()
 
     def finish(self, manifest: dict[str, Any]) -> None:
         """Adds schema version and checksums, writes the manifest, renames the folder."""

@@ -4,6 +4,7 @@ Rows keep the order in which they came. Same rows, settings and key give the sam
 """
 
 import bisect
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -13,7 +14,7 @@ import shutil
 from collections import Counter
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -77,6 +78,7 @@ class LogWriter(UnfinishedFolder):
 
     Raises:
         LogError: `folder` exists.
+        FolderInUse: Another run is writing it.
         ValueError: Masking is on and there is no key, or `quarantine_share` is no share.
 
     Attributes:
@@ -100,9 +102,14 @@ class LogWriter(UnfinishedFolder):
         self._read: Counter[str] = Counter()
         self._known: list[pa.Array] = []
         self._documents: pa.Array | None = None
-        self._keep_quarantine = False
+        self._opened = contextlib.ExitStack()
 
-    def __enter__(self) -> Self:
+    def begin(self) -> None:
+        """Makes the temporary folder and opens the tables in it.
+
+        Raises:
+            LogError: The folder of the log exists.
+        """
         if self.path.exists():
             raise LogError(
                 os.fspath(self.path),
@@ -110,11 +117,12 @@ class LogWriter(UnfinishedFolder):
                 "an existing one",
                 "Set --output to a new folder, or remove this one.",
             )
-        super().__enter__()
+        super().begin()
         for name, schema in SCHEMAS.items():
-            self._writers[name] = pq.ParquetWriter(self._file(name), schema)
+            writer = pq.ParquetWriter(self._file(name), schema)
+            self._writers[name] = self._opened.enter_context(writer)
         self._quarantine = QuarantineWriter(self._file("quarantine"))
-        return self
+        self._opened.callback(self._quarantine.close)
 
     def __exit__(
         self,
@@ -122,10 +130,11 @@ class LogWriter(UnfinishedFolder):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for writer in (*self._writers.values(), self._quarantine):
-            writer.close()
-        if not self._keep_quarantine:
-            super().__exit__(kind, error, trace)
+        # Closing writes what was held back. After `finish` nothing was; after an error the files go
+        # away, and a second error, as of a full disk, would hide the first.
+        with contextlib.suppress(OSError, pa.ArrowException):
+            self._opened.close()
+        super().__exit__(kind, error, trace)
 
     def _file(self, table: str) -> pathlib.Path:
         return self.folder / f"{table}.parquet"
@@ -218,7 +227,7 @@ class LogWriter(UnfinishedFolder):
             for path in self.folder.iterdir():
                 if path != kept_at:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
-            self._keep_quarantine = True
+            self.keep = True
             rejected = sum(counts.total() for counts in self._quarantine.counts.values())
             raise LogError(
                 os.fspath(self.path),
