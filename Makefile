@@ -6,13 +6,14 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 WORK ?= work
 
-.PHONY: help install quickstart test lint types unit benchmarks results clean
+.PHONY: help install quickstart test lint types unit faults benchmarks results clean
 
 help:
 	@echo "make quickstart   simulate, prepare, train, evaluate, export and rank one example"
 	@echo "make test         lint, types, tests"
+	@echo "make faults       kill a preparation at 20 points (minutes)"
 	@echo "make benchmarks   measure speed again (half an hour on an idle machine)"
-	@echo "make results      rewrite README's results from benchmarks/results"
+	@echo "make results      rewrite README's results, RESULTS.md and the flagfiles' from benchmarks/results"
 	@echo "make clean        remove what quickstart made (not the virtual environment)"
 
 install: $(STAMP)
@@ -20,7 +21,7 @@ install: $(STAMP)
 $(STAMP): constraints.txt setup.cfg
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found. Install Python 3.11, or name another one: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,evidence]'
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,evidence,scale,spark]'
 	@touch $(STAMP)
 
 quickstart: $(STAMP)
@@ -39,9 +40,13 @@ types: $(STAMP)
 unit: $(STAMP)
 	$(RUN) -m pytest -n 2 --dist loadfile
 
+faults: $(STAMP)
+	USER_TF_KILLS=20 $(RUN) -m pytest tests/data_pipeline/prepare_faults_test.py
+
 benchmarks: $(STAMP)
 	$(RUN) -m benchmarks.train_throughput --work=$(WORK)/throughput
 	$(RUN) -m benchmarks.start_up --work=$(WORK)/throughput
+	$(RUN) -m benchmarks.prepare --work=$(WORK)/prepare
 
 results: $(STAMP)
 	$(RUN) -m benchmarks.readme

@@ -1,7 +1,10 @@
-"""Writes README's results from the JSON files in benchmarks/results.
+"""Writes what is told of results from the JSON files in benchmarks/results.
 
-python -m benchmarks.readme           # rewrites the block between the two markers
-python -m benchmarks.readme --check   # fails if README and the JSON files disagree
+    python -m benchmarks.readme           # rewrites it
+    python -m benchmarks.readme --check   # fails if a file and the JSON files disagree
+
+README.md has the main tables between two markers, RESULTS.md all of them, and the flagfiles of
+configs their time and result. Prose about a grid's results: benchmarks/results/notes/WORLD.md.
 """
 
 import dataclasses
@@ -12,17 +15,33 @@ from typing import Any
 
 from absl import app
 
-from benchmarks import speed_tables
+from benchmarks import flagfile_headers, known_answers, paper, speed_tables
+from benchmarks.grid_results import RESULTS, ROOT, WORLDS, Grid, read_grids
+from benchmarks.grid_tables import headline, world_lines
+from benchmarks.notes import NOTES, notes_of
+from benchmarks.study_tables import study
+from benchmarks.tuning_tables import read_tunings, tuning_lines
 from data_pipeline import flagtree
 from data_pipeline.flagtree import setting
+from user_tf.reporting.document import to_lines
+from user_tf.reporting.tables import LEGEND
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "benchmarks" / "results"
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
-METRICS = {"map": "MAP", "mrr": "MRR", "p_at_1": "P@1", "ndcg_at_10": "NDCG@10"}
-_TITLES = {
+PAGE = "RESULTS.md"
+_NOT_YET = "not measured yet."
+_NOT_YET_BUT = f"The grid is not measured yet; {PAGE} has a study of USER alone."
+# Worlds whose table stands in README.
+_MAIN = ("linked", "trivago")
+_WORLD_TITLES = {
+    "linked": "Simulated, linked services",
     "trivago": "Real rows: trivago sessions (RecSys Challenge 2019)",
-    "simulated": "Simulated: does unified data help?",
+    "independent": "Simulated, independent services",
+    "session_only": "Simulated, sessions alone",
+    "refinding": "Simulated, re-finding",
+}
+_STUDIES = {
+    "simulated": "Study: does unified data help?",
+    "trivago": "Study: trivago with F and without",
     "train_throughput": "Speed of training",
     "start_up": "Start-up, input, evaluation",
     "gpu": "On an accelerator",
@@ -43,20 +62,6 @@ class ReadmeSettings:
     check: bool = setting(False, "Compare instead of writing.")
 
 
-def cell(value: dict[str, Any]) -> str:
-    """Mean over seeds, with the standard deviation where seeds differ.
-
-    Example:
-        >>> cell({"mean": 0.5, "std": 0.0125}), cell({"mean": 0.5, "std": 0.0})
-        ('.5000 ± .0125', '.5000')
-    """
-
-    def short(number: float) -> str:
-        return f"{number:.4f}".removeprefix("0")
-
-    return short(value["mean"]) + (f" ± {short(value['std'])}" if value["std"] else "")
-
-
 def origin(content: dict[str, Any]) -> str:
     """Where the numbers come from."""
     machine, versions = content["machine"], content["versions"]
@@ -67,96 +72,108 @@ def origin(content: dict[str, Any]) -> str:
     )
 
 
-def study(content: dict[str, Any]) -> list[str]:
-    """A study's tables, one a task and dataset: non-learned rankings, then the systems."""
-    seeds = ", ".join(map(str, content["seeds"]))
+def block(folder: pathlib.Path = RESULTS) -> str:
+    """README's results: the main tables, the known answers, the speed in a few lines."""
+    grids = read_grids(folder)
+    lines = [f"All tables, with costs and what was tuned: [{PAGE}]({PAGE}).", ""]
+    lines += [_legend(grids), ""] if set(_MAIN) & set(grids) else []
+    for world in _MAIN:
+        lines += [f"### {_WORLD_TITLES[world]}", ""]
+        lines += to_lines(headline(grids[world])) if world in grids else [_NOT_YET_BUT]
+        lines += [""]
+    lines += ["### Where the answer is known", "", *to_lines(known_answers.table(grids), "---"), ""]
+    measured = _read(folder / "train_throughput.json")
+    if measured:
+        lines += ["### Speed", "", *speed_tables.headline(measured, origin(measured)), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def page(folder: pathlib.Path = RESULTS, notes: pathlib.Path = NOTES) -> str:
+    """RESULTS.md: every table.
+
+    Args:
+        folder: Of the JSON files.
+        notes: Of what was written about the worlds.
+    """
+    grids, tunings = read_grids(folder), read_tunings(folder)
     lines = [
-        f"{content['question']} {content['split'].capitalize()} targets, whole lists; mean ± "
-        f"standard deviation over seeds {seeds}. {origin(content)}",
+        "# Results",
+        "",
+        "Made by `make results` of the JSON files in `benchmarks/results`; not to be edited.",
+        "",
+        *([_legend(grids), ""] if grids else []),
+        "## Where the answer is known",
+        "",
+        *to_lines(known_answers.table(grids), "---"),
+        "",
+        "## Beside the paper",
+        "",
+        *to_lines(paper.table(grids)),
         "",
     ]
-    for task in ("search", "recommendation"):
-        for datasets, entries in _by_targets(content, task):
-            lines += _task_table(task, datasets, entries)
-    return lines
-
-
-def _by_targets(content: dict[str, Any], task: str) -> list[tuple[list[str], dict[str, Any]]]:
-    """Entries of a task that stand in one table, with their datasets: those of the same targets."""
-    groups: list[tuple[list[str], dict[str, Any]]] = []
-    for dataset in content["commands"]:
-        entries = {
-            name: system["tasks"][task]
-            for name, system in content["systems"].items()
-            if system["dataset"] == dataset and task in system["tasks"]
-        }
-        if not entries:
-            continue
-        for datasets, others in groups:
-            if _targets(next(iter(others.values()))) == _targets(next(iter(entries.values()))):
-                datasets.append(dataset)
-                others |= entries
-                break
+    for world in WORLDS:
+        lines += [f"## {_WORLD_TITLES[world]}", ""]
+        if world in grids:
+            lines += world_lines(grids[world], notes_of(world, grids, notes))
         else:
-            groups.append(([dataset], entries))
-    return groups
+            lines += [f"`configs/worlds/{world}.flags`: {_NOT_YET}", ""]
+    lines += ["## Tuning", ""]
+    for name, content in tunings.items():
+        lines += [f"### {name}", "", *tuning_lines(content, origin(content))]
+    lines += [] if tunings else [_NOT_YET, ""]
+    for name, title in _STUDIES.items():
+        content = _read(folder / f"{name}.json")
+        if content:
+            lines += [f"## {title}", "", *_SPEED.get(name, study)(content, origin(content))]
+    return "\n".join(lines).rstrip() + "\n"
 
 
-def _targets(entry: dict[str, Any]) -> dict[str, Any]:
-    """What rankings that learn nothing make of an entry's targets: alike for the same ones."""
-    return {name: m for name, m in entry["rankings"].items() if name != entry["model"]}
+def _legend(grids: dict[str, Grid]) -> str:
+    grid = next(iter(grids.values()))
+    return LEGEND.format(reference=grid.systems[grid.reference].label)
 
 
-def _task_table(task: str, datasets: list[str], entries: dict[str, Any]) -> list[str]:
-    first = next(iter(entries.values()))
-    gain = bool(first["share_of_gain"])
-    headings = [*METRICS.values(), *(["share of the possible MAP gain"] if gain else [])]
-    lines = [
-        f"**{task.capitalize()}, {', '.join(datasets)}**: {first['queries']:,} queries of "
-        f"{first['users']:,} users",
-        "",
-        f"| ranking | {' | '.join(headings)} |",
-        "|---|" + "---:|" * len(headings),
-    ]
-    rows: dict[str, list[str]] = {
-        name: [cell(metrics[key]) for key in METRICS] + ([""] if gain else [])
-        for name, metrics in _targets(first).items()
+def _read(path: pathlib.Path) -> dict[str, Any] | None:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def contents(root: pathlib.Path = ROOT, folder: pathlib.Path = RESULTS) -> dict[pathlib.Path, str]:
+    """What README.md, RESULTS.md and the flagfiles should hold.
+
+    Args:
+        root: Folder of README.md and configs.
+        folder: Of the JSON files; its notes are read, too.
+    """
+    readme = root / "README.md"
+    head, rest = readme.read_text(encoding="utf-8").split(BEGIN)
+    found = {
+        readme: f"{head}{BEGIN}\n{block(folder)}{END}{rest.split(END)[1]}",
+        root / PAGE: page(folder, folder / NOTES.name),
     }
-    for name, entry in entries.items():
-        values = [cell(entry["rankings"][entry["model"]][key]) for key in METRICS]
-        if gain:
-            values.append(cell(entry["share_of_gain"]["map"]))
-        rows[f"**{name}**"] = values
-    return [*lines, *(f"| {name} | {' | '.join(values)} |" for name, values in rows.items()), ""]
-
-
-def block() -> str:
-    """The results block as Markdown."""
-    lines = []
-    for name, title in _TITLES.items():
-        path = RESULTS / f"{name}.json"
-        if path.exists():
-            content = json.loads(path.read_text(encoding="utf-8"))
-            body = _SPEED[name](content, origin(content)) if name in _SPEED else study(content)
-            lines += [f"### {title}", "", *body]
-    return "\n".join(lines).rstrip() + "\n" if lines else ""
+    for name, header in flagfile_headers.headers(folder).items():
+        path = root / "configs" / f"{name}.flags"
+        found[path] = flagfile_headers.with_header(path.read_text(encoding="utf-8"), header)
+    return found
 
 
 def main(arguments: list[str]) -> None:
-    """Rewrites or compares README's block."""
+    """Rewrites or compares the files."""
     del arguments
-    path = ROOT / "README.md"
-    text = path.read_text(encoding="utf-8")
-    head, rest = text.split(BEGIN)
-    new = f"{head}{BEGIN}\n{block()}{END}{rest.split(END)[1]}"
+    changed = {
+        path: text
+        for path, text in contents().items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    }
     if flagtree.read(ReadmeSettings).check:
-        if new != text:
-            sys.exit("README.md disagrees with benchmarks/results. Run `make results`.")
+        if changed:
+            names = ", ".join(str(path.relative_to(ROOT)) for path in changed)
+            sys.exit(f"{names}: disagree with benchmarks/results. Run `make results`.")
         return
-    path.write_text(new, encoding="utf-8")
-    measured = RESULTS / "train_throughput.json"
-    if measured.exists():
-        speed_tables.draw(json.loads(measured.read_text(encoding="utf-8")), RESULTS)
+    for path, text in changed.items():
+        path.write_text(text, encoding="utf-8")
+    measured = _read(RESULTS / "train_throughput.json")
+    if measured:
+        speed_tables.draw(measured, RESULTS)
 
 
 if __name__ == "__main__":

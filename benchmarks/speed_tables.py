@@ -17,6 +17,15 @@ _COMPARISONS = {
     "trivago": "trivago's log (titles of 2 to 4 tokens, short histories)",
 }
 
+# Lines of comparisons that README tells, and their names there.
+_HEADLINE = {
+    ("history", "shared, 10"): "histories of 10 behaviors",
+    ("history", "shared, 30"): "histories of 30",
+    ("history", "shared, 100"): "histories of 100",
+    ("history", "each target alone, 100"): "histories of 100, each target alone",
+    ("precision", "bfloat16"): "histories of 30, bfloat16",
+}
+
 
 def span(value: dict[str, float], digits: int = 0) -> str:
     """Median and range of a measurement.
@@ -63,6 +72,25 @@ def throughput(content: dict[str, Any], origin: str) -> list[str]:
     for split in content["split"]:
         lines += _split(split)
     return lines
+
+
+def headline(content: dict[str, Any], origin: str) -> list[str]:
+    """The rates README tells: windows of 32 targets, targets alone, and the faster precision."""
+    released = content["released"]
+    lines = [
+        f"Groups of a target and 4 negatives a second, USER at the paper's widths; the released code "
+        f"did {released}. {origin}",
+        "",
+        "| | groups/s | times the released code |",
+        "|---|---:|---:|",
+    ]
+    for (comparison, name), label in _HEADLINE.items():
+        for row in content["comparisons"].get(comparison, []):
+            if row["name"] == name:
+                rate = row["groups_per_second"]
+                lines.append(f"| {label} | {span(rate)} | {rate['median'] / released:.0f} |")
+    plot = f"![Seconds for 1,000 groups against history length](benchmarks/results/{PLOT})"
+    return [*lines, "", *([plot, ""] if "history" in content["comparisons"] else [])]
 
 
 def _split(split: dict[str, Any]) -> list[str]:

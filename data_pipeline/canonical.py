@@ -4,6 +4,8 @@ A recommendation is a search with an empty query, so one table holds both kinds 
 are UTC; a time without a zone is taken as UTC, one with a zone is converted.
 """
 
+from collections.abc import Collection, Sequence
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -61,7 +63,7 @@ QUARANTINE = pa.schema(
     ]
 )
 """One row a rejected raw row: where it stood (row counts data rows from 1), the rule it broke, the
-value that broke it (never a user id) and the mend."""
+form of the value that broke it (never the value, which may be a user id) and the mend."""
 
 SCHEMAS = {"documents": DOCUMENTS, "requests": REQUESTS, "browses": BROWSES}
 OPTIONAL = frozenset({"category", "published", "click_time", "dwell_seconds"})
@@ -84,6 +86,24 @@ class LogError(ValueError):
         super().__init__(f"{place}: {rule}. Received: {value}. {mend}")
 
 
+def columns_found(names: Sequence[str], known: Collection[str]) -> str:
+    """The columns of a file for a message: the known ones by name, the others by their places.
+
+    What a file without a header has in its first line is no name, and may be a user id.
+
+    Example:
+        >>> columns_found(["time", "anna", "doc_id"], {"user_id", "time", "doc_id"})
+        'columns time, doc_id and 1 other, in place 2'
+    """
+    told = ", ".join(name for name in names if name in known)
+    others = [str(place) for place, name in enumerate(names, 1) if name not in known]
+    if not others:
+        return f"columns {told}"
+    places = ", ".join(others[:9]) + ", ..." * (len(others) > 9)
+    count = f"{len(others)} other{'s' * (len(others) > 1)}, in place {places}"
+    return f"columns {told} and {count}" if told else f"columns of other names: {count}"
+
+
 def check_columns(table: str, names: list[str], file: str) -> None:
     """Refuses a file that lacks a column of `table`, repeats one, or has one it does not know.
 
@@ -101,7 +121,7 @@ def check_columns(table: str, names: list[str], file: str) -> None:
 
 
 def _check_names(what: str, names: list[str], wanted: list[str], file: str) -> None:
-    received = f"columns {', '.join(names)}"
+    received = columns_found(names, wanted)
     missing = [name for name in wanted if name not in names and name not in OPTIONAL]
     if missing:
         raise LogError(
@@ -114,9 +134,9 @@ def _check_names(what: str, names: list[str], wanted: list[str], file: str) -> N
     if extra:
         raise LogError(
             file,
-            f"a {what} file must not have the column `{extra[0]}`",
+            f"a {what} file must not have columns of other names than {', '.join(wanted)}",
             received,
-            f"Remove or rename it; the columns of {what} are {', '.join(wanted)}.",
+            "Remove or rename them.",
         )
     twice = [name for name in names if names.count(name) > 1]
     if twice:
@@ -183,7 +203,9 @@ def _cast(column: pa.Array, field: pa.Field, name: str, file: str) -> pa.Array:
     try:
         return column.cast(wanted, safe=not cut)
     except pa.ArrowInvalid as error:
-        raise LogError(file, f"the column `{name}` must fit {wanted}", error, mend) from error
+        # The error's own text quotes the value.
+        received = f"a value of type {kind} that does not"
+        raise LogError(file, f"the column `{name}` must fit {wanted}", received, mend) from error
 
 
 def _cast_results(column: pa.Array, file: str) -> pa.Array:

@@ -5,16 +5,19 @@ often as it happens. Words enter the vocabulary by their occurrences before the 
 word2vec reads each text met in that time once.
 """
 
+import dataclasses
 import os
 import pathlib
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from data_pipeline.engine import Engine
 from data_pipeline.features import TextTable
-from data_pipeline.settings import TextSettings
+from data_pipeline.settings import PrepareSettings, TextSettings
 from data_pipeline.tables import LogTables
 
 Integers = npt.NDArray[np.int64]
@@ -44,21 +47,38 @@ def occurrences(engine: Engine, log: LogTables, before: int, texts: int) -> Inte
     return result
 
 
-def count_words(texts: list[str], weights: Integers, chunk: int = 100_000) -> Counter[str]:
+def count_words(
+    split: Callable[[Any], Any], texts: list[str], weights: Integers, workers: int | None = None
+) -> Counter[str]:
     """Occurrences of every word, each text counting as often as its weight says.
 
+    Args:
+        split: string [X] -> RaggedTensor of strings [X, (words)].
+        texts: The texts.
+        weights: int64 [texts].
+        workers: As of `data_pipeline.text.in_chunks`.
+
     Example:
-        >>> sorted(count_words(["a hotel", "a"], np.array([2, 1])).items())
+        >>> from data_pipeline.text import tokenize
+        >>> sorted(count_words(tokenize, ["a hotel", "a"], np.array([2, 1])).items())
         [('a', 3), ('hotel', 2)]
     """
-    from data_pipeline.text import tokenize
+    import tensorflow as tf
+
+    from data_pipeline.text import in_chunks
+
+    def count(part: slice) -> tuple[list[bytes], list[int]]:
+        words = split(tf.constant(texts[part], tf.string))
+        distinct, index = tf.unique(words.flat_values)
+        weight = np.repeat(weights[part], words.row_lengths().numpy())
+        # Sums of whole numbers below 2**53 are exact in the float64 of bincount.
+        times = np.bincount(index.numpy(), weight).astype(np.int64)
+        return distinct.numpy().tolist(), times.tolist()
 
     counts: Counter[bytes] = Counter()
-    for start in range(0, len(texts), chunk):
-        words = tokenize(texts[start : start + chunk])
-        weight = np.repeat(weights[start : start + chunk], words.row_lengths().numpy())
-        for word, times in zip(words.flat_values.numpy().tolist(), weight.tolist(), strict=True):
-            counts[word] += times
+    for distinct, times in in_chunks(count, len(texts), workers):
+        for word, n in zip(distinct, times, strict=True):
+            counts[word] += n
     return Counter({word.decode("utf-8"): n for word, n in counts.items()})
 
 
@@ -67,38 +87,68 @@ def read_texts(engine: Engine, log: LogTables) -> list[str]:
     return ["", *engine.collect(log.texts, ["text"])["content"].to_pylist()]
 
 
-def build_texts(
-    folder: str | os.PathLike[str],
-    texts: list[str],
-    met: Integers,
-    document_text: Integers,
-    settings: TextSettings,
-    seed: int,
-) -> TextTable:
-    """Writes vocabulary.txt, text_tokens.npy and word_vectors.npy.
+@dataclasses.dataclass(frozen=True)
+class Encoded:
+    """The texts as tokens.
+
+    Attributes:
+        tokens: int32 [texts, L]; row 0 is the empty text.
+        used: int64 [n], the texts met before the validation period.
+    """
+
+    tokens: npt.NDArray[np.int32]
+    used: Integers
+
+
+def encode(
+    folder: str | os.PathLike[str], texts: list[str], met: Integers, settings: TextSettings
+) -> Encoded:
+    """Writes vocabulary.txt and text_tokens.npy.
 
     Args:
         folder: Existing folder.
         texts: Every text in the order of its number.
         met: int64 [texts], `occurrences` before the validation period.
+        settings: Tokens and vocabulary.
+    """
+    from data_pipeline.text import encode_texts, write_vocabulary
+    from data_pipeline.tokenizers import KINDS, build_tokenizer
+
+    root = pathlib.Path(folder)
+    used = np.flatnonzero(met)
+    kind = KINDS[settings.tokenizer]
+    counts = count_words(kind.split, [texts[number] for number in used.tolist()], met[used])
+    write_vocabulary(root / "vocabulary.txt", kind.learn(counts, settings))
+    tokenizer = build_tokenizer(
+        settings.tokenizer, root / "vocabulary.txt", settings.oov_buckets, settings.text_length
+    )
+    tokens = encode_texts(tokenizer.encode, texts)
+    np.save(root / "text_tokens.npy", tokens)
+    return Encoded(tokens, used)
+
+
+def build_vectors(
+    folder: str | os.PathLike[str],
+    texts: Encoded,
+    document_text: Integers,
+    settings: PrepareSettings,
+) -> TextTable:
+    """Writes word_vectors.npy.
+
+    Args:
+        folder: Folder with vocabulary.txt.
+        texts: The texts as tokens.
         document_text: int64 [documents], text of each document, number 0 the pad document.
-        settings: Tokens, vocabulary and word vectors.
-        seed: Seed of random vectors and word2vec.
+        settings: Word vectors, and the seed of random ones and of word2vec.
 
     Returns:
         The token table and the quantised text vectors.
     """
-    from data_pipeline.text import Tokenizer, build_vocabulary, encode_texts, write_vocabulary
+    from data_pipeline.text import read_vocabulary
     from data_pipeline.vectors import text_vectors, word_vectors
 
     root = pathlib.Path(folder)
-    used = np.flatnonzero(met)
-    counts = count_words([texts[number] for number in used.tolist()], met[used])
-    vocabulary = build_vocabulary(counts, settings)
-    write_vocabulary(root / "vocabulary.txt", vocabulary)
-    tokenizer = Tokenizer(root / "vocabulary.txt", settings.oov_buckets, settings.text_length)
-    tokens = encode_texts(tokenizer.encode, texts)
-    words = word_vectors(tokens[used], vocabulary, settings, seed)
-    np.save(root / "text_tokens.npy", tokens)
+    vocabulary = read_vocabulary(root / "vocabulary.txt")
+    words = word_vectors(texts.tokens[texts.used], vocabulary, settings.text, settings.seed)
     np.save(root / "word_vectors.npy", words)
-    return TextTable(tokens, text_vectors(tokens, words), document_text)
+    return TextTable(texts.tokens, text_vectors(texts.tokens, words), document_text)

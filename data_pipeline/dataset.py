@@ -67,7 +67,8 @@ def checksum(path: str | os.PathLike[str]) -> str:
 class DatasetWriter(UnfinishedFolder):
     """Writes a dataset under a temporary name and gives it its own when it is whole.
 
-    A context manager: leaving it by an error removes what was written.
+    A context manager: leaving it by an error removes what was written, unless `keep` is set. What a
+    killed run left is gone on with.
 
     Args:
         path: Folder of the dataset; must not exist.
@@ -78,7 +79,10 @@ class DatasetWriter(UnfinishedFolder):
 
     Attributes:
         folder: Where to write; `path` with ".tmp" at the end.
+        resumed: Whether an earlier run left the folder.
     """
+
+    resumed = False
 
     def begin(self) -> None:
         """Makes the temporary folder.
@@ -91,6 +95,11 @@ class DatasetWriter(UnfinishedFolder):
                 f"`output` must not exist. Received: `output` = {os.fspath(self.path)!r}. Set "
                 "--output to a new folder, or remove this one."
             )
+        self.resumed = self.folder.exists()
+        self.folder.mkdir(exist_ok=True)
+
+    def clear(self) -> None:
+        """Removes what a killed run left, where its steps cannot be gone on with."""
         super().begin()
 
     def finish(self, manifest: dict[str, Any]) -> None:
@@ -241,6 +250,11 @@ class Dataset:
     def vocabulary_size(self) -> int:
         """V, the padding included; hashed buckets have the ids from V on."""
         return self.manifest["vocabulary_size"]
+
+    @property
+    def tokenizer(self) -> str:
+        """Name of the tokenizer, of `data_pipeline.tokenizers`."""
+        return self.manifest["settings"]["text"]["tokenizer"]
 
     @property
     def oov_buckets(self) -> int:

@@ -1,60 +1,43 @@
-"""Where relational work runs: DuckDB, reached through Ibis.
+"""Where relational work runs: the contract of an engine, and which engines there are.
 
-Only this file knows which engine it is. Steps elsewhere are Ibis expressions over its tables, so
-that another Ibis engine (Spark) can take its place. What leaves an engine is integers and strings
-in an explicit total order, never a float, a hash or an unordered row: those differ from one engine
-to the next.
+Steps elsewhere are Ibis expressions over an engine's tables and never know which engine it is:
+DuckDB (`duckdb_engine`, the default) or Spark (`spark_engine`). What leaves an engine is integers
+and strings in an explicit total order, never a float, a hash or an unordered row: those differ
+from one engine to the next.
 """
 
+import abc
 import os
 import pathlib
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING
 
 import ibis
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+if TYPE_CHECKING:
+    from data_pipeline.settings import PrepareSettings
+
 Columns = dict[str, npt.NDArray[np.int64]]
 
 
-def _epoch_us(time: Any) -> Any:
-    """Microseconds since the epoch; Ibis has no word for it that every engine knows."""
-
-
-_MICROSECONDS: Any = ibis.udf.scalar.builtin(
-    _epoch_us,
-    name="epoch_us",
-    signature=((ibis.dtype("timestamp('UTC')"),), ibis.dtype("int64")),
-)
-
-
-class Engine:
+class Engine(abc.ABC):
     """A relational engine with limited threads and memory; a context manager.
+
+    Strings are compared and ordered by their UTF-8 bytes, which is Python's order of code points.
 
     Args:
         threads: Threads it may use. Default: 2.
         memory_gib: Memory it may use before it spills to disk, in GiB. Default: 6.
-        spill: Folder of its temporary files. Default: the engine's own choice.
 
     Raises:
         ValueError: `threads` or `memory_gib` is not positive.
-
-    Example:
-        >>> with Engine(threads=1, memory_gib=1) as engine:
-        ...     table = engine.table(pa.table({"a": [3, 1, 2]}))
-        ...     engine.fetch(table.filter(table.a > 1), order_by=["a"])
-        {'a': array([2, 3])}
     """
 
-    def __init__(
-        self,
-        threads: int = 2,
-        memory_gib: float = 6.0,
-        spill: str | os.PathLike[str] | None = None,
-    ) -> None:
+    def __init__(self, threads: int = 2, memory_gib: float = 6.0) -> None:
         if threads < 1:
             raise ValueError(
                 f"`threads` must be at least 1. Received: `threads` = {threads}. "
@@ -65,12 +48,6 @@ class Engine:
                 f"`memory_gib` must be positive. Received: `memory_gib` = {memory_gib}. "
                 "Set --memory_gib to a positive number."
             )
-        options: dict[str, Any] = {"temp_directory": os.fspath(spill)} if spill else {}
-        self._connection = ibis.duckdb.connect(
-            threads=threads, memory_limit=f"{round(memory_gib * 1024)}MiB", **options
-        )
-        self._connection.raw_sql("SET TimeZone = 'UTC'")
-        self._names = 0
 
     def __enter__(self) -> "Engine":
         return self
@@ -81,34 +58,24 @@ class Engine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._connection.disconnect()
+        self.close()
 
     def parquet(self, path: str | os.PathLike[str]) -> ibis.Table:
-        """The rows of a Parquet file, read when a step needs them, in no particular order.
+        """The rows of a Parquet file or folder, read when needed, in no particular order.
 
         Raises:
             FileNotFoundError: There is no such file.
         """
-        if not pathlib.Path(path).is_file():
+        if not pathlib.Path(path).exists():
             raise FileNotFoundError(
                 f"A log holds documents, requests and browses as Parquet files. Missing: "
                 f"{os.fspath(path)!r}. Write the log again with an importer or the simulator."
             )
-        return self._connection.read_parquet(os.fspath(path))
-
-    def table(self, rows: pa.Table) -> ibis.Table:
-        """An Arrow table as a table of the engine."""
-        self._names += 1
-        return self._connection.create_table(f"given_{self._names}", rows, temp=True)
-
-    def materialise(self, expression: ibis.Table) -> ibis.Table:
-        """Runs an expression once and keeps its rows as a temporary table."""
-        self._names += 1
-        return self._connection.create_table(f"step_{self._names}", expression, temp=True)
+        return self._read(pathlib.Path(path).absolute())
 
     def collect(self, expression: ibis.Table, order_by: Sequence[str]) -> pa.Table:
         """The rows of an expression as Arrow, in the order given, which must be total."""
-        return self._connection.to_pyarrow(expression.order_by(list(order_by)))
+        return self._rows(expression.order_by(list(order_by)))
 
     def fetch(self, expression: ibis.Table, order_by: Sequence[str]) -> Columns:
         """The rows of an expression of integers, without nulls, as one NumPy array a column.
@@ -128,7 +95,64 @@ class Engine:
             columns[name] = column.to_numpy().astype(np.int64, copy=False)
         return columns
 
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Gives back what the engine holds; its tables are gone."""
 
-def microseconds(time: ibis.Value) -> ibis.Value:
-    """A timestamp column as int64 microseconds since the epoch; null stays null."""
-    return _MICROSECONDS(time)
+    @abc.abstractmethod
+    def table(self, rows: pa.Table) -> ibis.Table:
+        """An Arrow table as a table of the engine."""
+
+    @abc.abstractmethod
+    def materialise(self, expression: ibis.Table) -> ibis.Table:
+        """Runs an expression once and keeps its rows while the engine is open."""
+
+    @abc.abstractmethod
+    def save(self, expression: ibis.Table, path: pathlib.Path) -> None:
+        """Writes the rows of an expression for `parquet`, in no particular order.
+
+        Args:
+            expression: What to write.
+            path: Absolute path of what does not exist yet; Spark makes a folder of it.
+        """
+
+    @abc.abstractmethod
+    def microseconds(self, time: ibis.Value) -> ibis.Value:
+        """A timestamp column as int64 microseconds since the epoch; null stays null."""
+
+    @abc.abstractmethod
+    def _read(self, path: pathlib.Path) -> ibis.Table:
+        """The rows of a Parquet file or folder that exists, by its absolute path."""
+
+    @abc.abstractmethod
+    def _rows(self, expression: ibis.Table) -> pa.Table:
+        """The rows of an ordered expression."""
+
+
+def connect(settings: "PrepareSettings", spill: str | os.PathLike[str]) -> Engine:
+    """The engine that `--engine` names, with its temporary files in the folder `spill`.
+
+    Raises:
+        ValueError: There is no such engine, or as `Engine`.
+
+    Example:
+        >>> import tempfile
+        >>> from data_pipeline.settings import PrepareSettings
+        >>> settings = PrepareSettings(threads=1, memory_gib=1)
+        >>> with tempfile.TemporaryDirectory() as spill, connect(settings, spill) as engine:
+        ...     table = engine.table(pa.table({"a": [3, 1, 2]}))
+        ...     engine.fetch(table.filter(table.a > 1), order_by=["a"])
+        {'a': array([2, 3])}
+    """
+    if settings.engine == "spark":
+        from data_pipeline.spark_engine import SparkEngine
+
+        return SparkEngine(settings.threads, settings.memory_gib, spill, settings.spark_master)
+    if settings.engine != "duckdb":
+        raise ValueError(
+            f"`engine` must be `duckdb` or `spark`. Received: `engine` = {settings.engine!r}. "
+            "Set --engine to one of them."
+        )
+    from data_pipeline.duckdb_engine import DuckDBEngine
+
+    return DuckDBEngine(settings.threads, settings.memory_gib, spill)

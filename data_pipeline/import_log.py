@@ -65,10 +65,12 @@ def import_log(settings: ImportSettings, log: LogSettings) -> str:
     """Imports a log and returns a summary to read.
 
     Raises:
-        LogError: The input is wrong as a whole, or too many of its rows are.
+        LogError: The input is wrong as a whole, or too many of its rows are, or the log cannot be
+            written.
+        FolderInUse: Another run is writing the log.
         ValueError: A setting is missing, or there is no masking key.
     """
-    from data_pipeline.log import write_log
+    from data_pipeline.log import LogError, write_log
 
     for name in ("input", "output"):
         if not getattr(settings, name):
@@ -81,7 +83,15 @@ def import_log(settings: ImportSettings, log: LogSettings) -> str:
     read = importers()[settings.source].read
     path = pathlib.Path(settings.input)
     source = read(path, settings.columns) if settings.columns else read(path)
-    report = write_log(settings.output, source.batches, log, source.description)
+    try:
+        report = write_log(settings.output, source.batches, log, source.description)
+    except OSError as error:
+        raise LogError(
+            settings.output,
+            "the log must be written to its end",
+            error.strerror or type(error).__name__,
+            "Nothing of it is left. Make room, or set --output to a place that can be written.",
+        ) from error
     lines = [*_what_was_read(source.description), report.summary()]
     return "\n".join([*lines, f"Wrote {settings.output}."])
 

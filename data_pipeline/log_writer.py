@@ -59,7 +59,7 @@ class Rejected:
 
     Attributes:
         table: Table they count to; an importer may name one of its own, such as its raw file.
-        rows: Table of the schema `QUARANTINE`; a value must never hold a user id.
+        rows: Table of the schema `QUARANTINE`, made by `quarantine_rows`.
         read: Rows of `table` that were read besides those handed over as `RawBatch`, these rejected
             ones among them. Default: as many as `rows`.
     """

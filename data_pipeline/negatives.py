@@ -12,20 +12,17 @@ depend on nothing else in the dataset's order.
 """
 
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
+from data_pipeline.best_documents import BestDocuments
 from data_pipeline.settings import NegativeSettings
 from data_pipeline.splitmix import keyed
-from data_pipeline.vectors import SCALE
 
 Integers = npt.NDArray[np.int64]
 
-_WEIGHT_STEPS = 1024
-_CELLS = 4_000_000
-_EXCLUDED = np.iinfo(np.int64).min
+_CELLS = 16_000_000
 _NEGATIVES, ORDER = 1, 2
 
 
@@ -95,21 +92,24 @@ def draw_negatives(
     if size < 2 or not count:
         return result
     owners, owned = _by_user(relevant)
-    titles = np.ascontiguousarray(documents.vectors.T.astype(np.float32))
-    tie = np.arange(size, 0, -1)
-    block = max(1, cells // size)
-    for rows, counts in _popularity(targets.time, documents, block):
-        scores = _scores(counts, titles[:, targets.positive[rows]].T @ titles, settings)
-        keys = scores * size + tie
-        keys[documents.available >= targets.time[rows, np.newaxis]] = _EXCLUDED
-        keys[:, 0] = _EXCLUDED
-        keys[np.arange(len(rows)), targets.positive[rows]] = _EXCLUDED
-        first = np.searchsorted(owners, targets.user[rows])
-        number = np.searchsorted(owners, targets.user[rows], side="right") - first
-        line = np.repeat(np.arange(len(rows)), number)
-        place = np.arange(len(line)) + np.repeat(first - (np.cumsum(number) - number), number)
-        keys[line, owned[place]] = _EXCLUDED
-        result[rows] = _draw(keys, targets.target_id[rows], settings, seed)
+    order = np.argsort(targets.time, kind="stable")
+    users, target_id = targets.user[order], targets.target_id[order]
+    first = np.searchsorted(owners, users)
+    stop = np.searchsorted(owners, users, side="right")
+    search = BestDocuments(
+        documents.available,
+        documents.vectors,
+        documents.opened,
+        documents.known_after,
+        settings,
+        seed,
+        cells,
+    )
+    found = search.search(
+        targets.time[order], targets.positive[order], lambda row: owned[first[row] : stop[row]]
+    )
+    for block, best in found:
+        result[order[block]] = _draw(best, target_id[block], settings.drawn, seed)
     return result
 
 
@@ -132,59 +132,12 @@ def _by_user(relevant: tuple[Integers, Integers]) -> tuple[Integers, Integers]:
     return relevant[0][order], relevant[1][order]
 
 
-def _popularity(
-    time: Integers, documents: Documents, block: int
-) -> Iterator[tuple[Integers, Integers]]:
-    """Yields (target rows, openings of every document known before each), by blocks in time order.
-
-    Counts are exact for each target: an opening is added at the first target of the block that may
-    see it, and running sums carry it to the later ones.
-    """
-    order = np.argsort(time, kind="stable")
-    events = np.argsort(documents.known_after, kind="stable")
-    known_after, opened = documents.known_after[events], documents.opened[events]
-    before = np.zeros(len(documents.available), np.int64)
-    done = 0
-    for start in range(0, len(order), block):
-        rows = order[start : start + block]
-        reached = int(np.searchsorted(known_after, time[rows[-1]]))
-        first = np.searchsorted(time[rows], known_after[done:reached], side="right")
-        counts = np.zeros((len(rows), len(before)), np.int64)
-        np.add.at(counts, (first, opened[done:reached]), 1)
-        counts[0] += before
-        np.cumsum(counts, axis=0, out=counts)
-        before, done = counts[-1].copy(), reached
-        yield rows, counts
-
-
-def _scores(
-    counts: Integers, products: npt.NDArray[np.float32], settings: NegativeSettings
-) -> Integers:
-    """Scores int64 [targets, documents] in steps of 1 / (1024 * 2048**2)."""
-    most = counts.max(axis=1)
-    table = np.log1p(np.arange(most.max() + 1))
-    share = table[counts]
-    share *= (SCALE**2 / np.where(most > 0, table[most], 1.0))[:, np.newaxis]
-    weight = round(settings.popularity_weight * _WEIGHT_STEPS)
-    return weight * np.rint(share).astype(np.int64) + (_WEIGHT_STEPS - weight) * products.astype(
-        np.int64
-    )
-
-
-def _draw(keys: Integers, target_id: Integers, settings: NegativeSettings, seed: int) -> Integers:
-    """Draws from the `pool` largest keys of each row."""
-    pool = min(settings.pool, keys.shape[1])
-    best = np.argpartition(keys, keys.shape[1] - pool, axis=1)[:, -pool:]
-    best.sort(axis=1)
-    eligible = np.take_along_axis(keys, best, axis=1) != _EXCLUDED
+def _draw(best: Integers, target_id: Integers, drawn: int, seed: int) -> Integers:
+    """Draws from the documents of each row, which ends in zeros where it has fewer."""
     hashes = keyed(seed, _NEGATIVES, target_id[:, np.newaxis], best)
-    hashes[~eligible] = np.iinfo(np.uint64).max
-    chosen = np.argsort(hashes, axis=1, kind="stable")[:, : settings.drawn]
-    drawn = np.zeros((len(keys), settings.drawn), np.int64)
-    drawn[:, : chosen.shape[1]] = np.where(
-        np.take_along_axis(eligible, chosen, axis=1), np.take_along_axis(best, chosen, axis=1), 0
-    )
-    return drawn
+    hashes[best == 0] = np.iinfo(np.uint64).max
+    chosen = np.argsort(hashes, axis=1, kind="stable")[:, :drawn]
+    return np.take_along_axis(best, chosen, axis=1)
 
 
 def shuffled_lists(

@@ -1,11 +1,19 @@
 """Rejected rows: which rule each broke first, and the table that tells so.
 
 A row is kept or quarantined, never dropped: kept + quarantined = read, for every table.
+
+The quarantine, and every message made of it, tells where a row stands and of what form the value is
+that broke the rule, never the value itself. A rejected value is out of place by definition, and what
+stands in the place of a document, a time or a number may be a user id: columns get swapped, lines
+get shifted. No comparison with known user ids would find one that stands there only. Whoever may
+read the source looks the value up there, by file and row.
 """
 
 import collections
 import dataclasses
+import math
 import pathlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -15,8 +23,8 @@ import pyarrow.parquet as pq
 
 from data_pipeline.canonical import QUARANTINE
 
-VALUE_LENGTH = 200
-"""Characters kept of an offending value."""
+Value = str | float | np.datetime64 | None
+"""A raw value; empty text where there is none to tell of."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +40,27 @@ class Rule:
     message: str
 
 
+def form(value: Value) -> str:
+    """Kind and length of a raw value, which tell nothing of a user id that may stand in it.
+
+    Example:
+        >>> form("anna.7141"), form("1706702400"), form(-3.5), form(None)
+        ('9 characters', '10 digits', 'a negative number', 'null')
+        >>> form(np.datetime64(1706702400, "us"))
+        'a time in the year 1970'
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, np.datetime64):
+        return f"a time in the year {value.astype('datetime64[Y]')}"
+    if isinstance(value, str):
+        kind = "digit" if re.fullmatch("[0-9]+", value) else "character"
+        return f"{len(value)} {kind}{'s' * (len(value) > 1)}" if value else ""
+    if math.isfinite(value):
+        return "a negative number" if value < 0 else "a number"
+    return "not a number" if math.isnan(value) else "an infinite number"
+
+
 class Faults:
     """The first broken rule of each row of a batch.
 
@@ -43,18 +72,18 @@ class Faults:
         >>> faults.mark(np.array([False, True, True]), Rule("low", "Too low."), "abc".__getitem__)
         >>> faults.mark(np.array([False, False, True]), Rule("odd", "Odd."), "xyz".__getitem__)
         >>> faults.kept.tolist(), faults.rejected("t", "f", np.arange(1, 4))["value"].to_pylist()
-        ([True, False, False], ['b', 'c'])
+        ([True, False, False], ['1 character', '1 character'])
     """
 
     def __init__(self, rows: int) -> None:
         self.kept = np.ones(rows, bool)
-        self._broken: dict[int, tuple[Rule, str]] = {}
+        self._broken: dict[int, tuple[Rule, Value]] = {}
 
-    def mark(self, bad: npt.NDArray[np.bool_], rule: Rule, value: Callable[[int], str]) -> None:
+    def mark(self, bad: npt.NDArray[np.bool_], rule: Rule, value: Callable[[int], Value]) -> None:
         """Marks the rows [rows] that are true in `bad`; a row marked before keeps its first rule.
 
         Args:
-            value: The offending value of a row, by its position in the batch.
+            value: The offending value of a row, by its position in the batch; its `form` is told.
         """
         for row in np.flatnonzero(bad & self.kept).tolist():
             self._broken[row] = (rule, value(row))
@@ -73,18 +102,15 @@ class Faults:
         )
 
 
-def quarantine_rows(table: str, file: str, rows: Sequence[tuple[int, Rule, str]]) -> pa.Table:
-    """(row number, broken rule, value) as a table of `QUARANTINE`.
-
-    A value must never hold a user id: give "" for a rule about users or whole lines.
-    """
+def quarantine_rows(table: str, file: str, rows: Sequence[tuple[int, Rule, Value]]) -> pa.Table:
+    """(row number, broken rule, raw value) as a table of `QUARANTINE`, with the values' forms."""
     return pa.table(
         {
             "table": [table] * len(rows),
             "file": [file] * len(rows),
             "row": [row for row, _, _ in rows],
             "rule": [rule.name for _, rule, _ in rows],
-            "value": [value[:VALUE_LENGTH] for _, _, value in rows],
+            "value": [form(value) for _, _, value in rows],
             "message": [rule.message for _, rule, _ in rows],
         },
         schema=QUARANTINE,
@@ -123,7 +149,7 @@ class QuarantineWriter:
             if key not in self.examples:
                 row = rows.slice(index, 1).to_pylist()[0]
                 self.examples[key] = (
-                    f"{row['file']}, row {row['row']}: {row['message']} Received: {row['value']!r}."
+                    f"{row['file']}, row {row['row']}: {row['message']} Received: {row['value'] or 'nothing'}."
                 )
 
     def close(self) -> None:

@@ -56,9 +56,22 @@ class SplitSettings:
 class TextSettings:
     """Tokens, vocabulary and word vectors."""
 
+    tokenizer: str = setting(
+        "words",
+        "`words`: lower-case words, a character each in Chinese and Japanese; `ids`: what stands "
+        "between spaces as it is, for hashed terms; `wordpiece`: words cut into learned pieces, "
+        "which needs TensorFlow Text.",
+        choices=("words", "ids", "wordpiece"),
+    )
     text_length: int = setting(30, "Tokens kept of a text: the first ones.")
     minimum_count: int = setting(2, "Occurrences a word needs to enter the vocabulary.")
     vocabulary_limit: int = setting(200_000, "Words of the vocabulary at the most.")
+    wordpiece_limit: int = setting(30_000, "Pieces that `wordpiece` learns at the most.")
+    wordpiece_vocabulary: str = setting(
+        "",
+        "File of pieces for `wordpiece`, one a line, the first [PAD], as BERT's uncased ones are; "
+        "empty: learn them.",
+    )
     oov_buckets: int = setting(
         1000,
         "Hashed buckets for words outside the vocabulary, so that a rare token matches itself.",
@@ -77,6 +90,11 @@ class NegativeSettings:
     )
     pool: int = setting(100, "Best-scored documents to draw from.")
     drawn: int = setting(9, "Pseudo-negatives drawn for each browse.")
+    exact_documents: int = setting(
+        200_000,
+        "Documents available to a target up to which the best are found exactly; among more an "
+        "approximate index proposes them (extra `scale`).",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,6 +139,16 @@ class PrepareSettings:
     scenarios: tuple[str, ...] = dataclasses.field(
         default=("unified", "search", "recommendation"),
         metadata={"help": "Views to write: unified, search (USER-S), recommendation (USER-R)."},
+    )
+    engine: str = setting(
+        "duckdb",
+        "Where relational work runs; the dataset's bytes are the same.",
+        choices=("duckdb", "spark"),
+    )
+    spark_master: str = setting(
+        "local",
+        "Spark's master: `local` (Spark here, with `threads` and `memory_gib`) or a cluster's, such "
+        "as spark://host:7077; empty: as spark-submit or spark-defaults.conf say.",
     )
     threads: int = setting(2, "Threads of the relational engine.")
     memory_gib: float = setting(6.0, "Memory limit of the relational engine in GiB.")

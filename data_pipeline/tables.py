@@ -12,7 +12,7 @@ import pathlib
 
 import ibis
 
-from data_pipeline.engine import Engine, microseconds
+from data_pipeline.engine import Engine
 from data_pipeline.settings import SequenceSettings
 
 SECOND = 1_000_000
@@ -94,26 +94,24 @@ def read_tables(
             "doc",
             "doc_id",
             text=ibis.coalesce(named.text, 0),
-            published=microseconds(named.published),
+            published=engine.microseconds(named.published),
         )
     )
 
-    owned = requests.join(users, "user_id")
+    owned = requests.select("request_id", "user_id", "time", "query").join(users, "user_id")
     owned = owned.left_join(texts, owned.query == texts.content)
     owned = owned.select(
         "request_id",
         "user",
-        "results",
-        time=microseconds(owned.time),
+        time=engine.microseconds(owned.time),
         query=ibis.coalesce(owned.text, 0),
     )
-    owned = _number(owned, "request", ["user", "time", "request_id"])
-    owned = engine.materialise(owned)
+    owned = engine.materialise(_number(owned, "request", ["user", "time", "request_id"]))
 
-    rows = owned.select("request", "user", "time", "query", "results")
+    rows = requests.select("request_id", "results").join(owned, "request_id").drop("request_id")
     rows = rows.unnest("results", offset="position").unpack("results")
     rows = rows.left_join(named, "doc_id")
-    click_time = microseconds(rows.click_time)
+    click_time = engine.microseconds(rows.click_time)
     shown = engine.materialise(
         rows.select(
             "request",
@@ -139,7 +137,7 @@ def read_tables(
         read.select(
             "user",
             doc="doc",
-            time=microseconds(read.time),
+            time=engine.microseconds(read.time),
             satisfied=_satisfied(read.dwell_seconds, settings).cast("int64"),
         )
     )
@@ -166,7 +164,7 @@ def read_tables(
         users=users,
         texts=texts,
         documents=dated,
-        requests=owned.drop("results"),
+        requests=owned,
         shown=shown,
         browses=read,
     )

@@ -18,7 +18,7 @@ from data_pipeline.lookup import Timeline, ranges, runs
 from data_pipeline.negatives import shuffled_lists
 from data_pipeline.sessions import SEARCH, UNIFIED, Sequence
 from data_pipeline.splitmix import keyed
-from data_pipeline.splits import HISTORY, SPLITS
+from data_pipeline.splits import SPLITS
 from data_pipeline.tables import LogTables
 
 Integers = npt.NDArray[np.int64]
@@ -53,6 +53,9 @@ LEFT_OUT = (
 )
 """Reasons for which a request or browse is no target; the first that holds is the one counted."""
 
+LeftOut = dict[str, dict[str, int]]
+"""Counts by task and reason."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Targets:
@@ -72,7 +75,22 @@ class Targets:
     rows: Columns
     candidates: Columns
     offsets: Integers
-    left_out: dict[str, dict[str, int]]
+    left_out: LeftOut
+
+
+@dataclasses.dataclass(frozen=True)
+class Negatives:
+    """Pseudo-negatives of browses.
+
+    Attributes:
+        row: int64 [n], row of each browse among the valid targets.
+        docs: int64 [n, drawn] documents, 0 where fewer were eligible.
+        key: int64 [n], `seed_keys`.
+    """
+
+    row: Integers
+    docs: Integers
+    key: Integers
 
 
 def has_lists(engine: Engine, log: LogTables) -> bool:
@@ -81,16 +99,27 @@ def has_lists(engine: Engine, log: LogTables) -> bool:
     return len(engine.collect(found, ["request"])) > 0
 
 
-def possible_targets(
-    engine: Engine, log: LogTables, sequence: Sequence
-) -> tuple[Columns, dict[str, bool]]:
+@dataclasses.dataclass(frozen=True)
+class Possible:
     """Every request, and every browse of a log without lists, with what decides on it.
 
-    Returns:
-        (columns, {"lists": whether recommendation lists are logged}). Columns in the total order
-        (user, time, request, doc): user, time, session, start (of the session), task, request,
-        doc, query, first_of_task, query_seen, has_both, kept, satisfied, candidates, relevant.
+    Attributes:
+        rows: Ibis table of integers: user, time, session, start (of the session), task, request,
+            doc, query, first_of_task, query_seen, has_both, satisfied, candidates, relevant, and
+            reason, the index in `LEFT_OUT` of why it is no target (before splits and
+            pseudo-negatives), -1 for a valid one. Total order: user, time, request, doc, satisfied.
+        lists: Whether recommendation lists are logged.
     """
+
+    rows: ibis.Table
+    lists: bool
+
+
+ORDER_OF_TARGETS = ("user", "time", "request", "doc", "satisfied")
+
+
+def possible_targets(engine: Engine, log: LogTables, sequence: Sequence) -> Possible:
+    """Finds what could be ranked for, and why some of it is not."""
     requests, shown = log.requests, log.shown
     lists = has_lists(engine, log)
     sizes = shown.group_by("request").aggregate(
@@ -145,28 +174,50 @@ def possible_targets(
     rows = rows.join(sequence.visits, ["user", "time"])
     about = sequence.sessions.select("session", "start", "has_both", "kept")
     rows = rows.join(about, "session")
-    order = ["user", "time", "request", "doc", "satisfied"]
-    return engine.fetch(rows, order), {"lists": lists}
+    rows = rows.mutate(reason=_reason(rows).cast("int64")).drop("kept")
+    return Possible(engine.materialise(rows), lists)
 
 
-def reasons(rows: Columns) -> Integers:
-    """Why each row of `possible_targets` is no target, before splits and pseudo-negatives.
+def _reason(rows: ibis.Table) -> ibis.Value:
+    """Index in `LEFT_OUT` of the first rule a row breaks, -1 where it breaks none."""
+    browse = rows.request == 0
+    rules = {
+        "filtered_session": rows.kept == 0,
+        "not_satisfied": browse & (rows.satisfied == 0),
+        "no_candidates": ~browse & (rows.candidates == 0),
+        "nothing_relevant": rows.relevant == 0,
+        "no_negative": ~browse & (rows.relevant == rows.candidates),
+    }
+    return ibis.cases(*((broken, LEFT_OUT.index(name)) for name, broken in rules.items()), else_=-1)
+
+
+def starts_of_sessions(engine: Engine, possible: Possible) -> Integers:
+    """Start of every session that holds a valid target, int64 [sessions]."""
+    valid = possible.rows.filter(possible.rows.reason < 0)
+    return engine.fetch(valid.select("session", "start").distinct(), ["session"])["start"]
+
+
+def valid_targets(engine: Engine, possible: Possible, begin: int) -> tuple[Columns, LeftOut]:
+    """The valid targets whose session starts at `begin` or later, and the others counted.
+
+    Args:
+        engine: Where the tables live.
+        possible: `possible_targets`.
+        begin: End of the history period.
 
     Returns:
-        int64: index in `LEFT_OUT`, -1 for a valid target.
+        (columns of `Possible.rows` but `reason` in its total order; counts by task and reason).
     """
-    browse = rows["request"] == 0
-    found = np.full(len(browse), -1)
-    rules = (
-        ("filtered_session", rows["kept"] == 0),
-        ("not_satisfied", browse & (rows["satisfied"] == 0)),
-        ("no_candidates", ~browse & (rows["candidates"] == 0)),
-        ("nothing_relevant", rows["relevant"] == 0),
-        ("no_negative", ~browse & (rows["relevant"] == rows["candidates"])),
-    )
-    for name, holds in rules:
-        found[(found < 0) & holds] = LEFT_OUT.index(name)
-    return found
+    rows = possible.rows
+    late = (rows.reason < 0) & (rows.start < begin)
+    reason = ibis.ifelse(late, LEFT_OUT.index("history_period"), rows.reason)
+    counted = rows.group_by("task", reason=reason.cast("int64")).aggregate(count=rows.count())
+    counts = engine.fetch(counted.filter(counted.reason >= 0), ["task", "reason"])
+    left_out = {task: dict.fromkeys(LEFT_OUT, 0) for task in TASKS.values()}
+    for code, number, count in zip(*(counts[name].tolist() for name in counts), strict=True):
+        left_out[TASKS[code]][LEFT_OUT[number]] = count
+    kept = rows.filter((rows.reason < 0) & (rows.start >= begin)).drop("reason")
+    return engine.fetch(kept, ORDER_OF_TARGETS), left_out
 
 
 def seed_keys(rows: Columns, user_ids: Items[str]) -> Integers:
@@ -188,35 +239,28 @@ def build_targets(
     engine: Engine,
     log: LogTables,
     rows: Columns,
-    reason: Integers,
     split: Integers,
-    negatives: dict[str, Integers],
+    negatives: Negatives,
+    left_out: LeftOut,
     seed: int,
 ) -> Targets:
-    """Numbers the valid targets and lays out their candidates.
+    """Numbers the targets and lays out their candidates.
 
     Args:
         engine, log: For the shown lists.
-        rows: `possible_targets`.
-        reason: `reasons`, index in `LEFT_OUT` or -1.
-        split: Index in `SPLITS` or `HISTORY` of each row.
-        negatives: of the browse rows that are valid and not in the history period: `row` (index
-            in `rows`), `docs` [n, drawn] (0 where fewer were eligible), `key` (`seed_keys`).
+        rows: `valid_targets`.
+        split: int64 [rows], index in `SPLITS`.
+        negatives: Of the browses among the rows.
+        left_out: Counts of what is no target; those without a pseudo-negative are added.
         seed: Seed of the shuffle of pseudo lists.
     """
-    reason = reason.copy()
-    reason[(reason < 0) & (split == HISTORY)] = LEFT_OUT.index("history_period")
-    empty = (negatives["docs"] == 0).all(axis=1)
-    reason[negatives["row"][empty]] = LEFT_OUT.index("no_pseudo_negative")
-    left_out = {
-        task: {
-            name: int(((rows["task"] == code) & (reason == number)).sum())
-            for number, name in enumerate(LEFT_OUT)
-        }
-        for code, task in TASKS.items()
-    }
+    empty = (negatives.docs == 0).all(axis=1)
+    left_out = {task: dict(counts) for task, counts in left_out.items()}
+    left_out[TASKS[RECOMMENDATION_TASK]]["no_pseudo_negative"] = int(empty.sum())
 
-    kept = np.flatnonzero(reason < 0)
+    valid = np.ones(len(rows["time"]), bool)
+    valid[negatives.row[empty]] = False
+    kept = np.flatnonzero(valid)
     names = ("user", "time", "session", "task", "request", "doc", "query")
     flags = ("first_of_task", "query_seen", "has_both")
     result = {name: rows[name][kept] for name in names + flags}
@@ -226,11 +270,11 @@ def build_targets(
 
     sizes = rows["candidates"][kept]
     drawn = ~empty
-    place = np.searchsorted(kept, negatives["row"][drawn])
+    place = np.searchsorted(kept, negatives.row[drawn])
     lists = shuffled_lists(
-        rows["doc"][negatives["row"][drawn]],
-        negatives["docs"][drawn],
-        negatives["key"][drawn],
+        rows["doc"][negatives.row[drawn]],
+        negatives.docs[drawn],
+        negatives.key[drawn],
         seed,
     )
     sizes[place] = (lists > 0).sum(axis=1)

@@ -1,21 +1,36 @@
-"""Tokens, vocabulary and encoding: one tokenizer for preparation and for the exported graph.
+"""Words, vocabulary and encoding: one tokenizer for preparation and for the exported graph.
 
-A token is a run of letters, marks and digits; a character of a script written without spaces (Han,
-Hiragana, Katakana) is a token of its own; everything else separates. The rule is made of
-TensorFlow string operations only, so a SavedModel that takes raw strings splits them exactly as
-preparation did.
+A word is a run of letters, marks and digits; a character of Han, Hiragana or Katakana is a word of
+its own; everything else separates. The rule is made of TensorFlow string operations only, so a
+SavedModel that takes raw strings splits them exactly as preparation did. What each script gets:
+
+* Latin, Cyrillic, Greek, Arabic, Hebrew, the scripts of India: words with their accents and vowel
+  signs, in lower case. A zero-width joiner or non-joiner separates.
+* Chinese, Japanese: a character each, also inside a word of another script ("東京hotel" is 東, 京,
+  hotel). The sign of a long vowel (ー) and combining voice marks are letters or marks that belong to
+  no script: they stay with what follows them, as a word of their own before another character.
+* Korean: what stands between spaces, particles included.
+* Thai, Lao, Khmer, Burmese, written without spaces: the whole run up to the next space or sign.
+* Emoji, symbols and punctuation separate and leave nothing; the digit of a keycap stays.
+
+Nothing is normalised but case: "é" as one character or as two, and "Ａ" of full width and "a" of
+usual width, are different words.
 """
 
+import collections
+import concurrent.futures
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from data_pipeline.settings import TextSettings
+
+Result = TypeVar("Result")
 
 _CHUNK = 100_000
 # Variation selectors are marks that only choose how an emoji is drawn.
@@ -46,9 +61,32 @@ def tokenize(texts: Any) -> Any:
     return tf.strings.split(texts)
 
 
-def _chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(texts), _CHUNK):
-        yield texts[start : start + _CHUNK]
+def in_chunks(
+    work: Callable[[slice], Result], count: int, workers: int | None = None
+) -> Iterator[Result]:
+    """Results of work on some 100,000 texts at a time, in the order of the texts.
+
+    Threads are enough: TensorFlow's string operations run side by side. No more than one result a
+    thread waits to be taken.
+
+    Args:
+        work: Gets the part of the texts it works on.
+        count: Number of texts.
+        workers: Threads; the results do not depend on it. Default: one a core.
+
+    Example:
+        >>> list(in_chunks(lambda part: "abcde"[part], 5))
+        ['abcde']
+    """
+    threads = workers or os.cpu_count() or 1
+    waiting: collections.deque[concurrent.futures.Future[Result]] = collections.deque()
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        for start in range(0, count, _CHUNK):
+            waiting.append(pool.submit(work, slice(start, min(start + _CHUNK, count))))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def build_vocabulary(counts: Mapping[str, int], settings: TextSettings) -> list[str]:
@@ -97,13 +135,18 @@ class Tokenizer(tf.Module):
         vocabulary: Path of vocabulary.txt.
         oov_buckets: B, at least 1.
         text_length: L, tokens kept of a text: the first ones.
+        split: string [X] -> RaggedTensor of strings [X, (words)]. Default: `tokenize`.
 
     Raises:
         ValueError: `oov_buckets` or `text_length` is below 1.
     """
 
     def __init__(
-        self, vocabulary: str | os.PathLike[str], oov_buckets: int, text_length: int
+        self,
+        vocabulary: str | os.PathLike[str],
+        oov_buckets: int,
+        text_length: int,
+        split: Callable[[Any], Any] = tokenize,
     ) -> None:
         super().__init__(name="tokenizer")
         for name, value in (("oov_buckets", oov_buckets), ("text_length", text_length)):
@@ -114,12 +157,24 @@ class Tokenizer(tf.Module):
                 )
         words = read_vocabulary(vocabulary)
         self.text_length = text_length
+        self.split = split
         self.table = tf.lookup.StaticVocabularyTable(
             tf.lookup.KeyValueTensorInitializer(
                 tf.constant(words), tf.range(len(words), dtype=tf.int64)
             ),
             num_oov_buckets=oov_buckets,
         )
+
+    def ids(self, words: Any) -> Any:
+        """Token ids of words, one or more a word.
+
+        Args:
+            words: RaggedTensor of strings [X, (words)].
+
+        Returns:
+            RaggedTensor of int64 [X, (tokens)].
+        """
+        return self.table.lookup(words)
 
     def encode(self, texts: Any) -> Any:
         """Token ids of texts.
@@ -130,23 +185,36 @@ class Tokenizer(tf.Module):
         Returns:
             int32 [X, L], padded with 0 on the right.
         """
-        words = tokenize(texts)[:, : self.text_length]
-        ids = self.table.lookup(words)
-        return tf.cast(ids.to_tensor(0, shape=[None, self.text_length]), tf.int32)
+        words = self.split(texts)[:, : self.text_length]
+        return tf.cast(self.ids(words).to_tensor(0, shape=[None, self.text_length]), tf.int32)
 
 
-def encode_texts(encode: Callable[[Any], Any], texts: Sequence[str]) -> npt.NDArray[np.int32]:
-    """Token table of many texts, some 100,000 at a time.
+def encode_texts(
+    encode: Callable[[Any], Any], texts: Sequence[str], workers: int | None = None
+) -> npt.NDArray[np.int32]:
+    """Token table of many texts.
 
     Args:
         encode: `Tokenizer.encode`.
         texts: The texts in the order of their ids.
+        workers: As of `in_chunks`.
 
     Returns:
         int32 [n_texts, L], L being the longest text's tokens or `text_length`, whichever is
         smaller, and at least 1.
     """
-    parts = [encode(tf.constant(list(chunk), tf.string)).numpy() for chunk in _chunks(texts)]
-    tokens = np.concatenate(parts) if parts else np.zeros([0, 1], np.int32)
-    used = max(1, int((tokens != 0).any(axis=0).sum()))
-    return cast(npt.NDArray[np.int32], np.ascontiguousarray(tokens[:, :used]))
+
+    def part(rows: slice) -> npt.NDArray[np.int32]:
+        tokens = encode(tf.constant(list(texts[rows]), tf.string)).numpy()
+        used = int((tokens != 0).any(axis=0).sum())
+        return np.ascontiguousarray(tokens[:, :used])
+
+    parts = collections.deque(in_chunks(part, len(texts), workers))
+    result = np.zeros([len(texts), max([1, *(part.shape[1] for part in parts)])], np.int32)
+    start = 0
+    # A part is let go as soon as it is copied, so that the table is held about once, not twice.
+    while parts:
+        tokens = parts.popleft()
+        result[start : start + len(tokens), : tokens.shape[1]] = tokens
+        start += len(tokens)
+    return result

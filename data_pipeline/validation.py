@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data_pipeline.quarantine import Faults, Rule
+from data_pipeline.quarantine import Faults, Rule, Value
 
 Mask = npt.NDArray[np.bool_]
 
@@ -90,12 +90,12 @@ def _bad_dwell(column: pa.Array) -> Mask:
     return bad
 
 
-def _value(column: pa.Array) -> Callable[[int], str]:
-    """The value of a row as text; a time that no calendar holds as microseconds."""
+def _value(column: pa.Array) -> Callable[[int], Value]:
+    """The value of a row; a time as NumPy holds it, since no calendar may."""
     if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.int64())
-        return lambda row: f"{column[row].as_py()} us since 1970"
-    return lambda row: str(column[row].as_py())
+        times = column.cast(pa.int64())
+        return lambda row: np.datetime64(times[row].as_py(), "us")
+    return lambda row: column[row].as_py()
 
 
 def _no_value(_: int) -> str:

@@ -21,14 +21,13 @@ aligned, oldest first):
 
 import dataclasses
 import os
-import pathlib
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from data_pipeline.engine import Columns
+from data_pipeline.examples import examples
 from data_pipeline.history import Past, States
 from data_pipeline.lookup import ranges, runs
 
@@ -44,7 +43,7 @@ class Content:
     """What the windows of every view share.
 
     Attributes:
-        behaviors: Columns type, text, doc of the unified log's behaviors, in their order.
+        behaviors: Columns type, text, doc of behaviors of the unified log, in their order.
         states: States of those behaviors.
         targets: Columns target_id, user, split, task, query, next_query; row = target id.
         user_row: int64 [targets], row of users.parquet.
@@ -189,76 +188,33 @@ def records(
     )
     counts = [texts.edges, behaviors.edges, sessions.edges, edges, candidate_edges]
     table = np.stack([np.diff(count) for count in counts], axis=1).astype(np.int32)
-    return _examples(fields, windows), table
+    return examples(fields, windows), table
 
 
-def _examples(fields: dict[str, tuple[npt.NDArray, Integers]], windows: int) -> Iterator[bytes]:
-    """Serialises windows; `fields` holds rows of all of them and where each one's begin."""
-    import tensorflow as tf
-
-    bounds = {name: edges.tolist() for name, (_, edges) in fields.items()}
-    for number in range(windows):
-        example = tf.train.Example()
-        feature = example.features.feature
-        for name, (values, _) in fields.items():
-            part = values[bounds[name][number] : bounds[name][number + 1]].ravel()
-            kept: Any = feature[name].float_list if part.dtype.kind == "f" else None
-            kept = feature[name].int64_list if kept is None else kept
-            kept.value.extend(part.tolist())
-        yield example.SerializeToString(deterministic=True)
-
-
-def write_split(
-    folder: str | os.PathLike[str],
-    split: str,
+def write_shard(
+    path: str | os.PathLike[str],
     content: Content,
     past: Past,
     rows: Integers,
     seen: Integers,
     positive: Integers,
-    targets_per_window: int,
-    windows_per_shard: int,
-) -> int:
-    """Writes the windows of one split and view; returns their number.
-
-    Makes `<split>-00000-of-0000n.tfrecord` (at least one file, maybe empty) and
-    `<split>-sizes.npy`, int32 [windows, 5] in the order of the records.
+    edges: Integers,
+) -> npt.NDArray[np.int32]:
+    """Writes windows as one TFRecord file, which may be empty.
 
     Args:
-        folder: Existing folder of the view.
-        split: `train`, `validation` or `test`.
-        content, past, rows, seen, positive: As for `records`; rows of this split and view only,
-            ordered by target id.
-        targets_per_window: Target rows of a window, at most.
-        windows_per_shard: Windows of a file, at most.
+        path: File to write.
+        content, past, rows, seen, positive, edges: As for `records`.
 
-    Raises:
-        ValueError: `targets_per_window` or `windows_per_shard` is below 1.
+    Returns:
+        int32 [windows, 5] `SIZES`, in the order of the records.
     """
     import tensorflow as tf
 
-    if windows_per_shard < 1:
-        raise ValueError(
-            "`windows_per_shard` must be at least 1. Received: `windows_per_shard` = "
-            f"{windows_per_shard}. Set --windows.windows_per_shard to 1 or more."
-        )
-    root = pathlib.Path(folder)
-    edges = starts(content.targets["user"][rows], targets_per_window)
-    windows = len(edges) - 1
-    shards = max(1, -(-windows // windows_per_shard))
-    tables = [np.zeros((0, len(SIZES)), np.int32)]
-    for shard in range(shards):
-        path = root / f"{split}-{shard:05d}-of-{shards:05d}.tfrecord"
-        with tf.io.TFRecordWriter(os.fspath(path)) as file:
-            part = edges[shard * windows_per_shard : (shard + 1) * windows_per_shard + 1]
-            if len(part) < 2:
-                continue
-            block = slice(int(part[0]), int(part[-1]))
-            lines, table = records(
-                content, past, rows[block], seen[block], positive[block], part - part[0]
-            )
-            tables.append(table)
-            for line in lines:
-                file.write(line)
-    np.save(root / f"{split}-sizes.npy", np.concatenate(tables))
-    return windows
+    with tf.io.TFRecordWriter(os.fspath(path)) as file:
+        if len(edges) < 2:
+            return np.zeros((0, len(SIZES)), np.int32)
+        lines, table = records(content, past, rows, seen, positive, edges)
+        for line in lines:
+            file.write(line)
+    return table

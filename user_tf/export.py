@@ -8,6 +8,10 @@ it, or else by the pre-trained ones; both lie in one SavedModel, which chooses b
 An example request lies beside the model. With --log it is a real target of the test split, resolved
 to strings from that log: it then holds what a (masked) user searched and read. Without it the
 request is made up of frequent words.
+
+A model of a dataset prepared with --text.tokenizer=wordpiece needs the operations of TensorFlow Text
+where it is loaded: TensorFlow Serving's own binary is built with them; in Python `import
+tensorflow_text` comes first. Models of the other tokenizers need TensorFlow only.
 """
 
 import dataclasses
@@ -109,12 +113,11 @@ def summary(version: pathlib.Path) -> str:
     Args:
         version: Folder DIR/<version>.
     """
-    import tensorflow as tf
-
     from user_tf.serving import layout
+    from user_tf.serving.loading import load
 
     lines = []
-    signatures = tf.saved_model.load(version).signatures
+    signatures = load(version).signatures
     for name, signature in sorted(signatures.items()):
         lines.append(f"signature {name}")
         for kind, specs in (

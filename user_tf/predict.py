@@ -24,6 +24,7 @@ from absl import app
 from data_pipeline import flagtree
 from data_pipeline.flagtree import setting
 from user_tf.serving import layout
+from user_tf.serving.loading import load
 from user_tf.serving.request import SESSION_MINUTES, Request, RequestError, from_json, to_arrays
 
 
@@ -48,17 +49,13 @@ class SavedRanker:
 
     Raises:
         FileNotFoundError: `model` holds no SavedModel.
+        ImportError: The model cuts wordpieces and TensorFlow Text is not installed.
     """
 
     def __init__(self, model: str | os.PathLike[str]) -> None:
         self.version = layout.find_version(model)
-        manifest = self.version / layout.EXTRA / layout.MANIFEST
-        self.manifest: dict[str, Any] = (
-            json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else {}
-        )
-        import tensorflow as tf
-
-        self._loaded = tf.saved_model.load(os.fspath(self.version))
+        self.manifest = layout.read_manifest(self.version)
+        self._loaded = load(self.version)
         self._plain = self._loaded.signatures["rank"]
         self._wide = self._loaded.signatures.get("rank_with_features")
         arguments = self._plain.structured_input_signature[1]

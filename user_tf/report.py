@@ -17,6 +17,20 @@ from absl import app
 from data_pipeline import flagtree
 from data_pipeline.flagtree import setting
 
+# What report.json holds of grid.json.
+PROVENANCE = (
+    "command",
+    "dataset",
+    "counts",
+    "common",
+    "common_flags",
+    "tuned",
+    "parallel",
+    "date",
+    "machine",
+    "versions",
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class ReportSettings:
@@ -91,7 +105,17 @@ def write_report(runs: pathlib.Path, settings: ReportSettings, command: str) -> 
         "command": command,
         "split": grid.split,
         "reference": settings.reference,
-        "labels": grid.labels,
+        "grid": {name: grid.content.get(name) for name in PROVENANCE},
+        "systems": [
+            {
+                "system": system.name,
+                "label": system.label,
+                "scenario": system.scenario,
+                "runs": [str(run.relative_to(runs)) for run in system.runs],
+                "unfinished": list(system.unfinished),
+            }
+            for system in grid.systems
+        ],
         "unfinished": grid.unfinished,
         "tasks": {task: dataclasses.asdict(results) for task, results in tasks.items()},
         "costs": costs,

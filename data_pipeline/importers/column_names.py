@@ -9,7 +9,7 @@ must have the canonical columns and no others.
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from data_pipeline.canonical import OPTIONAL, SCHEMAS, LogError, check_columns
+from data_pipeline.canonical import OPTIONAL, SCHEMAS, LogError, check_columns, columns_found
 
 FORM = "--columns=requests.user_id=uid,requests.time=ts"
 
@@ -91,6 +91,11 @@ def file_columns(
     if not mapping:
         check_columns(table, list(names), file)
     sources: dict[str, str] = {}
+
+    def wrong(what: str, mend: str) -> LogError:
+        found = columns_found(names, {*SCHEMAS[table].names, *mapping.values()})
+        return LogError(file, f"a {table} file must have the column {what}", found, mend)
+
     for name in SCHEMAS[table].names:
         source = mapping.get(name, name)
         if name not in mapping and source in mapping.values():
@@ -100,19 +105,14 @@ def file_columns(
         if count == 1:
             sources[name] = source
         elif count:
-            raise _wrong(table, names, file, f"`{source}` once", "Remove one of them.")
+            raise wrong(f"`{source}` once", "Remove one of them.")
         elif name in mapping:
             what = f"`{source}`, which --columns names for `{name}`"
-            raise _wrong(table, names, file, what, "Check --columns.")
+            raise wrong(what, "Check --columns.")
         elif name not in OPTIONAL:
             mend = f"Tell which one holds it: --columns={table}.{name}=..."
-            raise _wrong(table, names, file, f"`{name}`", mend)
+            raise wrong(f"`{name}`", mend)
     return FileColumns(sources, [name for name in names if name not in sources.values()])
-
-
-def _wrong(table: str, names: Sequence[str], file: str, what: str, mend: str) -> LogError:
-    received = f"columns {', '.join(names)}"
-    return LogError(file, f"a {table} file must have the column {what}", received, mend)
 
 
 class ColumnNames:

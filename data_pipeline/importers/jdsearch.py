@@ -2,7 +2,9 @@
 
 Read are user_behavior_data.txt and product_meta_data.txt (the published samples and the older names
 release_data.txt and product_data.txt too). Terms of queries and of names are hashed; each number is
-taken as a word as it is. One row is one user, who has no id: the row's number stands for one.
+taken as a word as it is: prepare such a log with `text.tokenizer=ids` (`words` gives the same tokens,
+more slowly; `wordpiece` would cut numbers apart that have nothing in common). One row is one user,
+who has no id: the row's number stands for one.
 
 * The row's own search is a request; a candidate labelled above 0 (clicked, put into the cart,
   bought) is clicked, when is not known. The file names those first, so the candidates are shuffled
@@ -202,10 +204,9 @@ FAULTS = f"""
 CREATE TABLE faults AS
 SELECT 'users' AS source, number, fault, CASE fault
         WHEN 'query' THEN query
-        WHEN 'candidates' THEN len(shown) || ' candidates with labels ' || candidate_label_list
-        WHEN 'history' THEN len(products) || ' products, ' || len(queries) || ' queries, types '
-            || history_type_list
-        WHEN 'gaps' THEN len(products) || ' products with gaps ' || history_time_list
+        WHEN 'candidates' THEN candidate_label_list
+        WHEN 'history' THEN history_type_list
+        WHEN 'gaps' THEN history_time_list
     END AS value
 FROM people WHERE fault IS NOT NULL
 UNION ALL

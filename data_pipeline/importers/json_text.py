@@ -142,7 +142,7 @@ def _first_keys(lines: list[bytes]) -> list[str] | None:
 def _query(table: str, columns: FileColumns) -> str:
     """SQL that takes lines (number, text) apart: number, fault, value, and the columns as text.
 
-    A value is told for the first column of a wrong type, unless it is the user's.
+    A value is given for the first column of a wrong type.
     """
     chosen, cases = [], []
     for name, source in columns.sources.items():
@@ -154,8 +154,7 @@ def _query(table: str, columns: FileColumns) -> str:
         is_number = pa.types.is_floating(SCHEMAS[table].field(name).type)
         kinds, rule = (NUMBERS, NUMBER) if is_number else ("'VARCHAR'", TEXT)
         wrong = f"{_type('line', at)} NOT IN ({kinds}, 'NULL')"
-        value = "''" if name == "user_id" else f"json_extract(line, {at})"
-        cases.append((wrong, rule, value))
+        cases.append((wrong, rule, f"json_extract(line, {at})"))
     needed = [source for name, source in columns.sources.items() if name not in OPTIONAL]
     allowed = [*columns.sources.values(), *columns.left_out]
     faults = " ".join(f"WHEN {wrong} THEN '{rule.name}'" for wrong, rule, _ in cases)

@@ -1,7 +1,9 @@
 """KuaiSAR: searches and recommended videos of one app, both with the lists that were shown.
 
 Read are item_features.csv, src_inter.csv and rec_inter.csv of KuaiSAR or KuaiSAR-small. Queries and
-captions are lists of hashed words; each number is taken as a word as it is.
+captions are lists of hashed words; each number is taken as a word as it is: prepare such a log with
+`text.tokenizer=ids` (`words` gives the same tokens, more slowly; `wordpiece` would cut numbers apart
+that have nothing in common).
 
 * A search is all rows of one user with one `search_session_id`, time and keyword, wherever they
   stand in the file; it is a request at its time. Its list is in the order of the rows: the file has

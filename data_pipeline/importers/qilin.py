@@ -37,7 +37,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from data_pipeline.canonical import LogError
+from data_pipeline.canonical import LogError, columns_found
 from data_pipeline.importers.rejection import split_rows
 from data_pipeline.importers.source import Source
 from data_pipeline.importers.table_files import parquet_names, read_parquet, table_files
@@ -282,7 +282,7 @@ def _parts(path: pathlib.Path, name: str, columns: tuple[str, ...]) -> Iterator[
         raise LogError(
             name,
             f"the file must have the column `{missing[0]}`",
-            f"columns {', '.join(found)}",
+            columns_found(found, columns),
             "Take the file as it was published.",
         )
     if is_parquet:

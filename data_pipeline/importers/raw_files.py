@@ -6,7 +6,7 @@ with two columns more: `source`, the raw table a row comes from, and `number`, i
 these they make
 
 * faults (source, number, fault, value): rows that cannot be mapped, by the name of the rule they
-  broke; a value must never hold a user id
+  broke; of the value, text or null for none, the form is told
 * outcomes (source, outcome, rows): what became of the other rows of each raw table
 
 Work that does not fit into memory spills to a temporary folder.
@@ -22,7 +22,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from data_pipeline.canonical import SCHEMAS, LogError
+from data_pipeline.canonical import SCHEMAS, LogError, columns_found
 from data_pipeline.importers.rejection import split_rows
 from data_pipeline.importers.source import Source
 from data_pipeline.importers.text_files import COLUMNS, check_file, csv_header, read_csv
@@ -116,7 +116,7 @@ def _find(source: str, folder: pathlib.Path, raw: RawFile) -> pathlib.Path:
         raise LogError(
             path.name,
             f"a {source} file must have the column `{missing[0]}`",
-            f"columns {', '.join(header)}",
+            columns_found(header, raw.columns),
             "Take the file as it was published.",
         )
     return path

@@ -17,7 +17,7 @@ def split_rows(
         table: Table that rejected rows count to.
         file: Name of the file they come from.
         rows: Columns `number` (1-based data row), `fault` (name of one of `rules`, or null) and
-            `value` (text to tell, never a user id; null for none) beside the others.
+            `value` (text of which the form is told; null for none) beside the others.
         rules: Rules that may be broken.
 
     Returns:

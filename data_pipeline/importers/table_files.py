@@ -60,8 +60,8 @@ def parquet_names(path: pathlib.Path, name: str) -> list[str]:
     """
     try:
         return list(pq.read_schema(path).names)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise _broken(name, error) from error
+    except (pa.ArrowException, OSError) as error:
+        raise _broken(name, path, error) from error
 
 
 def read_parquet(
@@ -86,11 +86,15 @@ def read_parquet(
                 # Arrow takes text on trust; only a full check finds bytes that are no UTF-8.
                 batch.validate(full=True)
                 yield pa.Table.from_batches([batch]).select(wanted)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise _broken(name, error) from error
+    except (pa.ArrowException, OSError) as error:
+        raise _broken(name, path, error) from error
 
 
-def _broken(name: str, error: Exception) -> LogError:
+def _broken(name: str, path: pathlib.Path, error: Exception) -> LogError:
+    if path.is_dir():
+        return LogError(name, "the input must be a file", "a folder", "Check the path.")
+    if isinstance(error, OSError) and error.errno:
+        return LogError(name, "the file must be readable", error.strerror, "Check its permissions.")
     return LogError(
         name, "the file must be whole Parquet with UTF-8 text", error, "Write it again."
     )

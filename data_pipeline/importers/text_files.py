@@ -6,6 +6,7 @@ import dataclasses
 import gzip
 import os
 import pathlib
+import zlib
 from collections.abc import Iterator, Sequence
 from typing import IO, cast
 
@@ -54,12 +55,11 @@ def check_file(path: pathlib.Path, text: bool = True) -> None:
         text: Whether it is text.
 
     Raises:
-        LogError: Naming the file and the line and byte that is wrong.
+        LogError: It cannot be read, or a line and byte of it is wrong.
     """
     if not path.is_file():
-        raise LogError(
-            os.fspath(path), "the input must be a file", "no such file", "Check the path."
-        )
+        found = "a folder" if path.is_dir() else "no such file"
+        raise LogError(os.fspath(path), "the input must be a file", found, "Check the path.")
     if not text:
         return
     decoder = codecs.getincrementaldecoder("utf-8")()
@@ -80,9 +80,13 @@ def check_file(path: pathlib.Path, text: bool = True) -> None:
             f"byte 0x{error.object[error.start]:02x}",
             f"Convert it: iconv -f LATIN1 -t UTF-8 {path.name}, naming the encoding it has.",
         ) from error
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise LogError(
             path.name, "the file must be a whole gzip file", error, "Fetch it again."
+        ) from error
+    except OSError as error:
+        raise LogError(
+            path.name, "the file must be readable", error.strerror, "Check its permissions."
         ) from error
 
 

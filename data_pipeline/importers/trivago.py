@@ -28,7 +28,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_pipeline.canonical import LogError
+from data_pipeline.canonical import LogError, columns_found
 from data_pipeline.importers.rejection import split_rows
 from data_pipeline.importers.source import Source
 from data_pipeline.importers.text_files import COLUMNS, check_file, csv_header, read_csv
@@ -44,6 +44,18 @@ NEEDED = (
     "reference",
     "city",
     "impressions",
+)
+ACTION_TYPES = (
+    "clickout item",
+    "interaction item rating",
+    "interaction item info",
+    "interaction item image",
+    "interaction item deals",
+    "search for item",
+    "search for destination",
+    "search for poi",
+    "filter selection",
+    "change of sort order",
 )
 SESSIONS = "sessions"
 """Name of the raw table, to which rows count that are wrong before any mapping."""
@@ -154,8 +166,10 @@ FROM (
 GROUP BY doc_id
 """
 
-OUTCOMES = """
-SELECT action_type, outcome, count(*) AS rows
+# What stands in the place of an action type is told only if it is one: it may be a user id.
+OUTCOMES = f"""
+SELECT CASE WHEN action_type IN {ACTION_TYPES} THEN action_type ELSE '(unknown action type)' END
+    AS action, outcome, count(*) AS rows
 FROM (
     SELECT action_type, CASE
         WHEN fault IS NOT NULL THEN 'quarantined'
@@ -215,7 +229,7 @@ def _check_columns(path: pathlib.Path, names: list[str]) -> None:
         raise LogError(
             path.name,
             f"a trivago file must have the column `{missing[0]}`",
-            f"columns {', '.join(names)}",
+            columns_found(names, NEEDED),
             "Name the file of sessions (train.csv, test.csv or a slice of them).",
         )
 

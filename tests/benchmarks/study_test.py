@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import readme, study
+from benchmarks import readme, study, study_tables
 from benchmarks.studies import Study, System
 from user_tf.training.runs import write_json
 
@@ -25,7 +25,7 @@ def _work(tmp_path, monkeypatch):
         run = study.folder(STUDY.systems[0], seed, tmp_path)
         rankings = {
             name: {
-                "metrics": dict.fromkeys(readme.METRICS, value),
+                "metrics": dict.fromkeys(study_tables.METRICS, value),
                 "share_of_gain": {"map": value - 0.25},
             }
             for name in ("original order", "user")
@@ -56,6 +56,6 @@ def test_readme_is_made_of_the_json(work):
     assert system["counts"] == {"groups": 4} and system["phases"] == 2 * [
         {"pretrain": {"steps": 3}}
     ]
-    lines = readme.study(content)
+    lines = study_tables.study(content, readme.origin(content))
     row = "| **Wide, tiny** | .6000 ± .1414 | .6000 ± .1414 | .6000 ± .1414 | .6000 ± .1414 |"
     assert f"{row} .3500 ± .1414 |" in lines

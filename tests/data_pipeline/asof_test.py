@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_pipeline.asof import Measure, as_of
-from data_pipeline.engine import Engine
+from data_pipeline.duckdb_engine import DuckDBEngine
 
 MEASURES = [
     Measure("by_doc", ("doc",), "one"),
@@ -17,7 +17,7 @@ MEASURES = [
 
 @pytest.fixture(scope="module")
 def engine():
-    with Engine(threads=1, memory_gib=1) as engine:
+    with DuckDBEngine(threads=1, memory_gib=1) as engine:
         yield engine
 
 
@@ -59,7 +59,7 @@ probes_strategy = st.lists(st.tuples(small, small, st.integers(0, 4)), min_size=
 @settings(max_examples=25, deadline=None)
 @given(events=events_strategy, probes=probes_strategy)
 def test_measures_equal_a_loop_over_all_earlier_events(events, probes):
-    with Engine(threads=1, memory_gib=1) as engine:
+    with DuckDBEngine(threads=1, memory_gib=1) as engine:
         result = run(engine, events, probes)
     for row, (doc, user, time) in enumerate(probes):
         known = [event for event in events if event["time"] < time]

@@ -84,7 +84,10 @@ def test_a_time_that_microseconds_cannot_hold_is_an_error():
     "names, message",
     [
         (["user_id", "doc_id"], "must have the column `time`"),
-        (["user_id", "time", "doc_id", "query"], "must not have the column `query`"),
+        (
+            ["user_id", "time", "doc_id", "query"],
+            "must not have columns of other names than user_id",
+        ),
         (["user_id", "time", "doc_id", "time"], "must have the column `time` once"),
     ],
 )
@@ -125,7 +128,7 @@ def test_results_without_optional_fields_in_another_order_fit_and_null_lists_sta
         (pa.array([[{"doc_id": "a", "clicked": 1}]]), "`results.clicked` must be a boolean"),
         (
             pa.array([[{"doc_id": "a", "clicked": True, "rank": 1}]]),
-            "must not have the column `rank`",
+            "must not have columns of other names .*in place 3",
         ),
     ],
 )

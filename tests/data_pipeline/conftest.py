@@ -139,6 +139,24 @@ def builder():
     return LogBuilder()
 
 
+@pytest.fixture(scope="module")
+def quick_spark(tmp_path_factory):
+    """Spark and Java as the extra installs them, whatever the machine has, made for tiny tables."""
+    folder = tmp_path_factory.mktemp("spark")
+    # Planning anew after each stage and compiling each plan take longer than tiny tables do.
+    (folder / "spark-defaults.conf").write_text(
+        "spark.sql.adaptive.enabled false\n"
+        "spark.sql.codegen.wholeStage false\n"
+        "spark.sql.codegen.factoryMode NO_CODEGEN\n"
+    )
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("JAVA_HOME", "SPARK_HOME", "PYSPARK_SUBMIT_ARGS"):
+            environment.delenv(name, raising=False)
+        environment.setenv("SPARK_CONF_DIR", str(folder))
+        environment.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+        yield
+
+
 @pytest.fixture(scope="session")
 def log_builder():
     """The class itself, for tests that need several logs."""

@@ -1,7 +1,7 @@
 import numpy as np
 
 from data_pipeline.corpus import occurrences, read_texts
-from data_pipeline.engine import Engine
+from data_pipeline.duckdb_engine import DuckDBEngine
 from data_pipeline.settings import SequenceSettings
 from data_pipeline.tables import read_tables
 
@@ -10,7 +10,7 @@ def test_texts_count_as_often_as_they_are_met_before_a_time(builder, tmp_path):
     builder.document("a", "ape").document("b", "bear").document("c", "crow")
     builder.request("r1", "u", 0, "moon", "a", "b").request("r2", "u", 10, "", "a")
     builder.browse("u", 20, "a").request("r3", "u", 30, "moon", "c").browse("u", 40, "b")
-    with Engine(threads=1, memory_gib=0.5) as engine:
+    with DuckDBEngine(threads=1, memory_gib=0.5) as engine:
         log = read_tables(engine, builder.write(tmp_path / "log"), SequenceSettings())
         texts = read_texts(engine, log)
         assert texts == ["", "ape", "bear", "crow", "moon"]

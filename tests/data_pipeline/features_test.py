@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from data_pipeline.engine import Engine
+from data_pipeline.duckdb_engine import DuckDBEngine
 from data_pipeline.features import (
     FEATURES,
     TextTable,
@@ -99,7 +99,7 @@ def compute(log, texts, rows=1_000_000, order=None):
         "targets": ["target_id", "user", "session", "query", "time"],
         "candidates": ["target_id", "position", "doc"],
     }
-    with Engine(threads=2, memory_gib=1) as engine:
+    with DuckDBEngine(threads=2, memory_gib=1) as engine:
         tables = []
         for name, columns in names.items():
             given = list(log[name])

@@ -108,7 +108,7 @@ def test_rejected_rows_are_told_with_file_row_rule_value_and_message(tmp_path):
     report = write_log(tmp_path / "log", batches, PLAIN)
     first, second = _quarantine(tmp_path / "log")
     assert (first["table"], first["file"], first["row"]) == ("requests", "part-2.csv", 11)
-    assert (first["rule"], first["value"]) == ("result-unknown", "zz")
+    assert (first["rule"], first["value"]) == ("result-unknown", "2 characters")
     assert "Add the document" in first["message"]
     assert (second["table"], second["row"], second["rule"]) == ("browses", 1, "dwell-range")
     assert report.tables["requests"].rules == {"result-unknown": 1}
@@ -172,7 +172,7 @@ def test_duplicate_documents_and_requests_are_rejected_whatever_else_they_hold(t
     ]
     report = write_log(tmp_path / "log", batches, PLAIN)
     told = [(row["row"], row["rule"], row["value"]) for row in _quarantine(tmp_path / "log")]
-    assert told == [(3, "doc-id-twice", "a"), (9, "request-id-twice", "r1")]
+    assert told == [(3, "doc-id-twice", "1 character"), (9, "request-id-twice", "2 characters")]
     assert report.users == 1
 
 

@@ -3,7 +3,10 @@
 import itertools
 import json
 import pathlib
+import subprocess
+import sys
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -22,6 +25,8 @@ KEY = "k3y-of-the-owner"
 USERS = ("anna.7141@mail", "Zoë 用户 88214", "9911223344")
 # Users that stand in faulty rows only.
 FAULTY = ("bert#8252", "carl#9363", "dora#1474", "emil#2585", "5566778899")
+# Users that stand in the place of something else.
+SWAPPED = tuple(f"fritz#{number}" for number in range(3690, 3699))
 
 
 def _search(number, user, minute, **others):
@@ -60,6 +65,9 @@ def _source(tmp_path):
         f"x,{FAULTY[1]},2024-01-01T12:30:00Z,a,{FAULTY[1]}",
         f"x,{FAULTY[2]},noon,a",
         f"x,{FAULTY[3]}",
+        f"x,c,2024-01-01T12:30:00Z,{SWAPPED[0]}",
+        f"x,2024-01-01T12:30:00Z,{SWAPPED[1]},a",
+        f"x,c,2024-01-01T12:30:00Z,{USERS[0]}",
     ]
     text = "".join(f"{line}\n" for line in ["account,uid,time,doc_id", *browses])
     (folder / "browses.csv").write_text(text, encoding="utf-8")
@@ -71,6 +79,13 @@ def _source(tmp_path):
         _search(12, FAULTY[1], 52)[:-2],
         _search(13, FAULTY[2], 53, results=[{"doc_id": "zz", "clicked": False}]),
         json.dumps({"user_id": FAULTY[3]}),
+        _search(14, "b", 54, results=[{"doc_id": SWAPPED[2], "clicked": False}]),
+        _search(15, "b", 55, time=SWAPPED[3]),
+        _search(16, "b", 56, request_id=SWAPPED[4], query=None),
+        _search(17, "b", 57, results=SWAPPED[5]),
+        _search(18, "b", 58, results=[{"doc_id": "a", "clicked": SWAPPED[6]}]),
+        json.dumps({SWAPPED[7]: {"time": "2024-01-01T12:30:00Z"}}),
+        f'{SWAPPED[8]} "user_id": "x"',
     ]
     (folder / "requests.jsonl").write_text("\n".join(requests) + "\n", encoding="utf-8")
     (tmp_path / "user.key").write_text(f"{KEY}\n")
@@ -116,7 +131,7 @@ def test_nothing_that_is_written_or_printed_holds_a_raw_user_id(
     key = tmp_path / "user.key"
     settings = LogSettings(key_file=str(key), quarantine_share=1.0)
     written = _write_all(source, tmp_path / "out", settings, small_settings, capsys)
-    assert _found(written, (*USERS, *FAULTY)) == set()
+    assert _found(written, (*USERS, *FAULTY, *SWAPPED)) == set()
     assert _found(written, (KEY, str(key))) == set()
     # The scan saw the files in which the users stand, and the faulty rows.
     masked = tuple(mask_user(KEY.encode(), user) for user in USERS)
@@ -124,7 +139,7 @@ def test_nothing_that_is_written_or_printed_holds_a_raw_user_id(
     expected = {(f"{place}, unpacked", mask) for place in places for mask in masked}
     assert expected <= _found(written, masked)
     tables = open_log(tmp_path / "out" / "log").report.tables
-    assert tables["browses"].quarantined == 5 and tables["requests"].quarantined == 6
+    assert tables["browses"].quarantined == 8 and tables["requests"].quarantined == 13
 
 
 def test_without_masking_the_same_scan_finds_them(source, tmp_path, small_settings, capsys):
@@ -133,7 +148,7 @@ def test_without_masking_the_same_scan_finds_them(source, tmp_path, small_settin
     files = {where for where, _ in _found(written, USERS)}
     assert {"log/requests.parquet", "log/browses.parquet, unpacked"} <= files
     assert {"dataset/targets.parquet", "dataset/targets.parquet, unpacked"} <= files
-    assert _found(written, FAULTY) == set()
+    assert _found(written, (*FAULTY, *SWAPPED)) == set()
 
 
 def test_a_refused_import_keeps_and_tells_no_raw_user_id(source, tmp_path):
@@ -144,7 +159,56 @@ def test_a_refused_import_keeps_and_tells_no_raw_user_id(source, tmp_path):
         import_log(settings, LogSettings(key_file=str(tmp_path / "user.key")))
     written = _written(tmp_path / "out", str(refused.value))
     assert "log.tmp/quarantine.parquet" in written
-    assert _found(written, (*USERS, *FAULTY, KEY)) == set()
+    assert _found(written, (*USERS, *FAULTY, *SWAPPED, KEY)) == set()
+
+
+@pytest.mark.parametrize("share", ["1", "0.01"])
+def test_the_command_prints_no_raw_user_id(source, tmp_path, share):
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "data_pipeline.import_log", f"--input={source}"),
+            *(f"--output={tmp_path / 'out' / 'log'}", "--columns=browses.user_id=uid"),
+            *(f"--key_file={tmp_path / 'user.key'}", f"--quarantine_share={share}"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == (share != "1"), done.stderr
+    assert "doc-unknown: 3" in done.stdout + done.stderr
+    written = _written(tmp_path / "out", done.stdout + done.stderr)
+    assert _found(written, (*USERS, *FAULTY, *SWAPPED, KEY)) == set()
+
+
+USER_FIRST = {
+    "browses.csv": f"{SWAPPED[0]},2024-01-01T12:30:00Z,a\n",
+    "browses.jsonl": json.dumps({SWAPPED[0]: "2024-01-01T12:30:00Z"}),
+    "browses.parquet": pa.table({SWAPPED[0]: ["a"], "time": ["x"]}),
+}
+
+
+@pytest.mark.parametrize("name", USER_FIRST)
+def test_a_file_without_its_header_is_refused_without_a_word_of_its_first_row(tmp_path, name):
+    (tmp_path / "documents.csv").write_text("doc_id,title\na,A title\n")
+    if name.endswith(".parquet"):
+        pq.write_table(USER_FIRST[name], tmp_path / name)
+    else:
+        (tmp_path / name).write_text(USER_FIRST[name])
+    settings = ImportSettings(input=str(tmp_path), output=str(tmp_path / "out"))
+    with pytest.raises(LogError, match=rf"{name}: .* must have the column `user_id`") as refused:
+        import_log(settings, LogSettings(mask_users=False))
+    assert SWAPPED[0] not in str(refused.value)
+
+
+def test_a_number_that_does_not_fit_is_not_quoted(tmp_path):
+    (tmp_path / "documents.csv").write_text("doc_id,title\na,A title\n")
+    user = 2**60 + 7141
+    row = {"user_id": ["a"], "time": pa.array([0], pa.timestamp("us")), "doc_id": ["a"]}
+    pq.write_table(pa.table({**row, "dwell_seconds": [user]}), tmp_path / "browses.parquet")
+    settings = ImportSettings(input=str(tmp_path), output=str(tmp_path / "out"))
+    with pytest.raises(LogError, match="`dwell_seconds` must fit double") as refused:
+        import_log(settings, LogSettings(mask_users=False))
+    assert str(user) not in str(refused.value)
 
 
 def test_the_only_flag_about_a_key_names_a_file():

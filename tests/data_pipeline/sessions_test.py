@@ -3,7 +3,7 @@
 import pytest
 
 from data_pipeline import sessions
-from data_pipeline.engine import Engine
+from data_pipeline.duckdb_engine import DuckDBEngine
 from data_pipeline.settings import SequenceSettings
 from data_pipeline.tables import NEVER, read_tables
 
@@ -13,7 +13,7 @@ MINUTE = 60
 @pytest.fixture
 def built(tmp_path):
     """`built(builder, view, **settings)`: columns of every table, times in seconds."""
-    with Engine(threads=1, memory_gib=1.0) as engine:
+    with DuckDBEngine(threads=1, memory_gib=1.0) as engine:
 
         def build(builder, view="unified", **changes):
             settings = SequenceSettings(**changes)

@@ -1,6 +1,6 @@
 import pytest
 
-from data_pipeline.engine import Engine
+from data_pipeline.duckdb_engine import DuckDBEngine
 from data_pipeline.settings import SequenceSettings
 from data_pipeline.tables import NEVER, read_tables
 
@@ -16,7 +16,7 @@ def read(tmp_path):
         "shown": ["request", "position"],
         "browses": ["user", "time", "doc"],
     }
-    with Engine(threads=1, memory_gib=0.5) as engine:
+    with DuckDBEngine(threads=1, memory_gib=0.5) as engine:
 
         def rows(builder, shuffle=None):
             folder = builder.write(tmp_path / f"log{shuffle}", shuffle)

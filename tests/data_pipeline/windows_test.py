@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from data_pipeline.history import Past, States
-from data_pipeline.windows import Content, records, starts, write_split
+from data_pipeline.windows import Content, records, starts
 
 
 def columns(**values):
@@ -92,22 +92,6 @@ def test_a_target_without_any_past_makes_empty_lists(content):
     (record,) = [fields_of(line) for line in lines]
     assert record["behavior_type"] == [] and record["past_sessions"] == [0, 0, 0]
     assert sizes.tolist() == [[2, 0, 0, 1, 2]]
-
-
-def test_a_split_without_windows_is_one_empty_file(content, tmp_path):
-    none = np.zeros(0, np.int64)
-    assert write_split(tmp_path, "test", content, PAST, none, none, none, 32, 10) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "test-00000-of-00001.tfrecord",
-        "test-sizes.npy",
-    ]
-    assert np.load(tmp_path / "test-sizes.npy").shape == (0, 5)
-
-
-def test_a_shard_without_room_is_refused(content, tmp_path):
-    one = np.array([0])
-    with pytest.raises(ValueError, match=r"`windows_per_shard` must be.*--windows"):
-        write_split(tmp_path, "test", content, PAST, one, one, one, 32, 0)
 
 
 def test_windows_end_with_their_user_or_when_they_are_full():

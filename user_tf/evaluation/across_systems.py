@@ -119,7 +119,7 @@ def compare(
     seed: int = 1,
     only: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Means of every ranking, and the difference of every system to the reference.
+    """Means of every ranking, and its difference to the reference.
 
     Args:
         queries: Of one task, at least one.
@@ -133,8 +133,9 @@ def compare(
         `runs` and `metrics`. A metric holds `mean` over queries and runs; `std` over runs, None for
         a single one; `interval`, 95 % bounds of the mean over users; `improvement` to the original
         order in %, positive where better; `share_of_gain`, where the best ranking is known; and
-        for the systems compared `difference` to the reference, `difference_interval`, `p_value` of
-        the paired t-test over queries and `holm`, that value corrected for their number.
+        for all but the reference `difference` to it, `difference_interval`, `p_value` of the paired
+        t-test over queries and `holm`, that value corrected for the number of systems; None for
+        rankings that learn nothing.
     """
     rankings = queries.rankings
     keys = list(only or rankings[ORIGINAL])
@@ -144,7 +145,7 @@ def compare(
     }
     differences = {
         name: values[name] - values[reference]
-        for name in queries.systems
+        for name in rankings
         if reference in queries.systems and name != reference
     }
     users = pa.array(queries.columns["user_id"])
@@ -179,7 +180,11 @@ def compare(
                 "difference_interval": next(pairs),
             }
     for i, key in enumerate(keys if differences else ()):
-        tests = _tests({name: values[name][:, i] for name in differences}, values[reference][:, i])
+        tests = _tests(
+            {name: values[name][:, i] for name in differences},
+            values[reference][:, i],
+            corrected=list(queries.systems),
+        )
         for name, test in tests.items():
             entries[name]["metrics"][key] |= test
     return {
@@ -191,10 +196,12 @@ def compare(
     }
 
 
-def _tests(values: Mapping[str, Array], reference: Array) -> dict[str, dict[str, float | None]]:
-    """`p_value` and `holm` of every system's values [Q] against the reference's."""
+def _tests(
+    values: Mapping[str, Array], reference: Array, corrected: Sequence[str]
+) -> dict[str, dict[str, float | None]]:
+    """`p_value` of values [Q] against the reference's, and `holm` of those to be corrected."""
     found = {name: significance.paired_t_test(v, reference) for name, v in values.items()}
-    known = {name: p_value for name, p_value in found.items() if p_value is not None}
+    known = {name: p for name, p in found.items() if p is not None and name in corrected}
     holm = dict(zip(known, significance.holm(list(known.values())), strict=True))
     return {name: {"p_value": found[name], "holm": holm.get(name)} for name in found}
 

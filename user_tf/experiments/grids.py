@@ -128,7 +128,7 @@ def describe(
 
     Returns:
         `title`, `split`, `truth` (whether it is known), `dataset` and its `counts`, `common` and
-        `common_flags`, provenance, and `systems`: for each its name (`system`), `label`,
+        `common_flags`, `parallel`, provenance, and `systems`: for each its name (`system`), `label`,
         `scenario`, `tasks`, `flags` beside the common ones, and `runs`, folders inside --runs.
 
     Raises:
@@ -149,6 +149,7 @@ def describe(
         "common": settings.common,
         "tuned": settings.tuned,
         "common_flags": flags_of(common),
+        "parallel": settings.parallel,
         **report.provenance(command, 0),
     }
     del grid["seed"]  # a run's, not a grid's

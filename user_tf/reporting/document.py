@@ -86,14 +86,21 @@ def to_markdown(document: Document) -> str:
             if isinstance(part, Figure):
                 lines += [part.caption, ""]
                 part = part.table
-            lines += [*_table(part), ""]
+            lines += [*to_lines(part), ""]
     return "\n".join([*lines, document.origin]) + "\n"
 
 
-def _table(table: Table) -> list[str]:
+def to_lines(table: Table, align: str = "---:") -> list[str]:
+    """A table in GitHub's Markdown, its caption first.
+
+    Args:
+        table: The table.
+        align: How its columns but the first are aligned, in Markdown: by default to the right, as
+            numbers are.
+    """
     lines = [table.caption, ""] if table.caption else []
     lines.append(_row(table.columns))
-    lines.append("|---|" + "---:|" * (len(table.columns) - 1))
+    lines.append("|---|" + f"{align}|" * (len(table.columns) - 1))
     for row in table.rows:
         if len(row) == 1:
             lines.append(_row([f"*{row[0].text}*"] + [""] * (len(table.columns) - 1)))

@@ -62,14 +62,14 @@ def table_2(task: str, compared: Comparison, systems: Sequence[System]) -> Table
         for key in keys:
             number = entry["metrics"][key]
             change = percent(number["improvement"]) if number["improvement"] else ""
-            row.append(Cell(_value(key, number), change, name == best[key]))
+            row.append(Cell(value(key, number), change, name == best[key]))
         if gain:
             share = entry["metrics"]["map"]["share_of_gain"]
             row.append(Cell("–" if share is None else f"{share:.2f}"))
         return row
 
     caption = (
-        f"Table 2, {task}: {_counts(compared)}. Second line of a cell: improvement to the original "
+        f"Table 2, {task}: {counts(compared)}. Second line of a cell: improvement to the original "
         "order."
     )
     caption += " Share of gain: of the MAP that the best known ranking gains." if gain else ""
@@ -79,38 +79,41 @@ def table_2(task: str, compared: Comparison, systems: Sequence[System]) -> Table
 def differences(
     task: str, compared: Comparison, systems: Sequence[System], metric: str = "map"
 ) -> Table:
-    """Every system's difference to the reference, with interval and p-values."""
-    rows = []
-    for system in systems:
-        entry = compared["rankings"].get(system.name)
-        if entry is None or "difference" not in entry["metrics"][metric]:
+    """Difference to the reference of systems and of what learns nothing, with interval and p."""
+    rankings, rows = compared["rankings"], []
+    labels = {system.name: system.label for system in systems}
+    shown = labels | {name: name for name, entry in rankings.items() if not entry["learned"]}
+    for name, label in shown.items():
+        number = rankings[name]["metrics"][metric] if name in rankings else {}
+        if "difference" not in number:
             continue
-        number = entry["metrics"][metric]
         low, high = number["difference_interval"]
         rows.append(
             [
-                Cell(system.label),
+                Cell(label),
                 Cell(f"{_mark(metric, number)} {number['difference']:+.4f}".lstrip()),
                 Cell(f"{low:+.4f} to {high:+.4f}"),
                 Cell(_p_value(number["p_value"])),
                 Cell(_p_value(number["holm"])),
             ]
         )
-    labels = {system.name: system.label for system in systems}
     caption = (
         f"Differences in {HEADINGS[metric]} to {labels[compared['reference']]}, {task}: "
-        f"{_counts(compared)}. The interval resamples users."
+        f"{counts(compared)}. The interval resamples users."
     )
     columns = ["", "difference", "95 % interval", "p, paired t-test", "p, Holm"]
     return Table(caption, columns, rows)
 
 
-def table_3(tasks: Mapping[str, Comparison], variants: Sequence[System]) -> Table:
+def table_3(
+    tasks: Mapping[str, Comparison], variants: Sequence[System], name: str = "Table 3"
+) -> Table:
     """The full model and what is left of it without a part, relative to the full one.
 
     Args:
         tasks: Comparison by task.
         variants: Systems with one model, the full one first.
+        name: Name of the table.
     """
     full, labels = variants[0], {system.name: system.label for system in variants}
     columns = ["", *(f"{task}: {HEADINGS[key]}" for task in tasks for key in TABLE_3)]
@@ -127,7 +130,7 @@ def table_3(tasks: Mapping[str, Comparison], variants: Sequence[System]) -> Tabl
                 )
                 change = percent(100 * (number["mean"] / whole["mean"] - 1), 2)
                 chosen = name == _best(compared, key, variants)
-                yield Cell(_value(key, number), "" if name == full.name else change, chosen)
+                yield Cell(value(key, number), "" if name == full.name else change, chosen)
 
     rows = [[Cell(label), *cells(name)] for name, label in labels.items()]
     names = {name: e for c in tasks.values() for name, e in c["rankings"].items()}
@@ -135,9 +138,9 @@ def table_3(tasks: Mapping[str, Comparison], variants: Sequence[System]) -> Tabl
     rows += [[Cell(_UNLEARNED)], *([Cell(name), *cells(name)] for name in others)]
     if BEST in names:
         rows += [[Cell(_KNOWN)], [Cell(BEST), *cells(BEST)]]
-    counts = "; ".join(f"{task}: {_counts(compared)}" for task, compared in tasks.items())
+    queries = "; ".join(f"{task}: {counts(compared)}" for task, compared in tasks.items())
     caption = (
-        f"Table 3: {full.label} without its parts or with other ones. {counts}. Second line of a "
+        f"{name}: {full.label} without its parts or with other ones. {queries}. Second line of a "
         f"cell: change from {full.label}."
     )
     return Table(caption, columns, rows)
@@ -159,8 +162,7 @@ def slices(
     def cells(name: str) -> list[Cell]:
         numbers = {part: c["rankings"][name]["metrics"][metric] for part, c in parts.items()}
         return [
-            Cell(_value(metric, number), best=name == best[part])
-            for part, number in numbers.items()
+            Cell(value(metric, number), best=name == best[part]) for part, number in numbers.items()
         ]
 
     columns = ["", *(f"{part} ({compared['queries']:,})" for part, compared in parts.items())]
@@ -176,8 +178,8 @@ def costs(found: Mapping[str, Mapping[str, float | None]], systems: Sequence[Sys
         systems: Systems to show.
     """
 
-    def number(value: float | None, digits: int = 0) -> Cell:
-        return Cell("–" if value is None else f"{value:,.{digits}f}")
+    def number(found: float | None, digits: int = 0) -> Cell:
+        return Cell("–" if found is None else f"{found:,.{digits}f}")
 
     rows = []
     for system in systems:
@@ -226,13 +228,29 @@ def short(value: float, digits: int = 4) -> str:
     return f"{value:.{digits}f}".removeprefix("0")
 
 
-def _value(key: str, number: Mapping[str, Any]) -> str:
-    digits = 3 if key == LOWER_IS_BETTER else 4
-    text = short(number["mean"], digits)
-    # Rankings that learn nothing are alike in all runs, but for the random ones.
-    text += f" ± {short(number['std'], digits)}" if number["std"] else ""
+def value(key: str, number: Mapping[str, Any]) -> str:
+    """Mean and spread of a metric, with the mark of a significant difference.
+
+    Example:
+        >>> value("map", {"mean": 0.6, "std": 0.01, "difference": 0.1, "holm": 0.001})
+        '▲ .6000 ± .0100'
+    """
+    text = spread(number, 3 if key == LOWER_IS_BETTER else 4)
     # In front, so that the digits of a column stay below each other.
     return f"{_mark(key, number)} {text}".lstrip()
+
+
+def spread(number: Mapping[str, Any], digits: int = 4) -> str:
+    """Mean over runs, with the standard deviation where runs differ.
+
+    Rankings that learn nothing are alike in all runs, but for the random ones.
+
+    Example:
+        >>> spread({"mean": 0.5, "std": 0.0125}), spread({"mean": 0.5, "std": None})
+        ('.5000 ± .0125', '.5000')
+    """
+    text = short(number["mean"], digits)
+    return text + (f" ± {short(number['std'], digits)}" if number["std"] else "")
 
 
 def _mark(key: str, number: Mapping[str, Any]) -> str:
@@ -258,7 +276,8 @@ def _best(compared: Comparison, key: str, systems: Sequence[System]) -> str:
     return (min if key == LOWER_IS_BETTER else max)(means, key=means.__getitem__)
 
 
-def _counts(compared: Comparison) -> str:
+def counts(compared: Comparison) -> str:
+    """On how many queries a comparison rests."""
     return (
         f"{compared['queries']:,} queries of {compared['users']:,} users, "
         f"{compared['left_out']:,} left out (all or none relevant)"

@@ -28,14 +28,16 @@ def make_graph(dataset: Any, config: Any, users_file: str | os.PathLike[str]) ->
         users_file: Where to write the user table's ids; it must exist until the model is saved.
     """
     from data_pipeline.batch import tables_of
-    from data_pipeline.text import Tokenizer
+    from data_pipeline.tokenizers import build_tokenizer
     from user_tf.serving.packing import HistoryLimits
 
     write_users(users_file, dataset.user_ids)
     # The setting, not the longest text of the dataset: a served text may be longer than that.
     text_length = dataset.manifest["settings"]["text"]["text_length"]
     return Graph(
-        tokenizer=Tokenizer(dataset.vocabulary_file, dataset.oov_buckets, text_length),
+        tokenizer=build_tokenizer(
+            dataset.tokenizer, dataset.vocabulary_file, dataset.oov_buckets, text_length
+        ),
         users=UserTable(users_file),
         limits=HistoryLimits(
             config.data.scenario,
@@ -87,6 +89,7 @@ def write(
             **origin,
             "tasks": sorted(copies),
             "scenario": graph.limits.scenario,
+            "tokenizer": dataset.tokenizer,
             "signatures": ["rank"] + ["rank_with_features"] * (graph.feature_count > 0),
             "features": dataset.feature_names if graph.feature_count else [],
             "limits": {

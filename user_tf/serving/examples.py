@@ -5,6 +5,7 @@ exactly what its target sees, so the served model must score it as evaluation do
 and the example beside a SavedModel both come from here.
 """
 
+import itertools
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -75,7 +76,9 @@ def made_up(vocabulary: Sequence[str]) -> Request:
         >>> made_up(["", "hat", "sun", "rain"]).candidates
         ('hat', 'sun', 'rain')
     """
-    words = [*vocabulary[1:4], "word"]
+    # A piece of a word, and the mark of unknown ones, are nothing a user would type.
+    whole = (word for word in vocabulary[1:] if not word.startswith(("##", "[")))
+    words = [*itertools.islice(whole, 3), "word"]
     return Request(
         user_id="",
         query=words[0],

@@ -8,8 +8,10 @@
 TensorFlow Serving passes over assets.extra.
 """
 
+import json
 import os
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +19,12 @@ EXTRA = "assets.extra"
 MANIFEST = "export.json"
 EXAMPLE = "example_request.jsonl"
 EXAMPLE_INPUTS = "example_inputs.npz"
+
+_CLI = "saved_model_cli"
+_CLI_WITH_TEXT = (
+    "python -c 'import tensorflow_text; from tensorflow.python.tools import saved_model_cli; "
+    "saved_model_cli.main()'"
+)
 
 
 def check_output(output: str | os.PathLike[str], version: int) -> pathlib.Path:
@@ -57,13 +65,27 @@ def find_version(model: str | os.PathLike[str]) -> pathlib.Path:
     return max(versions, key=lambda path: int(path.parent.name)).parent
 
 
+def read_manifest(version: pathlib.Path) -> dict[str, Any]:
+    """Contents of export.json; {} where a version was copied without it."""
+    path = version / EXTRA / MANIFEST
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def needs_tensorflow_text(version: pathlib.Path) -> bool:
+    """Whether TensorFlow Text must be imported before a version is loaded."""
+    return read_manifest(version).get("tokenizer") == "wordpiece"
+
+
 def cli_command(version: pathlib.Path) -> str:
-    """A ready `saved_model_cli` command that ranks the example, with its F where it has some."""
+    """A ready `saved_model_cli` command that ranks the example, with its F where it has some.
+
+    A model of wordpieces is run by the same program from Python, with TensorFlow Text.
+    """
     inputs = version / EXTRA / EXAMPLE_INPUTS
     with np.load(inputs) as arrays:
         signature = "rank_with_features" if "features" in arrays.files else "rank"
         feeds = ";".join(f"{name}={inputs}[{name}]" for name in arrays.files)
     return (
-        f"saved_model_cli run --dir {version} --tag_set serve --signature_def {signature} "
+        f"{_CLI_WITH_TEXT if needs_tensorflow_text(version) else _CLI} run --dir {version} --tag_set serve --signature_def {signature} "
         f"--inputs '{feeds}'"
     )

@@ -95,7 +95,7 @@ class Graph:
     """Everything between raw strings and scores but the models.
 
     Attributes:
-        tokenizer: The dataset's tokenizer.
+        tokenizer: The dataset's tokenizer, the object that preparation encodes by.
         users: The dataset's user table.
         limits: What is kept of a history.
         tables: Standardisation of F, as training uses it.

@@ -160,21 +160,21 @@ def test_a_row_that_cannot_be_read_is_quarantined_with_the_other_rows_of_its_lis
     ]
     log, read = _import(tmp_path, searched, recommended, ["x,[3],0,NORMAL,,,"])
     assert quarantine(log) == [
-        ("item_features.csv", 1, "item-id", "x"),
-        ("rec_inter.csv", 1, "click", "yes"),
-        ("rec_inter.csv", 2, "playing-time", "-5"),
+        ("item_features.csv", 1, "item-id", "1 character"),
+        ("rec_inter.csv", 1, "click", "3 characters"),
+        ("rec_inter.csv", 2, "playing-time", "2 characters"),
         ("rec_inter.csv", 3, "list-broken", ""),
-        ("rec_inter.csv", 4, "playing-time", "inf"),
-        ("rec_inter.csv", 5, "timestamp", "nan"),
+        ("rec_inter.csv", 4, "playing-time", "3 characters"),
+        ("rec_inter.csv", 5, "timestamp", "3 characters"),
         ("src_inter.csv", 1, "user-id-empty", ""),
         ("src_inter.csv", 2, "session-id-empty", ""),
-        ("src_inter.csv", 3, "timestamp", "noon"),
-        ("src_inter.csv", 5, "keyword", "[]"),
-        ("src_inter.csv", 6, "keyword", "[a b]"),
+        ("src_inter.csv", 3, "timestamp", "4 characters"),
+        ("src_inter.csv", 5, "keyword", "2 characters"),
+        ("src_inter.csv", 6, "keyword", "5 characters"),
         ("src_inter.csv", 7, "list-broken", ""),
-        ("src_inter.csv", 8, "item-id", "x"),
-        ("src_inter.csv", 9, "click", "-1"),
-        ("src_inter.csv", 11, "timestamp", "1684771200"),
+        ("src_inter.csv", 8, "item-id", "1 character"),
+        ("src_inter.csv", 9, "click", "2 characters"),
+        ("src_inter.csv", 11, "timestamp", "10 digits"),
         ("src_inter.csv", 12, "columns", ""),
     ]
     assert list(requests(log, START)) == ["s4", "s10", "r6"]
@@ -186,7 +186,7 @@ def test_an_item_with_two_rows_keeps_the_first(tmp_path):
     items = ["11,[5],0,NORMAL,,,", "11,[6],0,NORMAL,,,"]
     log, _ = _import(tmp_path, [_searched(1, 7, 0, "[5]", 11)], items=items)
     assert documents(log) == {"11": ("5", None, None)}
-    assert quarantine(log) == [("item_features.csv", 2, "doc-id-twice", "11")]
+    assert quarantine(log) == [("item_features.csv", 2, "doc-id-twice", "2 digits")]
 
 
 def test_no_raw_user_id_is_written(tmp_path, monkeypatch):

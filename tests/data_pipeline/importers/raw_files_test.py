@@ -40,7 +40,7 @@ def test_rows_are_mapped_with_their_numbers_and_what_is_wrong_is_told(tmp_path, 
     assert (rejected.table, rejected.read) == ("people", 3)
     told = rejected.rows.to_pylist() + broken.rows.to_pylist()
     assert [(row["file"], row["row"], row["rule"], row["value"]) for row in told] == [
-        (name, 3, "word", "Z"),
+        (name, 3, "word", "1 character"),
         (name, 2, "columns", ""),
     ]
     assert isinstance(batch, RawBatch) and (batch.table, batch.file) == ("documents", name)
@@ -83,7 +83,8 @@ def test_a_folder_that_does_not_fit_is_an_error_that_names_what_is_missing(tmp_p
         _map(tmp_path)
     (tmp_path / "people.txt").write_text("b;c\n")
     with pytest.raises(
-        LogError, match=r"people\.txt: .* must have the column `a\.c`.*columns b, c"
+        LogError,
+        match=r"people\.txt: .* must have the column `a\.c`.*columns b and 1 other, in place 2",
     ):
         _map(tmp_path)
     (tmp_path / "people.txt").write_bytes(b"b;a.c\n\xe9;\n")

@@ -28,11 +28,11 @@ def tasks_of(scenario: str) -> tuple[str, ...]:
     return BOTH if scenario == "unified" else (scenario,)
 
 
-def write(folder: pathlib.Path, queries: int = 160) -> pathlib.Path:
+def write(folder: pathlib.Path, queries: int = 160, systems=SYSTEMS) -> pathlib.Path:
     """Writes a grid whose last run of USER is not finished."""
     rows = targets.from_table(table_of(queries))
     entries = []
-    for number, (name, label, scenario, model, noise, seeds) in enumerate(SYSTEMS):
+    for number, (name, label, scenario, model, noise, seeds) in enumerate(systems):
         for seed in range(1, seeds + 1):
             run = folder / name / f"seed{seed}"
             write_run(run, rows, scenario, model, noise, 10 * number + seed)
@@ -46,7 +46,8 @@ def write(folder: pathlib.Path, queries: int = 160) -> pathlib.Path:
                 "runs": [f"{name}/seed{seed}" for seed in range(1, seeds + 1)],
             }
         )
-    entries[3]["runs"].append("user/seed3")
+    (user,) = (entry for entry in entries if entry["system"] == "user")
+    user["runs"].append("user/seed3")
     grid = {
         "title": "Systems & noise",
         "split": "test",

@@ -1,0 +1,115 @@
+"""What it costs to prepare a log, by its size: seconds and memory of every step.
+
+    python -m benchmarks.prepare --work=work/prepare
+
+Simulates logs with their lists, prepares each as the paper does (8 of 13 weeks are history, all three
+views) without word2vec, and does the relational steps of the smallest once more in straightforward
+pandas (`benchmarks.pandas_steps`). Writes benchmarks/results/prepare.json.
+"""
+
+import dataclasses
+import pathlib
+import re
+import shlex
+import sys
+
+from absl import app
+
+from data_pipeline import flagtree
+from data_pipeline.flagtree import setting
+from user_tf.experiments import commands
+
+USERS_A_MILLION = 36_400
+"""Simulated users whose searches and browses are a million."""
+
+SIMULATE = "data_pipeline.simulate --world.title_mean=7 --world.title_maximum=10"
+PREPARE = (
+    "data_pipeline.prepare --split.history_share=0.615 --text.width=64 --text.word2vec_epochs=0"
+)
+STEP = re.compile(r"^  (\S.*?)\s+([\d.]+) s\s+([\d.]+) GiB at most$", re.MULTILINE)
+RELATIONAL = ("log", "sessions", "targets")
+
+
+@dataclasses.dataclass(frozen=True)
+class PrepareBenchmark:
+    """Everything `python -m benchmarks.prepare` can be told."""
+
+    work: str = setting("work/prepare", "Folder of logs and datasets; logs there are used again.")
+    output: str = setting("benchmarks/results", "Folder of the JSON.")
+    millions: tuple[str, ...] = dataclasses.field(
+        default=("1", "10"), metadata={"help": "Sizes, in millions of behaviors."}
+    )
+    threads: int = setting(2, "Threads of `prepare`.")
+    memory_gib: float = setting(2.5, "Memory limit of the relational engine in GiB.")
+    pandas: bool = setting(True, "Also the relational steps of the smallest log in pandas.")
+
+
+def measure(settings: PrepareBenchmark, millions: float, cores: list[int]) -> dict:
+    """Costs of preparing one log."""
+    work = pathlib.Path(settings.work)
+    log, dataset = work / f"log-{millions:g}", work / f"dataset-{millions:g}"
+    if not log.exists():
+        users = round(USERS_A_MILLION * millions)
+        commands.call(f"{SIMULATE} --users={users} --output={log}", log.with_suffix(".txt"), cores)
+    told = dataset.with_suffix(".txt")
+    told.unlink(missing_ok=True)
+    command = f"{PREPARE} --threads={settings.threads} --memory_gib={settings.memory_gib:g}"
+    cost = commands.call(f"{command} --log={log} --output={dataset}", told, cores)
+    from data_pipeline.dataset import open_dataset
+
+    manifest = open_dataset(dataset).manifest
+    text = told.read_text(encoding="utf-8")
+    return {
+        "behaviors": manifest["statistics"]["all"]["behaviors"],
+        "requests": manifest["log"]["report"]["tables"]["requests"]["kept"],
+        "targets": manifest["counts"]["targets"],
+        "candidates": manifest["counts"]["candidates"],
+        "seconds": round(cost.seconds, 1),
+        "peak_gib": round(cost.peak_gib, 2),
+        "steps": {
+            name: {"seconds": float(seconds), "peak_gib": float(peak)}
+            for name, seconds, peak in STEP.findall(text)
+        },
+        "command": f"python -m {command}",
+    }
+
+
+def main(arguments: list[str]) -> None:
+    """Measures all sizes and writes the JSON."""
+    if len(arguments) > 1:
+        raise app.UsageError(f"Unexpected arguments: {arguments[1:]}. Write --name=value.")
+    settings = flagtree.read(PrepareBenchmark)
+    cores = list(range(settings.threads))
+    sizes = sorted(float(size) for size in settings.millions)
+    pathlib.Path(settings.work).mkdir(parents=True, exist_ok=True)
+    results = []
+    for size in sizes:
+        results.append(measure(settings, size, cores))
+        commands.say(f"{size:g} million: {results[-1]['seconds']} s, {results[-1]['peak_gib']} GiB")
+    content: dict = {"sizes": results}
+    if settings.pandas:
+        log = pathlib.Path(settings.work) / f"log-{sizes[0]:g}"
+        cost = commands.call(
+            f"benchmarks.pandas_steps {log}", pathlib.Path(settings.work) / "pandas.txt", cores
+        )
+        ours = sum(results[0]["steps"][name]["seconds"] for name in RELATIONAL)
+        content["pandas"] = {
+            "behaviors": results[0]["behaviors"],
+            "seconds": round(cost.seconds, 1),
+            "peak_gib": round(cost.peak_gib, 2),
+            "ours_seconds": round(ours, 1),
+            "times": round(cost.seconds / ours, 2),
+        }
+        commands.say(f"pandas: {content['pandas']}")
+    from user_tf.evaluation import report
+    from user_tf.training.runs import write_json
+
+    command = "python -m benchmarks.prepare " + shlex.join(sys.argv[1:])
+    provenance = report.provenance(command.strip(), 0)
+    del provenance["seed"]
+    write_json(pathlib.Path(settings.output) / "prepare.json", {**provenance, **content})
+
+
+if __name__ == "__main__":
+    flagtree.define(PrepareBenchmark)
+    app.run(main)

@@ -1,0 +1,415 @@
+"""The steps from a behavior log to a dataset, in their order.
+
+Every step is a pure function of what earlier steps made; `data_pipeline.steps` keeps the results,
+so that a killed preparation goes on after the last finished step and memory holds one step's work.
+"""
+
+import dataclasses
+import functools
+import os
+import pathlib
+import shutil
+from typing import Any
+
+import ibis
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from data_pipeline import (
+    candidates,
+    corpus,
+    features,
+    flagtree,
+    histograms,
+    history,
+    sessions,
+    splits,
+    statistics,
+    targets,
+)
+from data_pipeline.assets import write_documents, write_targets, write_users
+from data_pipeline.engine import Columns, Engine
+from data_pipeline.lookup import Timeline
+from data_pipeline.negatives import BrowseTargets, Documents, draw_negatives
+from data_pipeline.settings import PrepareSettings
+from data_pipeline.steps import Steps
+from data_pipeline.tables import NEVER, LogTables, read_tables
+from data_pipeline.views import Material, View, write_view
+
+Integers = npt.NDArray[np.int64]
+
+_OF_THE_MACHINE = ("log", "output", "engine", "spark_master", "threads", "memory_gib")
+
+
+def settings_of_dataset(settings: PrepareSettings) -> dict[str, Any]:
+    """The settings a dataset depends on, as plain values.
+
+    Where the log lay and how fast it was read say nothing about the dataset.
+    """
+    plain = flagtree.to_dict(settings)
+    for name in _OF_THE_MACHINE:
+        del plain[name]
+    plain["text"]["wordpiece_vocabulary"] = os.path.basename(settings.text.wordpiece_vocabulary)
+    return plain
+
+
+@dataclasses.dataclass(frozen=True)
+class _Facts:
+    """What users did, as tables."""
+
+    sequence: sessions.Sequence
+    openings: ibis.Table
+    searches: ibis.Table
+
+
+@dataclasses.dataclass(frozen=True)
+class _Chosen:
+    """What is ranked for, before lists are laid out: `targets.valid_targets` and their splits."""
+
+    rows: Columns
+    split: Integers
+    left_out: targets.LeftOut
+    limits: splits.Boundaries
+    lists: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class _Lists:
+    """Targets with their candidates; `redrawn`: rows whose list a protocol replaced."""
+
+    targets: targets.Targets
+    redrawn: Integers
+
+
+@dataclasses.dataclass(frozen=True)
+class _Features:
+    """F of all candidates, what else is counted of them, and the standardisation of F."""
+
+    values: npt.NDArray[np.float32]
+    popularity: Integers
+    last_touch: Integers
+    mean: npt.NDArray[np.float32]
+    std: npt.NDArray[np.float32]
+
+
+def prepare_dataset(
+    settings: PrepareSettings, engine: Engine, folder: pathlib.Path, steps: Steps
+) -> dict[str, Any]:
+    """Prepares a dataset.
+
+    Args:
+        settings: Checked settings.
+        engine: Where relational work runs.
+        folder: Where the dataset's files go.
+        steps: Keeps results.
+
+    Returns:
+        The manifest without log, files and checksums.
+
+    Raises:
+        ValueError: The log holds nothing to rank for.
+    """
+    log = steps.run("log", lambda: read_tables(engine, settings.log, settings.sequence))
+    documents = engine.collect(log.documents, ["doc"])
+    document_text = np.append(0, documents["text"].to_numpy())
+    users = ["", *engine.collect(log.users, ["user"])["user_id"].to_pylist()]
+
+    facts = steps.run("sessions", lambda: _facts(settings, engine, log))
+    chosen = steps.run("targets", lambda: _choose(settings, engine, log, facts.sequence))
+    texts = steps.run("texts", lambda: _texts(settings, engine, log, chosen, folder))
+    text_table = steps.run(
+        "word vectors", lambda: corpus.build_vectors(folder, texts, document_text, settings)
+    )
+    lists = steps.run(
+        "candidates",
+        lambda: _lists(settings, engine, log, facts, chosen, text_table, documents, users[1:]),
+    )
+    found = steps.run("features", lambda: _features(engine, facts, lists, text_table))
+
+    def tables() -> Material:
+        return _tables(settings, engine, log, facts, lists, found, users, document_text, folder)
+
+    material = steps.run("tables", tables)
+    windows = {
+        name: steps.run(
+            f"windows of {name}",
+            functools.partial(
+                _windows, settings, engine, log, facts.sequence, material, name, folder
+            ),
+        )
+        for name in settings.scenarios
+    }
+    counted = steps.run(
+        "statistics", lambda: _statistics(engine, facts.sequence, lists, material, chosen)
+    )
+    return {
+        "settings": settings_of_dataset(settings),
+        "choices": [
+            *sessions.CHOICES,
+            *splits.CHOICES,
+            *targets.CHOICES,
+            *candidates.CHOICES,
+            *history.CHOICES,
+            *corpus.CHOICES,
+        ],
+        "recommendation_lists_logged": chosen.lists,
+        "boundaries": dataclasses.asdict(chosen.limits),
+        "counts": {
+            "documents": len(document_text),
+            "users": len(users),
+            "known_users": len(np.unique(material.user_row[material.user_row > 0])),
+            "texts": len(text_table.tokens),
+            "targets": len(lists.targets.rows["target_id"]),
+            "groups": len(material.group_row),
+            "candidates": int(lists.targets.offsets[-1]),
+            "windows": windows,
+        },
+        "left_out": lists.targets.left_out,
+        **counted,
+        "features": {
+            "names": [feature.name for feature in features.FEATURES],
+            "query_free": [feature.query_free for feature in features.FEATURES],
+            "mean": [float(value) for value in found.mean],
+            "std": [float(value) for value in found.std],
+        },
+        "vocabulary_size": (folder / "vocabulary.txt").read_bytes().count(b"\n"),
+        "oov_buckets": settings.text.oov_buckets,
+        "text_length": int(text_table.tokens.shape[1]),
+        "max_candidates": int(np.diff(lists.targets.offsets).max()),
+    }
+
+
+def _facts(settings: PrepareSettings, engine: Engine, log: LogTables) -> _Facts:
+    sequence = sessions.build_sequence(engine, log, settings.sequence)
+    return _Facts(
+        sequence,
+        sessions.openings(sequence, log, settings.sequence),
+        sessions.searches(sequence, log),
+    )
+
+
+def _choose(
+    settings: PrepareSettings, engine: Engine, log: LogTables, sequence: sessions.Sequence
+) -> _Chosen:
+    possible = targets.possible_targets(engine, log, sequence)
+    about = sequence.sessions
+    span = about.aggregate(count=about.count(), start=about.start.min(), end=about.end.max())
+    if not engine.collect(span.select("count"), ["count"])["count"][0].as_py():
+        raise ValueError(
+            f"A log needs at least one request or browse. Received: {settings.log!r} without any."
+            " Import it again and look at its quarantine table."
+        )
+    (start,), (end,) = (engine.fetch(span.select(n), [n])[n].tolist() for n in ("start", "end"))
+    starts = targets.starts_of_sessions(engine, possible)
+    limits = splits.boundaries(starts, start, end, settings.split)
+    rows, left_out = targets.valid_targets(engine, possible, limits.train)
+    return _Chosen(rows, splits.assign(rows["start"], limits), left_out, limits, possible.lists)
+
+
+def _texts(
+    settings: PrepareSettings,
+    engine: Engine,
+    log: LogTables,
+    chosen: _Chosen,
+    folder: pathlib.Path,
+) -> corpus.Encoded:
+    texts = corpus.read_texts(engine, log)
+    met = corpus.occurrences(engine, log, chosen.limits.validation, len(texts))
+    return corpus.encode(folder, texts, met, settings.text)
+
+
+def _lists(
+    settings: PrepareSettings,
+    engine: Engine,
+    log: LogTables,
+    facts: _Facts,
+    chosen: _Chosen,
+    texts: features.TextTable,
+    documents: pa.Table,
+    user_ids: list[str],
+) -> _Lists:
+    needy = np.flatnonzero(chosen.rows["request"] == 0)
+    browses = {name: column[needy] for name, column in chosen.rows.items()}
+    keys = targets.seed_keys(browses, user_ids)
+    drawn = np.zeros((0, settings.negatives.drawn), np.int64)
+    if len(needy) or settings.candidates.protocol != "shown":
+        columns = ["user", "doc", "satisfied", "known_after"]
+        opened = engine.fetch(facts.openings.select(*columns), columns)
+        liked = opened["satisfied"] == 1
+        relevant = (opened["user"][liked], opened["doc"][liked])
+        drawable = Documents(
+            np.append(NEVER, documents["available"].to_numpy()),
+            texts.vectors[texts.document_text],
+            opened["doc"],
+            opened["known_after"],
+        )
+        drawn = draw_negatives(
+            BrowseTargets(keys, browses["user"], browses["time"], browses["doc"]),
+            drawable,
+            relevant,
+            settings.negatives,
+            settings.seed,
+        )
+    made = targets.build_targets(
+        engine,
+        log,
+        chosen.rows,
+        chosen.split,
+        targets.Negatives(needy, drawn, keys),
+        chosen.left_out,
+        settings.seed,
+    )
+    redrawn = candidates.redrawn(made, settings.candidates)
+    if len(redrawn):
+        made = candidates.redraw(
+            made,
+            redrawn,
+            user_ids,
+            drawable,
+            relevant,
+            settings.candidates,
+            settings.negatives,
+            settings.seed,
+        )
+    if not len(made.rows["target_id"]):
+        raise ValueError(
+            f"A dataset needs at least one target. Received: {settings.log!r} with none; left out: "
+            f"{made.left_out}. Check its clicks, or lower --negatives or --split settings."
+        )
+    return _Lists(made, redrawn)
+
+
+def _features(engine: Engine, facts: _Facts, lists: _Lists, texts: features.TextTable) -> _Features:
+    rows, listed = lists.targets.rows, lists.targets.candidates
+    count = len(listed["doc"])
+    values = np.empty((count, len(features.FEATURES)), np.float32)
+    popularity, last_touch = np.empty(count, np.int64), np.empty(count, np.int64)
+    at = 0
+    for block in features.relevance_features(
+        engine,
+        facts.openings,
+        facts.searches,
+        engine.table(
+            pa.table({n: rows[n] for n in ("target_id", "user", "session", "query", "time")})
+        ),
+        engine.table(pa.table({n: listed[n] for n in ("target_id", "position", "doc")})),
+        texts,
+    ):
+        part = slice(at, at + len(block.target_id))
+        values[part], popularity[part] = block.features, block.popularity
+        last_touch[part] = block.last_touch
+        at = part.stop
+    learned = (rows["split"] == splits.SPLITS.index("train")) & (
+        rows["task"] == targets.SEARCH_TASK
+    )
+    mean, std = features.standardisation(values, learned[listed["target_id"]])
+    candidates.forget_ranks(values, lists.targets, lists.redrawn, mean)
+    return _Features(values, popularity, last_touch, mean, std)
+
+
+def _tables(
+    settings: PrepareSettings,
+    engine: Engine,
+    log: LogTables,
+    facts: _Facts,
+    lists: _Lists,
+    found: _Features,
+    users: list[str],
+    document_text: Integers,
+    folder: pathlib.Path,
+) -> Material:
+    """Writes the tables of the dataset; returns what windows are made of."""
+    chosen = lists.targets
+    searches = facts.searches.select("request", "user", "time", "query", "session")
+    behaviors = engine.fetch(
+        facts.sequence.behaviors.select(
+            "behavior", "user", "time", "known_after", "type", "text", "doc", "session"
+        ),
+        ["behavior"],
+    )
+    answers = engine.fetch(facts.sequence.answers, ["behavior", "rank"])
+    rows = dict(chosen.rows)
+    rows["next_query"] = targets.next_queries(rows, engine.fetch(searches, ["request"]))
+    rows["past_behaviors"] = Timeline(behaviors["user"], behaviors["known_after"]).before(
+        rows["user"], rows["time"]
+    )
+    user_row = write_users(folder, users, rows)
+    document_ids = ["", *engine.collect(log.documents, ["doc"])["doc_id"].to_pylist()]
+    write_documents(folder, document_ids, document_text)
+    request_ids = engine.collect(log.requests.select("request", "request_id"), ["request"])
+    write_targets(
+        folder,
+        dataclasses.replace(chosen, rows=rows),
+        users,
+        document_ids,
+        corpus.read_texts(engine, log),
+        request_ids["request_id"],
+        user_row,
+        found.popularity,
+        found.last_touch,
+    )
+    group_row, positive = targets.groups(chosen)
+    return Material(
+        behaviors,
+        answers,
+        rows,
+        user_row[rows["user"]],
+        chosen.offsets,
+        chosen.candidates["doc"],
+        chosen.candidates["label"],
+        found.values,
+        document_text,
+        group_row,
+        positive,
+    )
+
+
+def _windows(
+    settings: PrepareSettings,
+    engine: Engine,
+    log: LogTables,
+    sequence: sessions.Sequence,
+    material: Material,
+    name: str,
+    folder: pathlib.Path,
+) -> dict[str, int]:
+    visits = sessions.view_visits(engine, log, sequence, name, settings.sequence)
+    mine = targets.of_view(material.targets, name)
+    seen = sessions.view_behaviors(sequence, visits, name)
+    view = View(
+        engine.fetch(
+            seen.select("behavior", "user", "time", "known_after", "session"), ["behavior"]
+        ),
+        mine,
+        targets.view_sessions(engine, visits, material.targets, mine),
+    )
+    place = folder / "windows" / name
+    # What a killed run had begun.
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    return write_view(place, view, material, settings.sequence, settings.windows, settings.threads)
+
+
+def _statistics(
+    engine: Engine,
+    sequence: sessions.Sequence,
+    lists: _Lists,
+    material: Material,
+    chosen: _Chosen,
+) -> dict[str, Any]:
+    about = sequence.sessions.select("session", "user", "start", "has_both")
+    return {
+        "statistics": statistics.table_1(
+            material.behaviors,
+            material.answers,
+            engine.fetch(about, ["session"]),
+            lists.targets,
+            material.group_row,
+            chosen.limits,
+        ),
+        "histograms": {
+            "session_lengths": histograms.session_lengths(material.behaviors),
+            "transitions": histograms.transitions(material.behaviors),
+        },
+    }
