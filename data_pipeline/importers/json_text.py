@@ -132,7 +132,8 @@ def _first_keys(lines: list[bytes]) -> list[str] | None:
     for line in lines:
         try:
             first = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
+            # No JSON, or nested without end.
             continue
         if isinstance(first, dict):
             return list(first)

@@ -1,11 +1,14 @@
 """Text files as columns of strings, with the number of every data row."""
 
 import codecs
+import collections
 import csv
 import dataclasses
 import gzip
+import itertools
 import os
 import pathlib
+import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import IO, cast
@@ -94,11 +97,19 @@ def csv_header(path: pathlib.Path, delimiter: str = ",") -> list[str]:
     """Column names of a CSV file.
 
     Raises:
-        LogError: The file is empty.
+        LogError: The file is empty, or its first line no header.
     """
     with open_bytes(path) as file:
         lines = codecs.getreader("utf-8-sig")(file)
-        header = next(csv.reader(lines, delimiter=delimiter), [])
+        try:
+            header = next(csv.reader(lines, delimiter=delimiter), [])
+        except csv.Error as error:
+            raise LogError(
+                path.name,
+                "the first line must name the columns",
+                "a value too long for a name",
+                "Write the header into the first line, and close its quotes.",
+            ) from error
     if not header:
         raise LogError(
             path.name,
@@ -126,40 +137,80 @@ def read_csv(
             them.
         quoted: Whether values may stand in quotes, and then hold line ends; else a quote is a
             character like any other.
+
+    Raises:
+        LogError: A row is longer than a block, or a quote is never closed, so that all after it
+            would be one value.
     """
     broken: list[int] = []
+    last = ""
     header = 0 if names else 1
 
     def note(row: pc.InvalidRow) -> str:
-        # The number counts the header, if any. The text is not kept: it may hold a user id.
+        # The number counts the header, if any. The text is not told: it may hold a user id.
+        nonlocal last
         broken.append(row.number - header)
+        last = row.text
         return "skip"
 
     columns = list(names) or csv_header(path, delimiter)
+    none = pa.schema([(name, pa.string()) for name in columns]).empty_table()
     with open_bytes(path) as file:
-        if not file.read(1):
+        # Arrow refuses a header without a line end, after which there are no rows either.
+        if header and b"\r" not in file.readline().rstrip(b"\r\n") and not file.read(1):
+            yield TextRows(none, np.zeros(0, np.int64), [])
             return
-    reader = pc.open_csv(
-        os.fspath(path),
-        read_options=pc.ReadOptions(
-            use_threads=False, block_size=block, column_names=list(names) or None
-        ),
-        parse_options=pc.ParseOptions(
-            delimiter=delimiter,
-            quote_char='"' if quoted else False,
-            newlines_in_values=quoted,
-            invalid_row_handler=note,
-        ),
-        convert_options=pc.ConvertOptions(column_types=dict.fromkeys(columns, pa.string())),
-    )
+        if not header and not file.read(1):
+            return
     first, told = 1, 0
-    for batch in reader:
-        numbers = np.arange(first, first + batch.num_rows + len(broken), dtype=np.int64)
-        numbers = numbers[~np.isin(numbers, broken)][: batch.num_rows]
-        if len(numbers):
-            first = int(numbers[-1]) + 1
-        yield TextRows(pa.Table.from_batches([batch]), numbers, broken[told:])
-        told = len(broken)
+    try:
+        reader = pc.open_csv(
+            os.fspath(path),
+            read_options=pc.ReadOptions(
+                use_threads=False, block_size=block, column_names=list(names) or None
+            ),
+            parse_options=pc.ParseOptions(
+                delimiter=delimiter,
+                quote_char='"' if quoted else False,
+                newlines_in_values=quoted,
+                invalid_row_handler=note,
+            ),
+            convert_options=pc.ConvertOptions(column_types=dict.fromkeys(columns, pa.string())),
+        )
+        for batch in reader:
+            numbers = np.arange(first, first + batch.num_rows + len(broken), dtype=np.int64)
+            numbers = numbers[~np.isin(numbers, broken)][: batch.num_rows]
+            if len(numbers):
+                first = int(numbers[-1]) + 1
+                if first > max(broken, default=0):
+                    last = batch.column(batch.num_columns - 1)[-1].as_py()
+            yield TextRows(pa.Table.from_batches([batch]), numbers, broken[told:])
+            told = len(broken)
+    except pa.ArrowInvalid as error:
+        raise LogError(
+            path.name,
+            f"a row must be CSV of no more than {block:,} bytes",
+            "one that is not",
+            "Close its quotes, or shorten it.",
+        ) from error
     if told < len(broken):
-        none = pa.schema([(name, pa.string()) for name in columns]).empty_table()
         yield TextRows(none, np.zeros(0, np.int64), broken[told:])
+    if quoted and "\n" in last and _ends_in_quotes(path, delimiter):
+        raise LogError(
+            path.name,
+            f"every quote must be closed, and one of row {max([first - 1, *broken])} is not",
+            "the end of the file",
+            "Close it, or leave it out.",
+        )
+
+
+def _ends_in_quotes(path: pathlib.Path, delimiter: str) -> bool:
+    """Whether a line laid after the last one would be part of a value."""
+    limit = csv.field_size_limit(sys.maxsize)
+    try:
+        with open_bytes(path) as file:
+            lines = itertools.chain(codecs.getreader("utf-8-sig")(file), ["\n", "end"])
+            rows = csv.reader(lines, delimiter=delimiter)
+            return collections.deque(rows, maxlen=1).pop() != ["end"]
+    finally:
+        csv.field_size_limit(limit)

@@ -150,7 +150,7 @@ def _changes(draw, table, kind):
 @st.composite
 def _damage(draw):
     """What is done to a whole file; mostly nothing."""
-    what = draw(st.sampled_from(["none"] * 8 + ["cut", "flip", "append", "empty", "latin", "bom"]))
+    what = draw(st.sampled_from(["none"] * 24 + ["cut", "flip", "append", "empty", "latin", "bom"]))
     return what, draw(st.floats(0, 1)), draw(st.integers(1, 255))
 
 

@@ -390,3 +390,12 @@ def test_a_mapping_that_does_not_fit_the_folder_is_an_error(folder):
     with pytest.raises(LogError, match=r"browses\.csv: .* `uid`, which --columns names for `user_"):
         _import(folder, columns=["browses.user_id=uid"])
     assert not list(folder.parent.glob("in-log*"))
+
+
+def test_a_first_line_nested_without_end_is_quarantined(folder):
+    _write_csv(folder / "documents.csv", "documents", DOCUMENTS)
+    lines = ["[" * 100_000 + "]" * 100_000, json.dumps(BROWSES[0])]
+    (folder / "browses.jsonl").write_text("\n".join(lines))
+    log = _import(folder)
+    assert _quarantine(log) == [("browses.jsonl", 1, "line-unreadable", "")]
+    assert log.report.tables["browses"].kept == 1

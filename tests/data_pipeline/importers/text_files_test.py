@@ -89,3 +89,60 @@ def test_a_file_may_have_no_header_and_quotes_that_are_letters(tmp_path):
     assert part.numbers.tolist() == [1, 4, 5] and part.broken == [2, 3]
     (tmp_path / "y.tsv").write_text("")
     assert list(read_csv(tmp_path / "y.tsv", "\t", names=("a", "b"))) == []
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_header_alone_has_no_rows(tmp_path, end):
+    (tmp_path / "a.csv").write_bytes(f"a,b{end}".encode())
+    parts = list(read_csv(tmp_path / "a.csv"))
+    assert [part.rows.column_names for part in parts] == [["a", "b"]]
+    assert sum(part.rows.num_rows + len(part.broken) for part in parts) == 0
+
+
+def test_lines_may_end_as_those_of_old_macintoshes_do(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"a,b\r1,2\r3,4\r")
+    [part] = read_csv(tmp_path / "a.csv")
+    assert part.rows.to_pydict() == {"a": ["1", "3"], "b": ["2", "4"]}
+
+
+@pytest.mark.parametrize("row", ['1,"x', '"1,x', '1,"x ""', '1,2,"x'])
+@pytest.mark.parametrize("after", ["3,4\n", "3,4\n5,6", "\n"])
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+def test_a_quote_that_is_never_closed_swallows_no_rows(tmp_path, row, after, name):
+    text = f"a,b\n0,0\n{row}\n{after}".encode()
+    (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    with pytest.raises(LogError, match=rf"{name}: every quote must be closed, and one of row 2 is"):
+        list(read_csv(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    "row", ['1,"x\n3,4"', '1,"x\n"', '1,"x\n"y', '1,2,"\n"', '1,5" wide', '1,"a\n""b"']
+)
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_last_row_may_hold_quotes_and_line_ends(tmp_path, row, end):
+    (tmp_path / "a.csv").write_text(f"a,b\n0,0\n{row}{end}")
+    parts = list(read_csv(tmp_path / "a.csv"))
+    assert sum(part.rows.num_rows + len(part.broken) for part in parts) == 2
+
+
+def test_a_row_longer_than_a_block_is_refused_without_its_text(tmp_path):
+    (tmp_path / "a.csv").write_text(f"a,b\n1,2\n3,{'x' * 5000}\n5,6\n")
+    with pytest.raises(LogError, match="a row must be CSV of no more than 1,000 bytes") as refused:
+        list(read_csv(tmp_path / "a.csv", block=1000))
+    assert "xxx" not in str(refused.value)
+
+
+def test_a_header_too_long_for_names_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text(f"a,{'x' * 200_000}\n1,2\n")
+    with pytest.raises(LogError, match=r"first line must name the columns.*too long for a name"):
+        list(read_csv(tmp_path / "a.csv"))
+
+
+def test_a_gzip_file_with_a_bit_turned_is_refused(tmp_path):
+    packed = bytearray(gzip.compress(b"a,b\n" + bytes(range(32, 127)) * 99))
+    for place in range(10, len(packed)):
+        packed[place] ^= 1
+        (tmp_path / "a.csv.gz").write_bytes(packed)
+        with pytest.raises(LogError, match=r"whole gzip file|must be UTF-8"):
+            check_file(tmp_path / "a.csv.gz")
+        packed[place] ^= 1
