@@ -32,12 +32,16 @@ def test_a_run_that_fails_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_run_left_is_replaced(tmp_path):
+def test_what_a_killed_run_left_is_gone_on_with_or_cleared(tmp_path):
     (tmp_path / "dataset.tmp").mkdir()
     (tmp_path / "dataset.tmp" / "old.bin").write_bytes(b"old")
     with DatasetWriter(tmp_path / "dataset") as writer:
+        assert writer.resumed and (writer.folder / "old.bin").exists()
+        writer.clear()
         writer.finish(MANIFEST_CONTENT)
     assert open_dataset(tmp_path / "dataset").manifest["files"] == {}
+    with DatasetWriter(tmp_path / "other") as writer:
+        assert not writer.resumed
 
 
 def test_an_existing_folder_is_not_overwritten(dataset):
