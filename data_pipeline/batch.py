@@ -60,6 +60,7 @@ MOST_RUNGS = 4
 _LADDER_SAMPLE = 24
 _LADDER_QUANTILES = (0.5, 0.85)
 _SAMPLE_MARGIN = 1.1
+_PREFETCHED = 2
 _LIMIT_DRAW = 20_210_000
 
 
@@ -249,6 +250,9 @@ def _padded(
     batches: tf.data.Dataset, ladder: np.ndarray, settings: BatchSettings
 ) -> tf.data.Dataset:
     constant = tf.constant(ladder, tf.int32)
-    return batches.map(lambda batch: packing.pad(batch, constant), tf.data.AUTOTUNE).prefetch(
-        tf.data.AUTOTUNE
-    )
+    options = tf.data.Options()
+    # A finished iterator waits for the thread that tunes it, at times for most of a minute: that
+    # thread sleeps ever longer and can miss the call to stop. Untuned, a map uses all cores.
+    options.autotune.enabled = False
+    batches = batches.map(lambda batch: packing.pad(batch, constant), tf.data.AUTOTUNE)
+    return batches.prefetch(_PREFETCHED).with_options(options)
