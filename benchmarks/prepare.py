@@ -61,7 +61,7 @@ def measure(settings: PrepareBenchmark, millions: float, cores: list[int]) -> di
     text = told.read_text(encoding="utf-8")
     return {
         "behaviors": manifest["statistics"]["all"]["behaviors"],
-        "requests": manifest["log"]["report"]["tables"]["requests"]["kept"],
+        "requests": manifest["logs"][0]["report"]["tables"]["requests"]["kept"],
         "targets": manifest["counts"]["targets"],
         "candidates": manifest["counts"]["candidates"],
         "seconds": round(cost.seconds, 1),

@@ -8,6 +8,7 @@ word2vec reads each text met in that time once.
 import dataclasses
 import os
 import pathlib
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -101,7 +102,11 @@ class Encoded:
 
 
 def encode(
-    folder: str | os.PathLike[str], texts: list[str], met: Integers, settings: TextSettings
+    folder: str | os.PathLike[str],
+    texts: list[str],
+    met: Integers,
+    settings: TextSettings,
+    taken: pathlib.Path | None = None,
 ) -> Encoded:
     """Writes vocabulary.txt and text_tokens.npy.
 
@@ -110,15 +115,19 @@ def encode(
         texts: Every text in the order of its number.
         met: int64 [texts], `occurrences` before the validation period.
         settings: Tokens and vocabulary.
+        taken: Folder of a dataset whose vocabulary is taken. Default: it is learned.
     """
     from data_pipeline.text import encode_texts, write_vocabulary
     from data_pipeline.tokenizers import KINDS, build_tokenizer
 
     root = pathlib.Path(folder)
     used = np.flatnonzero(met)
-    kind = KINDS[settings.tokenizer]
-    counts = count_words(kind.split, [texts[number] for number in used.tolist()], met[used])
-    write_vocabulary(root / "vocabulary.txt", kind.learn(counts, settings))
+    if taken:
+        shutil.copyfile(taken / "vocabulary.txt", root / "vocabulary.txt")
+    else:
+        kind = KINDS[settings.tokenizer]
+        counts = count_words(kind.split, [texts[number] for number in used.tolist()], met[used])
+        write_vocabulary(root / "vocabulary.txt", kind.learn(counts, settings))
     tokenizer = build_tokenizer(
         settings.tokenizer, root / "vocabulary.txt", settings.oov_buckets, settings.text_length
     )
@@ -132,6 +141,7 @@ def build_vectors(
     texts: Encoded,
     document_text: Integers,
     settings: PrepareSettings,
+    taken: pathlib.Path | None = None,
 ) -> TextTable:
     """Writes word_vectors.npy.
 
@@ -140,6 +150,7 @@ def build_vectors(
         texts: The texts as tokens.
         document_text: int64 [documents], text of each document, number 0 the pad document.
         settings: Word vectors, and the seed of random ones and of word2vec.
+        taken: Folder of a dataset whose word vectors are taken. Default: they are learned.
 
     Returns:
         The token table and the quantised text vectors.
@@ -148,7 +159,11 @@ def build_vectors(
     from data_pipeline.vectors import text_vectors, word_vectors
 
     root = pathlib.Path(folder)
-    vocabulary = read_vocabulary(root / "vocabulary.txt")
-    words = word_vectors(texts.tokens[texts.used], vocabulary, settings.text, settings.seed)
-    np.save(root / "word_vectors.npy", words)
+    if taken:
+        shutil.copyfile(taken / "word_vectors.npy", root / "word_vectors.npy")
+        words = np.load(root / "word_vectors.npy")
+    else:
+        vocabulary = read_vocabulary(root / "vocabulary.txt")
+        words = word_vectors(texts.tokens[texts.used], vocabulary, settings.text, settings.seed)
+        np.save(root / "word_vectors.npy", words)
     return TextTable(texts.tokens, text_vectors(texts.tokens, words), document_text)

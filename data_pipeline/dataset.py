@@ -7,6 +7,7 @@ text_tokens.npy        int32 [texts, L]; row 0 is the empty text
 documents.parquet      doc_id, text; row 0 is the pad document
 users.parquet          user_id (masked); row 0 is the unknown user
 targets.parquet        one row a target, in the order of target_id
+features.npy           float32 [candidates of all targets, features], F before standardisation
 windows/<view>/<split>-*.tfrecord, <split>-sizes.npy
 """
 
@@ -26,8 +27,9 @@ import pyarrow.parquet as pq
 
 from data_pipeline.unfinished import UnfinishedFolder
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MANIFEST = "manifest.json"
+FEATURES_FILE = "features.npy"
 
 TARGETS = pa.schema(
     [
@@ -143,6 +145,11 @@ class Dataset:
     def word_vectors(self) -> npt.NDArray[np.float32]:
         """float32 [V + B, d], read only."""
         return np.load(self.path / "word_vectors.npy", mmap_mode="r")
+
+    @functools.cached_property
+    def features(self) -> npt.NDArray[np.float32]:
+        """float32 [candidates, features], F of the candidates in the order of targets.parquet."""
+        return np.load(self.path / FEATURES_FILE, mmap_mode="r")
 
     @functools.cached_property
     def text_tokens(self) -> npt.NDArray[np.int32]:

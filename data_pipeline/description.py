@@ -129,12 +129,13 @@ def _shares(counts: Transitions) -> dict[str, dict[str, float]]:
 
 def _facts(description: Description) -> list[tuple[str, str]]:
     """Where the dataset comes from, name by name."""
-    log, counts = description.manifest["log"], description.manifest["counts"]
+    logs, counts = description.manifest["logs"], description.manifest["counts"]
+    names = dict.fromkeys(str(log["source"].get("name", "unnamed")) for log in logs)
     return [
-        ("source", str(log["source"].get("name", "unnamed"))),
-        ("from", log["report"]["first_time"]),
-        ("to", log["report"]["last_time"]),
-        ("user ids", "masked" if log["masked"] else "as they came"),
+        ("source", ", ".join(names)),
+        ("from", logs[0]["report"]["first_time"]),
+        ("to", logs[-1]["report"]["last_time"]),
+        ("user ids", "masked" if all(log["masked"] for log in logs) else "as they came"),
         ("documents", f"{counts['documents'] - 1:,}"),
         ("vocabulary", f"{description.manifest['vocabulary_size'] - 1:,}"),
     ]

@@ -19,6 +19,7 @@ import pyarrow as pa
 from data_pipeline import (
     candidates,
     corpus,
+    extension,
     features,
     flagtree,
     histograms,
@@ -29,9 +30,11 @@ from data_pipeline import (
     targets,
 )
 from data_pipeline.assets import write_documents, write_targets, write_users
+from data_pipeline.dataset import FEATURES_FILE, open_dataset
 from data_pipeline.engine import Columns, Engine
-from data_pipeline.lookup import Timeline
-from data_pipeline.negatives import BrowseTargets, Documents, draw_negatives
+from data_pipeline.lookup import Timeline, ranges
+from data_pipeline.negatives import Documents
+from data_pipeline.pseudo_lists import Known, pseudo_lists
 from data_pipeline.settings import PrepareSettings
 from data_pipeline.steps import Steps
 from data_pipeline.tables import NEVER, LogTables, read_tables
@@ -39,13 +42,24 @@ from data_pipeline.views import Material, View, write_view
 
 Integers = npt.NDArray[np.int64]
 
-_OF_THE_MACHINE = ("log", "output", "engine", "spark_master", "threads", "memory_gib")
+_OF_THE_MACHINE = (
+    "log",
+    "earlier_logs",
+    "extend",
+    "vocabulary",
+    "output",
+    "engine",
+    "spark_master",
+    "threads",
+    "memory_gib",
+)
 
 
 def settings_of_dataset(settings: PrepareSettings) -> dict[str, Any]:
     """The settings a dataset depends on, as plain values.
 
-    Where the log lay and how fast it was read say nothing about the dataset.
+    Where the log lay, how fast it was read and what was taken over from an earlier dataset say
+    nothing about the dataset.
     """
     plain = flagtree.to_dict(settings)
     for name in _OF_THE_MACHINE:
@@ -110,22 +124,29 @@ def prepare_dataset(
     Raises:
         ValueError: The log holds nothing to rank for.
     """
-    log = steps.run("log", lambda: read_tables(engine, settings.log, settings.sequence))
+    log = steps.run(
+        "log",
+        lambda: read_tables(engine, settings.log, settings.sequence, settings.earlier_logs),
+    )
     documents = engine.collect(log.documents, ["doc"])
     document_text = np.append(0, documents["text"].to_numpy())
     users = ["", *engine.collect(log.users, ["user"])["user_id"].to_pylist()]
+    earlier = _earlier(settings, engine, log, users, documents) if settings.extend else None
 
     facts = steps.run("sessions", lambda: _facts(settings, engine, log))
     chosen = steps.run("targets", lambda: _choose(settings, engine, log, facts.sequence))
     texts = steps.run("texts", lambda: _texts(settings, engine, log, chosen, folder))
+    taken = _vocabulary_of(settings)
     text_table = steps.run(
-        "word vectors", lambda: corpus.build_vectors(folder, texts, document_text, settings)
+        "word vectors", lambda: corpus.build_vectors(folder, texts, document_text, settings, taken)
     )
     lists = steps.run(
         "candidates",
-        lambda: _lists(settings, engine, log, facts, chosen, text_table, documents, users[1:]),
+        lambda: _lists(
+            settings, engine, log, facts, chosen, text_table, documents, users[1:], earlier
+        ),
     )
-    found = steps.run("features", lambda: _features(engine, facts, lists, text_table))
+    found = steps.run("features", lambda: _features(engine, facts, lists, text_table, earlier))
 
     def tables() -> Material:
         return _tables(settings, engine, log, facts, lists, found, users, document_text, folder)
@@ -153,6 +174,7 @@ def prepare_dataset(
             *history.CHOICES,
             *corpus.CHOICES,
         ],
+        "vocabulary_taken": taken is not None,
         "recommendation_lists_logged": chosen.lists,
         "boundaries": dataclasses.asdict(chosen.limits),
         "counts": {
@@ -178,6 +200,24 @@ def prepare_dataset(
         "text_length": int(text_table.tokens.shape[1]),
         "max_candidates": int(np.diff(lists.targets.offsets).max()),
     }
+
+
+def _vocabulary_of(settings: PrepareSettings) -> pathlib.Path | None:
+    """Folder of the dataset whose vocabulary and word vectors are taken; None: they are learned."""
+    taken = settings.extend or settings.vocabulary
+    return pathlib.Path(taken) if taken else None
+
+
+def _earlier(
+    settings: PrepareSettings,
+    engine: Engine,
+    log: LogTables,
+    users: list[str],
+    documents: pa.Table,
+) -> extension.Earlier:
+    requests = engine.collect(log.requests.select("request", "request_id"), ["request"])
+    ids = (pa.array(users[1:], pa.string()), documents["doc_id"], requests["request_id"])
+    return extension.read_earlier(open_dataset(settings.extend), extension.Names(*ids))
 
 
 def _facts(settings: PrepareSettings, engine: Engine, log: LogTables) -> _Facts:
@@ -216,7 +256,7 @@ def _texts(
 ) -> corpus.Encoded:
     texts = corpus.read_texts(engine, log)
     met = corpus.occurrences(engine, log, chosen.limits.validation, len(texts))
-    return corpus.encode(folder, texts, met, settings.text)
+    return corpus.encode(folder, texts, met, settings.text, _vocabulary_of(settings))
 
 
 def _lists(
@@ -228,37 +268,27 @@ def _lists(
     texts: features.TextTable,
     documents: pa.Table,
     user_ids: list[str],
+    earlier: extension.Earlier | None,
 ) -> _Lists:
     needy = np.flatnonzero(chosen.rows["request"] == 0)
-    browses = {name: column[needy] for name, column in chosen.rows.items()}
-    keys = targets.seed_keys(browses, user_ids)
-    drawn = np.zeros((0, settings.negatives.drawn), np.int64)
+    browses = {name: chosen.rows[name][needy] for name in ("user", "time", "request", "doc")}
+    docs = np.zeros((len(needy), 1 + settings.negatives.drawn), np.int64)
     if len(needy) or settings.candidates.protocol != "shown":
-        columns = ["user", "doc", "satisfied", "known_after"]
-        opened = engine.fetch(facts.openings.select(*columns), columns)
-        liked = opened["satisfied"] == 1
-        relevant = (opened["user"][liked], opened["doc"][liked])
-        drawable = Documents(
-            np.append(NEVER, documents["available"].to_numpy()),
-            texts.vectors[texts.document_text],
-            opened["doc"],
-            opened["known_after"],
-        )
-        drawn = draw_negatives(
-            BrowseTargets(keys, browses["user"], browses["time"], browses["doc"]),
-            drawable,
-            relevant,
-            settings.negatives,
-            settings.seed,
+        known = _known(engine, log, facts, texts, documents)
+        base = earlier.row_of(browses) if earlier else np.full(len(needy), -1, np.int64)
+        if earlier:
+            docs[base >= 0] = earlier.lists(base[base >= 0], docs.shape[1])
+        new = {name: browses[name][base < 0] for name in ("user", "time", "doc")}
+        docs[base < 0] = pseudo_lists(
+            new, log.part(new["time"]), known, user_ids, settings.negatives, settings.seed
         )
     made = targets.build_targets(
         engine,
         log,
         chosen.rows,
         chosen.split,
-        targets.Negatives(needy, drawn, keys),
+        targets.PseudoLists(needy, docs),
         chosen.left_out,
-        settings.seed,
     )
     redrawn = candidates.redrawn(made, settings.candidates)
     if len(redrawn):
@@ -266,8 +296,8 @@ def _lists(
             made,
             redrawn,
             user_ids,
-            drawable,
-            relevant,
+            known.documents,
+            known.relevant(),
             settings.candidates,
             settings.negatives,
             settings.seed,
@@ -280,26 +310,65 @@ def _lists(
     return _Lists(made, redrawn)
 
 
-def _features(engine: Engine, facts: _Facts, lists: _Lists, texts: features.TextTable) -> _Features:
+def _known(
+    engine: Engine,
+    log: LogTables,
+    facts: _Facts,
+    texts: features.TextTable,
+    documents: pa.Table,
+) -> Known:
+    columns = ["user", "doc", "satisfied", "known_after", "asked"]
+    opened = engine.fetch(facts.openings.select(*columns), columns)
+    drawable = Documents(
+        np.append(NEVER, documents["available"].to_numpy()),
+        texts.vectors[texts.document_text],
+        opened["doc"],
+        opened["known_after"],
+    )
+    return Known(
+        drawable,
+        np.append(0, documents["part"].to_numpy()),
+        opened["user"],
+        opened["satisfied"],
+        log.part(opened["asked"]),
+    )
+
+
+def _features(
+    engine: Engine,
+    facts: _Facts,
+    lists: _Lists,
+    texts: features.TextTable,
+    earlier: extension.Earlier | None,
+) -> _Features:
     rows, listed = lists.targets.rows, lists.targets.candidates
-    count = len(listed["doc"])
+    count, offsets = len(listed["doc"]), lists.targets.offsets
     values = np.empty((count, len(features.FEATURES)), np.float32)
     popularity, last_touch = np.empty(count, np.int64), np.empty(count, np.int64)
+    missing = np.ones(len(rows["time"]), bool)
+    if earlier:
+        base = earlier.row_of(rows)
+        same = np.flatnonzero(base >= 0)
+        sizes = np.diff(offsets)[same]
+        mine, theirs = ranges(offsets[same], sizes), ranges(earlier.offsets[base[same]], sizes)
+        values[mine], popularity[mine] = earlier.features[theirs], earlier.popularity[theirs]
+        last_touch[mine] = earlier.last_touch[theirs]
+        missing[same] = False
+    asked = {n: rows[n][missing] for n in ("target_id", "user", "session", "query", "time")}
+    slots = np.flatnonzero(missing[listed["target_id"]])
     at = 0
     for block in features.relevance_features(
         engine,
         facts.openings,
         facts.searches,
-        engine.table(
-            pa.table({n: rows[n] for n in ("target_id", "user", "session", "query", "time")})
-        ),
-        engine.table(pa.table({n: listed[n] for n in ("target_id", "position", "doc")})),
+        engine.table(pa.table(asked)),
+        engine.table(pa.table({n: listed[n][slots] for n in ("target_id", "position", "doc")})),
         texts,
     ):
-        part = slice(at, at + len(block.target_id))
+        part = slots[at : at + len(block.target_id)]
         values[part], popularity[part] = block.features, block.popularity
         last_touch[part] = block.last_touch
-        at = part.stop
+        at += len(part)
     learned = (rows["split"] == splits.SPLITS.index("train")) & (
         rows["task"] == targets.SEARCH_TASK
     )
@@ -349,6 +418,7 @@ def _tables(
         found.popularity,
         found.last_touch,
     )
+    np.save(folder / FEATURES_FILE, found.values)
     group_row, positive = targets.groups(chosen)
     return Material(
         behaviors,

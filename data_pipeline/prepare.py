@@ -4,10 +4,12 @@
 
 reads the log folder, decides what is a target, what it may see and what its candidates are, and
 writes the dataset folder of `data_pipeline.dataset`. Same log, settings and seed: same bytes.
-A killed call goes on after its last finished step when the same command is given again.
+
+    python -m data_pipeline.prepare --earlier_logs=LOG --log=DAY --extend=DATASET --output=NEW
+
+goes on from a dataset where a later log comes in (`data_pipeline.extension`). A killed call goes on after its last finished step when the same command is given again.
 """
 
-import json
 import logging
 import os
 import pathlib
@@ -67,6 +69,12 @@ def check(settings: PrepareSettings) -> None:
         from data_pipeline import wordpiece
 
         wordpiece.check(settings.text)
+    if settings.extend and (settings.vocabulary or not settings.earlier_logs):
+        raise ValueError(
+            "`extend` needs `earlier_logs`, and brings its own vocabulary. Received: `earlier_logs` "
+            f"= {list(settings.earlier_logs)}, `vocabulary` = {settings.vocabulary!r}. Set "
+            "--earlier_logs to the logs the dataset was prepared from, and leave --vocabulary out."
+        )
     if os.path.exists(settings.output):
         raise FileExistsError(
             f"`output` must not exist. Received: `output` = {settings.output!r}. Set --output to "
@@ -82,13 +90,16 @@ def prepare(settings: PrepareSettings) -> dict[str, Any]:
         LogError: `log` is no whole log folder.
     """
     check(settings)
+    from data_pipeline import extension
     from data_pipeline.dataset import DatasetWriter
     from data_pipeline.engine import connect
     from data_pipeline.log import open_log
-    from data_pipeline.preparation import prepare_dataset
+    from data_pipeline.preparation import prepare_dataset, settings_of_dataset
     from data_pipeline.steps import Steps
 
-    source = open_log(settings.log)
+    sources = [open_log(folder) for folder in (*settings.earlier_logs, settings.log)]
+    if settings.extend or settings.vocabulary:
+        extension.check(settings, settings_of_dataset(settings))
     # Finished steps lie beside the dataset until it has its name.
     steps_folder = pathlib.Path(settings.output + ".steps")
     with DatasetWriter(settings.output) as writer:
@@ -104,11 +115,15 @@ def prepare(settings: PrepareSettings) -> dict[str, Any]:
                 if steps.anew:
                     writer.clear()
                 manifest = prepare_dataset(settings, engine, writer.folder, steps)
-            manifest["log"] = {
-                "source": source.source,
-                "report": source.report.to_dict(),
-                "masked": source.settings.mask_users,
-            }
+            manifest["logs"] = [
+                {
+                    "source": source.source,
+                    "report": source.report.to_dict(),
+                    "masked": source.settings.mask_users,
+                    "files": extension.checksums(source.folder),
+                }
+                for source in sources
+            ]
             writer.finish(manifest)
         except ValueError:
             # Wrong input or settings: the same steps would end in the same error.
@@ -128,16 +143,17 @@ def prepare(settings: PrepareSettings) -> dict[str, Any]:
 
 
 def fingerprint(settings: PrepareSettings) -> dict[str, Any]:
-    """What the results of steps depend on: the program, the settings and the content of the log."""
-    from data_pipeline.dataset import SCHEMA_VERSION
-    from data_pipeline.log_writer import LOG_FILE
+    """What the results of steps depend on: the program, the settings, the logs, the base."""
+    from data_pipeline.dataset import MANIFEST, SCHEMA_VERSION, checksum
+    from data_pipeline.extension import checksums
     from data_pipeline.preparation import settings_of_dataset
 
-    log = json.loads((pathlib.Path(settings.log) / LOG_FILE).read_text("utf-8"))
+    bases = (settings.extend, settings.vocabulary)
     return {
         "schema_version": SCHEMA_VERSION,
         "settings": settings_of_dataset(settings),
-        "log": {name: entry["sha256"] for name, entry in log["files"].items()},
+        "logs": [checksums(folder) for folder in (*settings.earlier_logs, settings.log)],
+        "bases": [base and checksum(pathlib.Path(base) / MANIFEST) for base in bases],
     }
 
 
@@ -150,12 +166,14 @@ def main(arguments: Items[str]) -> None:
     settings = flagtree.read(PrepareSettings)
     try:
         check(settings)
-        open_log(settings.log, checksums=False)
+        for folder in (*settings.earlier_logs, settings.log):
+            open_log(folder, checksums=False)
     except (ValueError, FileExistsError) as error:
         raise app.UsageError(str(error)) from error
     # absl shows every library's information; word2vec has a page of it.
     logging.getLogger("gensim").setLevel(logging.WARNING)
-    print(f"Preparing {settings.output} from {settings.log}", flush=True)
+    logs = ", ".join([*settings.earlier_logs, settings.log])
+    print(f"Preparing {settings.output} from {logs}", flush=True)
     manifest = prepare(settings)
     from data_pipeline.statistics import table_text
 

@@ -248,7 +248,8 @@ def openings(sequence: Sequence, log: LogTables, settings: SequenceSettings) -> 
         Table of integers without nulls, one row a click or browse: user, doc, query (text of the
         search it came from, 0 for a recommendation or browse), request (0 for a browse), position
         (in its list, 0 for a browse), session (unified; of the request, or of the browse), time
-        (of the click, or of its request where unknown), known_after (the opening counts, as
+        (of the click, or of its request where unknown), asked (time of its request, or of the
+        browse: tells its log), known_after (the opening counts, as
         satisfied or not, for targets strictly later), visible_after (the touch itself is known:
         at once for browses and recommendation clicks, which are behaviors of their own, with
         `known_after` for clicks of a search), satisfied (0/1). Total order: user, time, request,
@@ -263,6 +264,7 @@ def openings(sequence: Sequence, log: LogTables, settings: SequenceSettings) -> 
         "position",
         "session",
         time="click_time",
+        asked="time",
         known_after="known_after",
         visible_after=ibis.ifelse(clicks.query == 0, clicks.visible_after, clicks.known_after),
         satisfied="satisfied",
@@ -277,6 +279,7 @@ def openings(sequence: Sequence, log: LogTables, settings: SequenceSettings) -> 
         position=zero,
         session="session",
         time="time",
+        asked="time",
         known_after=read.time + click_delay(settings),
         visible_after="time",
         satisfied="satisfied",

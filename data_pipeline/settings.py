@@ -133,7 +133,18 @@ class WindowSettings:
 class PrepareSettings:
     """Everything `python -m data_pipeline.prepare` can be told."""
 
-    log: str = setting("", "Folder of the behavior log.")
+    log: str = setting("", "Folder of the behavior log; of several, the latest.")
+    earlier_logs: tuple[str, ...] = dataclasses.field(
+        default=(), metadata={"help": "Folders of the logs before `log`, the earliest first."}
+    )
+    extend: str = setting(
+        "",
+        "Dataset prepared from `earlier_logs`, to go on from: vocabulary, word vectors, lists and "
+        "features are taken over.",
+    )
+    vocabulary: str = setting(
+        "", "Dataset whose vocabulary and word vectors are taken; empty: learn them, or `extend`'s."
+    )
     output: str = setting("", "Folder of the dataset to write; must not exist.")
     seed: int = setting(1, "Seed of every draw.")
     scenarios: tuple[str, ...] = dataclasses.field(

@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from data_pipeline.engine import Columns, Engine
 from data_pipeline.lookup import Timeline, ranges, runs
-from data_pipeline.negatives import shuffled_lists
 from data_pipeline.sessions import SEARCH, UNIFIED, Sequence
 from data_pipeline.splitmix import keyed
 from data_pipeline.splits import SPLITS
@@ -79,18 +78,17 @@ class Targets:
 
 
 @dataclasses.dataclass(frozen=True)
-class Negatives:
-    """Pseudo-negatives of browses.
+class PseudoLists:
+    """Lists of browses.
 
     Attributes:
         row: int64 [n], row of each browse among the valid targets.
-        docs: int64 [n, drawn] documents, 0 where fewer were eligible.
-        key: int64 [n], `seed_keys`.
+        docs: int64 [n, 1 + drawn], `data_pipeline.negatives.shuffled_lists`: documents in their
+            order, the one read among them, 0 where fewer were eligible.
     """
 
     row: Integers
     docs: Integers
-    key: Integers
 
 
 def has_lists(engine: Engine, log: LogTables) -> bool:
@@ -240,9 +238,8 @@ def build_targets(
     log: LogTables,
     rows: Columns,
     split: Integers,
-    negatives: Negatives,
+    pseudo: PseudoLists,
     left_out: LeftOut,
-    seed: int,
 ) -> Targets:
     """Numbers the targets and lays out their candidates.
 
@@ -250,16 +247,15 @@ def build_targets(
         engine, log: For the shown lists.
         rows: `valid_targets`.
         split: int64 [rows], index in `SPLITS`.
-        negatives: Of the browses among the rows.
+        pseudo: Of the browses among the rows.
         left_out: Counts of what is no target; those without a pseudo-negative are added.
-        seed: Seed of the shuffle of pseudo lists.
     """
-    empty = (negatives.docs == 0).all(axis=1)
+    empty = (pseudo.docs > 0).sum(axis=1) == 1
     left_out = {task: dict(counts) for task, counts in left_out.items()}
     left_out[TASKS[RECOMMENDATION_TASK]]["no_pseudo_negative"] = int(empty.sum())
 
     valid = np.ones(len(rows["time"]), bool)
-    valid[negatives.row[empty]] = False
+    valid[pseudo.row[empty]] = False
     kept = np.flatnonzero(valid)
     names = ("user", "time", "session", "task", "request", "doc", "query")
     flags = ("first_of_task", "query_seen", "has_both")
@@ -269,14 +265,8 @@ def build_targets(
     result["pseudo"] = (result["request"] == 0).astype(np.int64)
 
     sizes = rows["candidates"][kept]
-    drawn = ~empty
-    place = np.searchsorted(kept, negatives.row[drawn])
-    lists = shuffled_lists(
-        rows["doc"][negatives.row[drawn]],
-        negatives.docs[drawn],
-        negatives.key[drawn],
-        seed,
-    )
+    lists = pseudo.docs[~empty]
+    place = np.searchsorted(kept, pseudo.row[~empty])
     sizes[place] = (lists > 0).sum(axis=1)
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     candidates = {

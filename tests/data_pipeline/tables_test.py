@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from data_pipeline.duckdb_engine import DuckDBEngine
@@ -70,3 +71,33 @@ def test_equal_titles_and_queries_are_one_text(builder, read):
     assert len(log["texts"]) == 1
     assert [row["text"] for row in log["documents"]] == [1, 1]
     assert log["requests"][0]["query"] == 1
+
+
+def test_a_later_log_changes_nothing_of_what_was_before_it(log_builder, tmp_path):
+    early = log_builder().document("a", "ape").document("b", "bee")
+    early.request("r1", "v", 10, "moon", "a").browse("w", 20, "a")
+    late = log_builder().document("a", "altered").document("c", published=5).document("d")
+    late.request("r0", "u", 100, "", "c", "a").browse("u", 200, "d")
+    folders = [builder.write(tmp_path / name) for builder, name in ((early, "e"), (late, "l"))]
+    with DuckDBEngine(threads=1, memory_gib=0.5) as engine:
+        log = read_tables(engine, folders[1], SequenceSettings(), folders[:1])
+        texts = ["", *engine.collect(log.texts, ["text"])["content"].to_pylist()]
+        documents = engine.collect(log.documents, ["doc"]).to_pylist()
+        requests = engine.collect(log.requests, ["request"])["request_id"].to_pylist()
+    assert log.begins.tolist() == [early.micro(10), early.micro(100)]
+    moments = np.array([early.micro(second) for second in (10, 99, 100, 300)])
+    assert log.part(moments).tolist() == [0, 0, 1, 1]
+    assert requests == ["r0", "r1"]
+    known = {row["doc_id"]: (texts[row["text"]], row["part"]) for row in documents}
+    assert known == {
+        "a": ("ape", 0),
+        "b": ("bee", 0),
+        "c": ("title of c", 1),
+        "d": ("title of d", 1),
+    }
+    assert [row["available"] for row in documents] == [
+        early.micro(10),
+        NEVER,
+        early.micro(100),
+        early.micro(200),
+    ]
