@@ -96,6 +96,11 @@ class TrainConfig:
             "phase starts from the pre-trained model, or from scratch where there is none."
         },
     )
+    warm_start: str = setting(
+        "",
+        "Run on an earlier dataset whose weights a phase trained from scratch starts from; rows of "
+        "words and users are found by name, new ones start as they would anyway.",
+    )
     pretrain_epochs: int = setting(10, "Largest number of epochs of pre-training.")
     finetune_epochs: int = setting(5, "Largest number of epochs of a fine-tuning phase.")
     learning_rate: float = setting(1e-3, "Adam's learning rate in the first training of a model.")

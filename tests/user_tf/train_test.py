@@ -119,6 +119,24 @@ def test_done_run_does_nothing_more(whole, capsys):
     assert capsys.readouterr().out.count("done before") == 3
 
 
+def test_a_warm_start_begins_where_the_earlier_run_ended(whole, dataset, tmp_path, capsys):
+    run, _, _ = whole
+    train_here(
+        *SMALL,
+        "--train.phases=pretrain",
+        f"--train.warm_start={run}",
+        "--train.pretrain_epochs=1",
+        f"--data.dataset={dataset}",
+        f"--run={tmp_path / 'warm'}",
+    )
+    assert "pretrain: from pretrain of" in capsys.readouterr().err
+    lines = (tmp_path / "warm" / "pretrain" / "metrics.jsonl").read_text().splitlines()
+    first = json.loads(lines[0])
+    best = json.loads((run / "pretrain" / "done.json").read_text())["best_map"]
+    assert first["step"] == 0
+    assert first["validation"]["map"] == pytest.approx(best, abs=1e-9)
+
+
 def test_other_settings_for_the_same_run_are_named(whole):
     _, flags, _ = whole
     message = r"`model.dropout` should be that of the run in .*, 0.3. Received: 0.2"

@@ -16,6 +16,7 @@ from user_tf.training.progress import Progress, memory_gib
 from user_tf.training.step import make_train_step
 from user_tf.training.strategy import is_chief
 from user_tf.training.validation import make_validation
+from user_tf.training.warm_start import start_from
 
 # Losses are read in blocks, so that an accelerator need not wait for the host at every step.
 _STEPS_A_LOOK = 10
@@ -47,6 +48,7 @@ def train_phase(
     Raises:
         NonFiniteLossError: Names the first step whose loss or gradient was not finite.
         FileNotFoundError: The phase it starts from left no weights.
+        ValueError: `train.warm_start` is a run of another model.
     """
     run = pathlib.Path(config.run)
     folder = run / phase.name
@@ -63,7 +65,8 @@ def train_phase(
     # ---- Where to begin -----------------------------------------------------------------------
     # 1. This phase's own checkpoint: weights, optimizer, position and clock.
     # 2. The best weights of the phase it fine-tunes, with a new optimizer.
-    # 3. Scratch.
+    # 3. The weights of a run on an earlier dataset.
+    # 4. Scratch.
     position = checkpoints.restore(folder / runs.CHECKPOINTS, model, optimizer)
     if position is not None:
         origin = f"resumed after step {position.step}"
@@ -80,6 +83,9 @@ def train_phase(
                 )
             model.load_weights(weights)
             origin = f"from the best weights of {phase.start}"
+        elif config.train.warm_start:
+            new = start_from(config.train.warm_start, phase.name, model, dataset)
+            origin = f"from {phase.name} of {config.train.warm_start} with {new} new rows"
     if chief:
         runs.keep_metrics_until(folder / runs.METRICS, position.step)
 
@@ -163,7 +169,7 @@ def train_phase(
     # ---- Loop ---------------------------------------------------------------------------------
     done = 0
     try:
-        if phase.start and position.step == 0:
+        if (phase.start or config.train.warm_start) and position.step == 0:
             # Fine-tuning must beat the weights it starts from, or those stay the best.
             judge()
         while position.epoch < phase.epochs and position.waited < config.train.patience:
