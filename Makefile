@@ -6,12 +6,13 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 WORK ?= work
 
-.PHONY: help install quickstart test lint types unit faults benchmarks results clean
+.PHONY: help install quickstart test lint types unit faults fuzz benchmarks results clean
 
 help:
 	@echo "make quickstart   simulate, prepare, train, evaluate, export and rank one example"
 	@echo "make test         lint, types, tests"
 	@echo "make faults       kill a preparation at 20 points (minutes)"
+	@echo "make fuzz         5,000 malformed rows and files a table (minutes)"
 	@echo "make benchmarks   measure speed again (half an hour on an idle machine)"
 	@echo "make results      rewrite README's results, RESULTS.md and the flagfiles' from benchmarks/results"
 	@echo "make clean        remove what quickstart made (not the virtual environment)"
@@ -42,6 +43,9 @@ unit: $(STAMP)
 
 faults: $(STAMP)
 	USER_TF_KILLS=20 $(RUN) -m pytest tests/data_pipeline/prepare_faults_test.py
+
+fuzz: $(STAMP)
+	USER_TF_FUZZ_ROWS=5000 $(RUN) -m pytest tests/data_pipeline/importers/tables_fuzz_test.py
 
 benchmarks: $(STAMP)
 	$(RUN) -m benchmarks.train_throughput --work=$(WORK)/throughput
