@@ -64,6 +64,7 @@ WORDS = [
 # Prepared from `mixed_log`; all but the manifest, whose sentences change more often than the data.
 GOLDEN = {
     "documents.parquet": "e60aa1224ba8618497f951e2e96e79d40534de103bedad2962b8400da6cfae23",
+    "features.npy": "796094203708e9ad5e4bf07685b6f04eea7c08b40aa4c023573ad41d91e03c0b",
     "targets.parquet": "d87403fe0ce62e4316dcc637bffd7907610b62758eff4b14717705415cd93dd3",
     "text_tokens.npy": "91241264902a2f059af7f03de0ba543cce2263f46cd44dfc59bd4055dd1050c7",
     "users.parquet": "ce8caba3e78c075cef4dc7424b66bee18176bd706e256a2f105a90a53e9607d9",
