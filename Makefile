@@ -51,6 +51,7 @@ benchmarks: $(STAMP)
 	$(RUN) -m benchmarks.train_throughput --work=$(WORK)/throughput
 	$(RUN) -m benchmarks.start_up --work=$(WORK)/throughput
 	$(RUN) -m benchmarks.prepare --work=$(WORK)/prepare
+	$(RUN) -m benchmarks.negatives
 
 results: $(STAMP)
 	$(RUN) -m benchmarks.readme

@@ -15,7 +15,7 @@ from typing import Any
 
 from absl import app
 
-from benchmarks import flagfile_headers, known_answers, paper, speed_tables
+from benchmarks import data_tables, flagfile_headers, known_answers, paper, speed_tables
 from benchmarks.grid_results import RESULTS, ROOT, WORLDS, Grid, read_grids
 from benchmarks.grid_tables import headline, world_lines
 from benchmarks.notes import NOTES, notes_of
@@ -45,6 +45,8 @@ _STUDIES = {
     "train_throughput": "Speed of training",
     "start_up": "Start-up, input, evaluation",
     "gpu": "On an accelerator",
+    "prepare": "Preparation by size of the log",
+    "negatives": "Search for pseudo-negatives",
     "sharing": "Windows of several targets against one target a window: quality",
     "faster": "bfloat16 and lazy Adam: quality",
 }
@@ -52,6 +54,8 @@ _SPEED = {
     "train_throughput": speed_tables.throughput,
     "start_up": speed_tables.start_up,
     "gpu": speed_tables.gpu,
+    "prepare": data_tables.prepare,
+    "negatives": data_tables.negatives,
 }
 
 

@@ -117,6 +117,7 @@ class BestDocuments:
                     if len(columns) < self._pool:
                         found = self._of_all(self._products(queries[line], reach[row]), away)
                     else:
+                        columns = np.union1d(columns, np.setdiff1d(self._index.popular, away))
                         found = self._of_some(columns, self._floats(columns) @ queries[line])
                 else:
                     found = self._of_all(products[line, : reach[row]], away)

@@ -22,7 +22,8 @@ Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
 _OVERSAMPLE = 4
-_PROBES = 32
+_PROBES = 64
+_POPULAR = 1000
 _PER_CENTER = 64
 _CHUNK = 50_000
 _BLOCK = 1024
@@ -57,6 +58,10 @@ class DocumentIndex:
 
     Raises:
         ModuleNotFoundError: faiss is not installed.
+
+    Attributes:
+        popular: int64 [n], the most popular columns. They lie scattered over lists that are
+            otherwise far from a query, so every target should look at them, too.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class DocumentIndex:
         self._weight, self._seed = weight, seed
         self._trained, self._known, self._norm = 0, 0, 1.0
         self._index: Any = None
+        self.popular = np.zeros(0, np.int64)
 
     def _vectors(self, columns: Integers) -> Floats:
         popular = self._popularity.logarithm[columns, np.newaxis] / np.float32(self._norm)
@@ -84,10 +90,14 @@ class DocumentIndex:
         for start in range(self._index.ntotal, reach, _CHUNK):
             self._index.add(self._vectors(np.arange(start, min(start + _CHUNK, reach))))
         self._known = self._popularity.known
+        popular = self._popularity.logarithm[:reach]
+        wanted = min(_POPULAR, reach)
+        self.popular = np.argpartition(popular, reach - wanted)[reach - wanted :]
 
     def _build(self, reach: int) -> None:
         self._norm, self._trained = self._popularity.norm, reach
-        lists = max(1, round(2 * reach**0.5))
+        # No more lists than faiss has points to put their centers at, however few documents.
+        lists = max(1, min(round(2 * reach**0.5), reach // 4))
         sample = np.arange(0, reach, max(1, reach // (_PER_CENTER * lists)))
         vectors = self._vectors(sample)
         width = vectors.shape[1]
@@ -97,6 +107,7 @@ class DocumentIndex:
             centers, width, lists, self._faiss.METRIC_INNER_PRODUCT
         )
         self._index.cp.seed = self._seed % 2**31
+        self._index.cp.min_points_per_centroid = 1
         self._index.cp.max_points_per_centroid = 2 * _PER_CENTER
         self._index.train(vectors)
         self._index.set_direct_map_type(self._faiss.DirectMap.Array)

@@ -56,6 +56,7 @@ def check(settings: PrepareSettings) -> None:
         "text.width": (settings.text.width, 1),
         "text.word2vec_epochs": (settings.text.word2vec_epochs, 0),
         "candidates.negatives": (settings.candidates.negatives, 1),
+        "negatives.exact_documents": (settings.negatives.exact_documents, 1),
         "windows.targets_per_window": (settings.windows.targets_per_window, 1),
         "windows.windows_per_shard": (settings.windows.windows_per_shard, 1),
     }

@@ -46,6 +46,20 @@ def test_most_of_the_best_documents_are_found(monkeypatch):
     assert 0.9 < share < 1, "an index that is never wrong was not asked"
 
 
+def test_popular_documents_are_found_wherever_their_title_lies(monkeypatch):
+    monkeypatch.setattr(document_index, "_PROBES", 2)
+    monkeypatch.setattr(document_index, "_POPULAR", 30)
+    targets, documents = example()
+    # Popularity alone decides, but for ties.
+    alone = {"popularity_weight": 1.0, "pool": 5, "drawn": 5}
+    late = targets.time > LAST // 2
+    exact = draw_negatives(targets, documents, NOBODY, NegativeSettings(**alone), seed=1)
+    found = draw_negatives(
+        targets, documents, NOBODY, NegativeSettings(**alone, exact_documents=100), seed=1
+    )
+    np.testing.assert_array_equal(found[late], exact[late])
+
+
 def test_what_is_drawn_by_the_index_is_eligible():
     targets, documents = example(seed=1)
     rng = np.random.default_rng(2)
@@ -93,6 +107,24 @@ def test_openings_not_yet_known_change_no_proposal():
     one, two = (draw_negatives(targets, d, NOBODY, BY_INDEX, seed=1) for d in (documents, changed))
     np.testing.assert_array_equal(one[early], two[early])
     assert (one != two).any()
+
+
+def test_an_index_of_very_few_documents_finds_them_all():
+    targets, documents = example(count=40)
+    few = 60
+    seen = documents.opened < few
+    documents = Documents(
+        documents.available[:few],
+        documents.vectors[:few],
+        documents.opened[seen],
+        documents.known_after[seen],
+    )
+    targets = BrowseTargets(
+        targets.target_id, targets.user, targets.time, 1 + targets.positive % (few - 1)
+    )
+    exact = draw_negatives(targets, documents, NOBODY, EXACT, seed=1)
+    tiny = NegativeSettings(pool=20, drawn=20, exact_documents=1)
+    np.testing.assert_array_equal(draw_negatives(targets, documents, NOBODY, tiny, seed=1), exact)
 
 
 def test_without_the_library_the_extra_is_named_and_few_documents_need_none(monkeypatch):
