@@ -10,7 +10,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from tests.byte_scan import found_in, written_below
+
 ROOT = pathlib.Path(__file__).parents[1]
+KEY, USERS = "k3y-of-the-owner", ["--users=40"]
 TINY = [
     "--model.width=8",
     "--model.heads=2",
@@ -30,10 +33,10 @@ def command(module, *arguments):
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "USER_TF_USER_KEY": KEY},
     )
     assert ran.returncode == 0, ran.stderr[-3000:]
-    return ran.stdout
+    return ran.stdout + ran.stderr
 
 
 @pytest.fixture(scope="module", params=["lists", "browses"])
@@ -41,8 +44,9 @@ def work(request, tmp_path_factory):
     """Everything made from a tiny log of either shape; folder."""
     work = tmp_path_factory.mktemp(request.param)
     log, dataset, run = f"{work}/log", f"{work}/dataset", f"{work}/run"
-    command("data_pipeline.simulate", "--users=40", f"--output={log}", f"--shape={request.param}")
-    command(
+    shape = f"--shape={request.param}"
+    told = command("data_pipeline.simulate", *USERS, shape, f"--output={log}", "--mask_users")
+    told += command(
         "data_pipeline.prepare",
         f"--log={log}",
         f"--output={dataset}",
@@ -50,7 +54,7 @@ def work(request, tmp_path_factory):
         "--text.word2vec_epochs=1",
         "--scenarios=unified",
     )
-    command(
+    told += command(
         "data_pipeline.truth",
         f"--log={log}",
         f"--dataset={dataset}",
@@ -58,17 +62,17 @@ def work(request, tmp_path_factory):
     )
     # A first call that is cut off, then the same command to the end.
     training = [f"--data.dataset={dataset}", f"--run={run}", *TINY]
-    command("user_tf.train", *training, "--train.stop_after_steps=3")
-    command("user_tf.train", *training)
-    printed = command("user_tf.evaluate", f"--run={run}", f"--truth={work}/truth.parquet")
-    (work / "printed.txt").write_text(printed)
-    command("user_tf.export", f"--run={run}", f"--log={log}", f"--output={work}/model")
-    command(
+    told += command("user_tf.train", *training, "--train.stop_after_steps=3")
+    told += command("user_tf.train", *training)
+    told += command("user_tf.evaluate", f"--run={run}", f"--truth={work}/truth.parquet")
+    told += command("user_tf.export", f"--run={run}", f"--log={log}", f"--output={work}/model")
+    told += command(
         "user_tf.predict",
         f"--model={work}/model",
         f"--requests={work}/model/1/assets.extra/example_request.jsonl",
         f"--output={work}/scores.jsonl",
     )
+    (work / "printed.txt").write_text(told)
     return work
 
 
@@ -112,3 +116,15 @@ def test_interrupted_training_left_every_phase_done(work):
     for phase in ("pretrain", "search", "recommendation"):
         assert (work / "run" / phase / "done.json").exists()
         assert (work / "run" / phase / "best.weights.h5").exists()
+
+
+def test_no_raw_user_id_and_no_key_is_in_anything_written_or_printed(work, tmp_path):
+    command("data_pipeline.simulate", *USERS, f"--output={tmp_path}/log", "--nomask_users")
+    raw = set(pq.read_table(tmp_path / "log" / "requests.parquet")["user_id"].to_pylist())
+    assert len(raw) > 20 and min(map(len, raw)) > 5
+    written = written_below(work, "")
+    assert {"run", "model", "dataset", "log"} <= {name.split("/")[0] for name in written}
+    assert found_in(written, [*raw, KEY]) == set()
+    # The scan sees users where there are some.
+    masked = set(pq.read_table(work / "dataset" / "targets.parquet")["user_id"].to_pylist())
+    assert {where for where, _ in found_in(written, masked)} & {"dataset/users.parquet"}

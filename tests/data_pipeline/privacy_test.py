@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import pathlib
 import subprocess
 import sys
 
@@ -20,6 +19,7 @@ from data_pipeline.prepare import prepare
 from data_pipeline.settings import LogSettings, PrepareSettings
 from data_pipeline.simulator.settings import SimulateSettings
 from data_pipeline.truth import TruthSettings
+from tests.byte_scan import found_in, written_below
 
 KEY = "k3y-of-the-owner"
 USERS = ("anna.7141@mail", "Zoë 用户 88214", "9911223344")
@@ -92,27 +92,6 @@ def _source(tmp_path):
     return folder
 
 
-def _written(folder: pathlib.Path, told: str) -> dict[str, bytes]:
-    """Everything below `folder`, names of files and what was printed too, packed and unpacked."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    written = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
-    for path in paths:
-        if path.suffix == ".parquet":
-            rows = json.dumps(pq.read_table(path).to_pylist(), default=str, ensure_ascii=False)
-            written[f"{path.relative_to(folder)}, unpacked"] = rows.encode()
-    return {**written, "names": "\n".join(written).encode(), "printed": told.encode()}
-
-
-def _found(written: dict[str, bytes], words: tuple[str, ...]) -> set[tuple[str, str]]:
-    """(where, word) of the words that stand anywhere, plainly or as JSON escapes them."""
-    return {
-        (where, word)
-        for where, content in written.items()
-        for word in words
-        if word.encode() in content or json.dumps(word)[1:-1].encode() in content
-    }
-
-
 def _write_all(source, folder, log_settings, small_settings, capsys):
     """Imports, prepares and describes; returns what lies in `folder` and was printed."""
     settings = ImportSettings(
@@ -122,7 +101,7 @@ def _write_all(source, folder, log_settings, small_settings, capsys):
     prepare(small_settings(folder / "log", folder / "dataset"))
     told += describe(folder / "dataset", folder / "page.html", "describe")
     printed = capsys.readouterr()
-    return _written(folder, told + printed.out + printed.err)
+    return written_below(folder, told + printed.out + printed.err)
 
 
 def test_nothing_that_is_written_or_printed_holds_a_raw_user_id(
@@ -131,13 +110,13 @@ def test_nothing_that_is_written_or_printed_holds_a_raw_user_id(
     key = tmp_path / "user.key"
     settings = LogSettings(key_file=str(key), quarantine_share=1.0)
     written = _write_all(source, tmp_path / "out", settings, small_settings, capsys)
-    assert _found(written, (*USERS, *FAULTY, *SWAPPED)) == set()
-    assert _found(written, (KEY, str(key))) == set()
+    assert found_in(written, (*USERS, *FAULTY, *SWAPPED)) == set()
+    assert found_in(written, (KEY, str(key))) == set()
     # The scan saw the files in which the users stand, and the faulty rows.
     masked = tuple(mask_user(KEY.encode(), user) for user in USERS)
     places = ("log/requests.parquet", "log/browses.parquet", "dataset/targets.parquet")
     expected = {(f"{place}, unpacked", mask) for place in places for mask in masked}
-    assert expected <= _found(written, masked)
+    assert expected <= found_in(written, masked)
     tables = open_log(tmp_path / "out" / "log").report.tables
     assert tables["browses"].quarantined == 8 and tables["requests"].quarantined == 13
 
@@ -145,10 +124,10 @@ def test_nothing_that_is_written_or_printed_holds_a_raw_user_id(
 def test_without_masking_the_same_scan_finds_them(source, tmp_path, small_settings, capsys):
     settings = LogSettings(mask_users=False, quarantine_share=1.0)
     written = _write_all(source, tmp_path / "out", settings, small_settings, capsys)
-    files = {where for where, _ in _found(written, USERS)}
+    files = {where for where, _ in found_in(written, USERS)}
     assert {"log/requests.parquet", "log/browses.parquet, unpacked"} <= files
     assert {"dataset/targets.parquet", "dataset/targets.parquet, unpacked"} <= files
-    assert _found(written, (*FAULTY, *SWAPPED)) == set()
+    assert found_in(written, (*FAULTY, *SWAPPED)) == set()
 
 
 def test_a_refused_import_keeps_and_tells_no_raw_user_id(source, tmp_path):
@@ -157,9 +136,9 @@ def test_a_refused_import_keeps_and_tells_no_raw_user_id(source, tmp_path):
     )
     with pytest.raises(LogError) as refused:
         import_log(settings, LogSettings(key_file=str(tmp_path / "user.key")))
-    written = _written(tmp_path / "out", str(refused.value))
+    written = written_below(tmp_path / "out", str(refused.value))
     assert "log.tmp/quarantine.parquet" in written
-    assert _found(written, (*USERS, *FAULTY, *SWAPPED, KEY)) == set()
+    assert found_in(written, (*USERS, *FAULTY, *SWAPPED, KEY)) == set()
 
 
 @pytest.mark.parametrize("share", ["1", "0.01"])
@@ -176,8 +155,8 @@ def test_the_command_prints_no_raw_user_id(source, tmp_path, share):
     )
     assert done.returncode == (share != "1"), done.stderr
     assert "doc-unknown: 3" in done.stdout + done.stderr
-    written = _written(tmp_path / "out", done.stdout + done.stderr)
-    assert _found(written, (*USERS, *FAULTY, *SWAPPED, KEY)) == set()
+    written = written_below(tmp_path / "out", done.stdout + done.stderr)
+    assert found_in(written, (*USERS, *FAULTY, *SWAPPED, KEY)) == set()
 
 
 USER_FIRST = {
