@@ -95,12 +95,11 @@ def prepare(settings: PrepareSettings) -> dict[str, Any]:
     from data_pipeline.dataset import DatasetWriter
     from data_pipeline.engine import connect
     from data_pipeline.log import open_log
-    from data_pipeline.preparation import prepare_dataset, settings_of_dataset
+    from data_pipeline.preparation import prepare_dataset
     from data_pipeline.steps import Steps
 
     sources = [open_log(folder) for folder in (*settings.earlier_logs, settings.log)]
-    if settings.extend or settings.vocabulary:
-        extension.check(settings, settings_of_dataset(settings))
+    check_base(settings)
     # Finished steps lie beside the dataset until it has its name.
     steps_folder = pathlib.Path(settings.output + ".steps")
     with DatasetWriter(settings.output) as writer:
@@ -143,6 +142,15 @@ def prepare(settings: PrepareSettings) -> dict[str, Any]:
     return manifest
 
 
+def check_base(settings: PrepareSettings) -> None:
+    """Refuses a dataset to go on from that does not fit; see `data_pipeline.extension.check`."""
+    if settings.extend or settings.vocabulary:
+        from data_pipeline import extension
+        from data_pipeline.preparation import settings_of_dataset
+
+        extension.check(settings, settings_of_dataset(settings))
+
+
 def fingerprint(settings: PrepareSettings) -> dict[str, Any]:
     """What the results of steps depend on: the program, the settings, the logs, the base."""
     from data_pipeline.dataset import MANIFEST, SCHEMA_VERSION, checksum
@@ -169,7 +177,8 @@ def main(arguments: Items[str]) -> None:
         check(settings)
         for folder in (*settings.earlier_logs, settings.log):
             open_log(folder, checksums=False)
-    except (ValueError, FileExistsError) as error:
+        check_base(settings)
+    except (ValueError, OSError) as error:
         raise app.UsageError(str(error)) from error
     # absl shows every library's information; word2vec has a page of it.
     logging.getLogger("gensim").setLevel(logging.WARNING)
