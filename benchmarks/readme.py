@@ -92,13 +92,14 @@ def block(folder: pathlib.Path = RESULTS) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def page(folder: pathlib.Path = RESULTS, notes: pathlib.Path = NOTES) -> str:
+def page(folder: pathlib.Path = RESULTS, notes: pathlib.Path | None = None) -> str:
     """RESULTS.md: every table.
 
     Args:
         folder: Of the JSON files.
-        notes: Of what was written about the worlds.
+        notes: Of what was written about the worlds. Default: `notes` in that folder.
     """
+    notes = notes or folder / NOTES.name
     grids, tunings = read_grids(folder), read_tunings(folder)
     lines = [
         "# Results",
@@ -152,7 +153,7 @@ def contents(root: pathlib.Path = ROOT, folder: pathlib.Path = RESULTS) -> dict[
     head, rest = readme.read_text(encoding="utf-8").split(BEGIN)
     found = {
         readme: f"{head}{BEGIN}\n{block(folder)}{END}{rest.split(END)[1]}",
-        root / PAGE: page(folder, folder / NOTES.name),
+        root / PAGE: page(folder),
     }
     for name, header in flagfile_headers.headers(folder).items():
         path = root / "configs" / f"{name}.flags"
