@@ -1,16 +1,18 @@
 """What it costs to prepare a log, by its size: seconds and memory of every step.
 
-    python -m benchmarks.prepare --work=work/prepare
+    python -m benchmarks.prepare --work=work/prepare --nopandas
+    python -m benchmarks.prepare --work=work/prepare --millions=0.25 --name=prepare_pandas
 
 Simulates logs with their lists, prepares each as the paper does (8 of 13 weeks are history, all three
 views) without word2vec, and does the relational steps of the smallest once more in straightforward
-pandas (`benchmarks.pandas_steps`). Writes benchmarks/results/prepare.json.
+pandas (`benchmarks.pandas_steps`). Writes benchmarks/results/prepare.json, or under --name.
 """
 
 import dataclasses
 import pathlib
 import re
 import shlex
+import shutil
 import sys
 
 from absl import app
@@ -36,12 +38,15 @@ class PrepareBenchmark:
 
     work: str = setting("work/prepare", "Folder of logs and datasets; logs there are used again.")
     output: str = setting("benchmarks/results", "Folder of the JSON.")
+    name: str = setting("prepare", "Name of the JSON: prepare, or prepare_pandas.")
     millions: tuple[str, ...] = dataclasses.field(
         default=("1", "10"), metadata={"help": "Sizes, in millions of behaviors."}
     )
     threads: int = setting(2, "Threads of `prepare`.")
     memory_gib: float = setting(2.5, "Memory limit of the relational engine in GiB.")
-    pandas: bool = setting(True, "Also the relational steps of the smallest log in pandas.")
+    pandas: bool = setting(
+        True, "Also the relational steps of the smallest log in pandas, which keeps all in memory."
+    )
 
 
 def measure(settings: PrepareBenchmark, millions: float, cores: list[int]) -> dict:
@@ -53,6 +58,7 @@ def measure(settings: PrepareBenchmark, millions: float, cores: list[int]) -> di
         commands.call(f"{SIMULATE} --users={users} --output={log}", log.with_suffix(".txt"), cores)
     told = dataset.with_suffix(".txt")
     told.unlink(missing_ok=True)
+    shutil.rmtree(dataset, ignore_errors=True)
     command = f"{PREPARE} --threads={settings.threads} --memory_gib={settings.memory_gib:g}"
     cost = commands.call(f"{command} --log={log} --output={dataset}", told, cores)
     from data_pipeline.dataset import open_dataset
@@ -107,7 +113,7 @@ def main(arguments: list[str]) -> None:
     command = "python -m benchmarks.prepare " + shlex.join(sys.argv[1:])
     provenance = report.provenance(command.strip(), 0)
     del provenance["seed"]
-    write_json(pathlib.Path(settings.output) / "prepare.json", {**provenance, **content})
+    write_json(pathlib.Path(settings.output) / f"{settings.name}.json", {**provenance, **content})
 
 
 if __name__ == "__main__":

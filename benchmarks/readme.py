@@ -46,6 +46,7 @@ _STUDIES = {
     "start_up": "Start-up, input, evaluation",
     "gpu": "On an accelerator",
     "prepare": "Preparation by size of the log",
+    "prepare_pandas": "Preparation beside plain pandas",
     "negatives": "Search for pseudo-negatives",
     "sharing": "Windows of several targets against one target a window: quality",
     "faster": "bfloat16 and lazy Adam: quality",
@@ -55,6 +56,7 @@ _SPEED = {
     "start_up": speed_tables.start_up,
     "gpu": speed_tables.gpu,
     "prepare": data_tables.prepare,
+    "prepare_pandas": data_tables.prepare,
     "negatives": data_tables.negatives,
 }
 

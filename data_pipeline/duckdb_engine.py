@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import tempfile
 from typing import Any
 
@@ -51,6 +52,7 @@ class DuckDBEngine(Engine):
         # Whoever reads rows states their order; keeping one would hold them in memory.
         self._connection.raw_sql("SET preserve_insertion_order = false")
         self._kept = tempfile.TemporaryDirectory(dir=spill)
+        self._files: dict[Any, pathlib.Path] = {}
         self._names = 0
 
     def close(self) -> None:
@@ -67,11 +69,23 @@ class DuckDBEngine(Engine):
         """Runs an expression once and keeps its rows in a file: DuckDB's tables take memory."""
         self._names += 1
         path = pathlib.Path(self._kept.name) / f"{self._names}.parquet"
-        self.save(expression, path)
-        return self._read(path)
+        self._write(expression, path)
+        table = self._read(path)
+        self._files[table.op()] = path
+        return table
 
     def save(self, expression: ibis.Table, path: pathlib.Path) -> None:
-        """Writes the rows of an expression as one Parquet file."""
+        """Writes the rows of an expression as one Parquet file; a materialised one is in one."""
+        written = self._files.get(expression.op())
+        if written is None:
+            self._write(expression, path)
+            return
+        try:
+            os.link(written, path)
+        except OSError:
+            shutil.copyfile(written, path)
+
+    def _write(self, expression: ibis.Table, path: pathlib.Path) -> None:
         # A sum of DuckDB has 128 bits, which Parquet has not.
         columns = ", ".join(
             f'CAST("{name}" AS BIGINT) AS "{name}"' if kind.is_int64() else f'"{name}"'

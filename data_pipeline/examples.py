@@ -1,8 +1,8 @@
 """Serialised tf.train.Example messages of many windows at once.
 
 What `tf.train.Example.SerializeToString(deterministic=True)` gives, byte for byte, without making a
-message object of every window: the numbers of all windows are encoded together, each window then
-takes its part. Wire format of protocol buffers: a field is its tag, the length of what follows,
+message object of every window: numbers and lengths of all windows are encoded together, each window
+then takes its parts. Wire format of protocol buffers: a field is its tag, the length of what follows,
 and the content; integers are varints, seven bits a byte, the lowest first.
 """
 
@@ -16,8 +16,9 @@ Integers = npt.NDArray[np.int64]
 Rows = tuple[npt.NDArray, Integers]
 """Values of all messages, along the first axis, and where each message's begin, with the end."""
 
-_FEATURES, _ENTRY, _NAME, _VALUE, _PACKED = b"\x0a", b"\x0a", b"\x0a", b"\x12", b"\x0a"
-_FLOATS, _INTEGERS = b"\x12", b"\x1a"
+# Tags: number of the field, and that a length follows.
+_FEATURES, _ENTRY, _NAME, _VALUE, _PACKED = 0x0A, 0x0A, 0x0A, 0x12, 0x0A
+_FLOATS, _INTEGERS = 0x12, 0x1A
 
 
 def varints(values: Integers) -> tuple[npt.NDArray[np.uint8], Integers]:
@@ -34,11 +35,7 @@ def varints(values: Integers) -> tuple[npt.NDArray[np.uint8], Integers]:
         >>> encoded.tolist(), begins.tolist()
         ([1, 172, 2], [0, 1, 3])
     """
-    width = np.ones(len(values), np.int64)
-    left = values >> 7
-    while left.any():
-        width += left > 0
-        left >>= 7
+    width = _width(values)
     begins = np.concatenate([[0], np.cumsum(width)])
     encoded = np.zeros(int(begins[-1]), np.uint8)
     for byte in range(int(width.max(initial=0))):
@@ -48,24 +45,57 @@ def varints(values: Integers) -> tuple[npt.NDArray[np.uint8], Integers]:
     return encoded, begins
 
 
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
+def _width(values: Integers) -> Integers:
+    """Bytes of each number's varint."""
+    width = np.ones(len(values), np.int64)
+    left = values >> 7
+    while left.any():
+        width += left > 0
+        left >>= 7
+    return width
 
 
-def _field(tag: bytes, content: bytes) -> bytes:
-    return tag + _varint(len(content)) + content
+def _lengths(content: Integers) -> Integers:
+    """Bytes of fields with contents of so many bytes: tag, varint of the length, content."""
+    return 1 + _width(content) + content
+
+
+def _heads(packed: Integers, key: int, kind: int) -> tuple[bytes, list[int], bytes, list[int]]:
+    """What stands before and after the key of one feature, up to its numbers, in all messages.
+
+    Args:
+        packed: int64 [messages], bytes of the numbers.
+        key: Bytes of the key with its own tag and length.
+        kind: Tag of the feature's kind.
+
+    Returns:
+        Twice (bytes of all messages, where each message's begin, with the end): entry tag and
+        length; then tag and length of value, kind and, where there are numbers, of their list.
+    """
+    numbers = np.where(packed > 0, _lengths(packed), 0)
+    value = _lengths(numbers)
+    entry = key + _lengths(value)
+    before, begins = varints(_columns(_ENTRY, entry))
+    # A tag is below 128, so it is a varint of itself.
+    rows = _columns(_VALUE, value, kind, numbers, _PACKED, packed).reshape(-1, 6)
+    there = np.ones(rows.shape, bool)
+    there[:, 4:] = packed[:, np.newaxis] > 0
+    after, ends = varints(rows[there])
+    edges = np.concatenate([[0], np.cumsum(there.sum(axis=1))])
+    return before.tobytes(), begins[::2].tolist(), after.tobytes(), ends[edges].tolist()
+
+
+def _columns(*columns: int | Integers) -> Integers:
+    """Columns, some of them one number throughout, as rows one after another."""
+    return np.stack(np.broadcast_arrays(*columns), axis=1).ravel()
 
 
 def examples(fields: Mapping[str, Rows], count: int) -> Iterator[bytes]:
     """Serialises messages.
 
     Args:
-        fields: By name, values of all messages (int64 not negative, or float32) and edges.
+        fields: By name (ASCII, below 128 characters), values of all messages (int64 not negative,
+            or float32) and edges.
         count: Messages.
 
     Yields:
@@ -79,17 +109,26 @@ def examples(fields: Mapping[str, Rows], count: int) -> Iterator[bytes]:
     parts: list[list[bytes]] = [[] for _ in range(count)]
     for name, (values, edges) in sorted(fields.items()):
         floats, width = values.dtype.kind == "f", int(np.prod(values.shape[1:]))
-        key = _field(_NAME, name.encode())
+        key = bytes([_NAME, len(name)]) + name.encode("ascii")
         if floats:
             data = np.ascontiguousarray(values, "<f4").tobytes()
-            bounds = (edges * (4 * width)).tolist()
+            bounds = edges * (4 * width)
         else:
             encoded, begins = varints(values.ravel().astype(np.int64, copy=False))
             data = encoded.tobytes()
-            bounds = begins[edges * width].tolist()
+            bounds = begins[edges * width]
         kind = _FLOATS if floats else _INTEGERS
-        for message, (begin, end) in enumerate(itertools.pairwise(bounds)):
-            packed = _field(_PACKED, data[begin:end]) if end > begin else b""
-            parts[message].append(_field(_ENTRY, key + _field(_VALUE, _field(kind, packed))))
-    for part in parts:
-        yield _field(_FEATURES, b"".join(part))
+        before, starts, after, ends = _heads(np.diff(bounds), len(key), kind)
+        for part, (a, b), (c, d), (first, end) in zip(
+            parts,
+            itertools.pairwise(starts),
+            itertools.pairwise(ends),
+            itertools.pairwise(bounds.tolist()),
+            strict=True,
+        ):
+            part += before[a:b], key, after[c:d], data[first:end]
+    sizes = np.array([sum(map(len, part)) for part in parts], np.int64)
+    heads, edges = varints(_columns(_FEATURES, sizes))
+    content = heads.tobytes()
+    for part, (begin, end) in zip(parts, itertools.pairwise(edges[::2].tolist()), strict=True):
+        yield content[begin:end] + b"".join(part)

@@ -22,7 +22,8 @@ class Timeline:
     def __init__(self, owner: Integers, time: Integers) -> None:
         # Owner and time in one sortable number: times are replaced by their rank, since an owner
         # times the range of microseconds would leave 64 bits.
-        self._moments = np.unique(time)
+        moments = np.sort(time)
+        self._moments = moments[runs(moments)[:-1]]
         self._keys = np.sort(self._key(owner, time))
 
     def _key(self, owner: Integers, time: Integers) -> Integers:

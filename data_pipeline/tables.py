@@ -141,7 +141,9 @@ def read_tables(
     owned = engine.materialise(_number(owned, "request", ["user", "time", "request_id"]))
 
     rows = requests.select("request_id", "results").join(owned, "request_id").drop("request_id")
-    rows = rows.unnest("results", offset="position").unpack("results")
+    # Unnesting the positions only streams; DuckDB plans `Table.unnest` as a join with itself.
+    rows = rows.mutate(position=ibis.range(rows.results.length()).unnest())
+    rows = rows.mutate(results=rows.results[rows.position]).unpack("results")
     rows = rows.left_join(named, "doc_id")
     click_time = engine.microseconds(rows.click_time)
     shown = engine.materialise(

@@ -131,6 +131,17 @@ def test_a_materialised_table_keeps_its_rows(engine, tmp_path):
     assert engine.fetch(kept, ["a"])["a"].tolist() == [1, 2]
 
 
+def test_duckdb_does_not_write_the_rows_of_a_materialised_table_again(tmp_path):
+    with DuckDBEngine(threads=1, memory_gib=0.5, spill=tmp_path) as engine:
+        kept = engine.materialise(engine.table(pa.table({"a": [1, 2], "b": [3, 4]})))
+        engine.save(kept, tmp_path / "whole.parquet")
+        engine.save(kept.select("a"), tmp_path / "part.parquet")
+        links = [(tmp_path / f"{name}.parquet").stat().st_nlink for name in ("whole", "part")]
+    assert links == [2, 1]
+    assert pq.read_table(tmp_path / "whole.parquet").to_pydict() == {"a": [1, 2], "b": [3, 4]}
+    assert pq.read_table(tmp_path / "part.parquet").to_pydict() == {"a": [1, 2]}
+
+
 @pytest.mark.parametrize("column", [pa.array([1.5]), pa.array([None], pa.int64())])
 def test_floats_and_nulls_do_not_leave_the_engine_as_integers(engine, column):
     with pytest.raises(TypeError, match=r"`a` should hold integers without nulls"):
