@@ -4,6 +4,8 @@ All counts are over the whole unfiltered log and as of each target (`data_pipeli
 engine gives integers only; `data_pipeline.features` makes floats of them.
 """
 
+from collections.abc import Sequence
+
 import ibis
 import numpy as np
 import pyarrow as pa
@@ -15,11 +17,11 @@ from data_pipeline.tables import NEVER
 # n * log2(n) in steps of 2**-24: sums of integers, exact in any order.
 ENTROPY_SCALE = 2**24
 
-_OF_ALL = (
+_OF_DOCUMENT = (
     Measure("clicks", ("doc",), "opened"),
     Measure("satisfied", ("doc",), "satisfied"),
-    Measure("query_clicks", ("query", "doc"), "opened"),
 )
+_OF_QUERY = (Measure("query_clicks", ("query", "doc"), "opened"),)
 _OF_USER = (
     Measure("user_clicks", ("user", "doc"), "opened"),
     Measure("last_rank", ("user", "doc"), "rank", "max"),
@@ -27,14 +29,28 @@ _OF_USER = (
     Measure("user_query_clicks", ("user", "query", "doc"), "opened"),
     Measure("session_clicks", ("user", "session", "doc"), "opened"),
 )
+_UNDER_QUERY = (
+    Measure("query_clicks", ("query",), "opened"),
+    Measure("spread", ("query",), "gain"),
+    Measure("frequency", ("query",), "asked"),
+)
+_OF_USERS_QUERY = (
+    Measure("user_query_clicks", ("user", "query"), "opened"),
+    Measure("repeated", ("user", "query"), "asked"),
+)
+_OF_USERS_PAST = (
+    Measure("user_clicks", ("user",), "opened"),
+    Measure("last_query", ("user",), "number", "max"),
+)
 
 
 def candidate_counts(
-    openings: ibis.Table, targets: ibis.Table, candidates: ibis.Table
+    engine: Engine, openings: ibis.Table, targets: ibis.Table, candidates: ibis.Table
 ) -> ibis.Table:
     """What is known of each candidate document at its target's time.
 
     Args:
+        engine: Where the tables live.
         openings: One row an opened document: user, doc, query (0 for none), session, satisfied
             (0/1), time (when it was opened), known_after (from when on it counts), visible_after
             (from when on it is part of the user's visible history); `NEVER` where it never is.
@@ -43,10 +59,10 @@ def candidate_counts(
 
     Returns:
         target_id, position, doc and the int64 columns: clicks (openings of the document),
-        satisfied (satisfied ones), query_clicks (under the same query), user_clicks (by the user),
-        user_query_clicks, session_clicks (by the user in the target's session), last_rank (rank of
-        the user's last opening of it among the user's openings, -1 for none), last_touch (time of
-        the user's last visible opening of it, -1 for none).
+        satisfied (satisfied ones), query_clicks (under the same query, 0 for a recommendation),
+        user_clicks (by the user), user_query_clicks, session_clicks (by the user in the target's
+        session), last_rank (rank of the user's last opening of it among the user's openings, -1 for
+        none), last_touch (time of the user's last visible opening of it, -1 for none).
     """
     nothing = ibis.null("int64")
     # Openings known at the same moment share the last rank: they are equally recent.
@@ -80,20 +96,34 @@ def candidate_counts(
     visible = visible.select(*known.columns)
     columns = {name: known[name].cast("int64") for name in known.columns}
     others = {name: visible[name].cast("int64") for name in known.columns}
-    events = known.select(**columns).union(visible.select(**others))
-    events = events.filter(events.time < NEVER)
+    known = known.select(**columns).filter(ibis._.time < NEVER)
+    events = known.union(visible.select(**others).filter(ibis._.time < NEVER))
 
     owners = targets.select("target_id", "user", "session", "query", "time")
     probes = candidates.select("target_id", "position", "doc").join(owners, "target_id")
     probes = probes.select("target_id", "position", "doc", "user", "session", "query", "time")
-    # Most candidates were never opened by their user: they need two windows out of five.
-    own = events.select("user", "doc").distinct()
-    near = as_of(events, probes.semi_join(own, ["user", "doc"]), [*_OF_ALL, *_OF_USER])
-    far = as_of(events, probes.anti_join(own, ["user", "doc"]), _OF_ALL)
-    far = far.mutate(
-        **{m.name: ibis.literal(0 if m.how == "sum" else -1, "int64") for m in _OF_USER}
+    counted = engine.materialise(as_of(known, probes, _OF_DOCUMENT))
+    asked = known.filter(known.query > 0)
+    counted = engine.materialise(_as_of_shared(asked, counted, ("query", "doc"), _OF_QUERY))
+    counted = _as_of_shared(events, counted, ("user", "doc"), _OF_USER)
+    return counted.drop("user", "session", "query", "time")
+
+
+def _as_of_shared(
+    events: ibis.Table, probes: ibis.Table, keys: tuple[str, ...], measures: Sequence[Measure]
+) -> ibis.Table:
+    """`as_of`, laying together only events and probes that share `keys`.
+
+    Most candidates were never opened by their user, or under their query: nothing is known of them,
+    and no window is needed.
+    """
+    there = events.select(*keys).distinct()
+    near = as_of(
+        events.semi_join(probes, list(keys)), probes.semi_join(there, list(keys)), measures
     )
-    return near.union(far.select(*near.columns)).drop("user", "session", "query", "time")
+    nothing = {m.name: ibis.literal(0 if m.how == "sum" else -1, "int64") for m in measures}
+    far = probes.anti_join(there, list(keys)).mutate(**nothing)
+    return near.union(far.select(*near.columns))
 
 
 def target_counts(
@@ -110,8 +140,9 @@ def target_counts(
     Returns:
         target_id, user, query and the int64 columns: query_clicks (openings under the query),
         spread (their sum of n * log2(n) over documents, in steps of 2**-24), user_query_clicks,
-        frequency (searches with the query), repeated (the user's ones), user_clicks (openings by
-        the user), last_query (number of the user's last search in `ordered_queries`, -1 for none).
+        frequency (searches with the query), repeated (the user's ones), all 0 for a recommendation;
+        user_clicks (openings by the user), last_query (number of the user's last search in
+        `ordered_queries`, -1 for none).
     """
     nothing = ibis.null("int64")
     same = ibis.window(group_by=["query", "doc"], order_by=["known_after"])
@@ -143,19 +174,13 @@ def target_counts(
     )
     columns = {name: known[name].cast("int64") for name in known.columns}
     others = {name: asked[name].cast("int64") for name in known.columns}
-    return as_of(
-        known.select(**columns).union(asked.select(**others)),
-        targets.select("target_id", "user", "query", "time"),
-        [
-            Measure("query_clicks", ("query",), "opened"),
-            Measure("spread", ("query",), "gain"),
-            Measure("user_query_clicks", ("user", "query"), "opened"),
-            Measure("frequency", ("query",), "asked"),
-            Measure("repeated", ("user", "query"), "asked"),
-            Measure("user_clicks", ("user",), "opened"),
-            Measure("last_query", ("user",), "number", "max"),
-        ],
-    ).drop("time")
+    events = known.select(**columns).union(asked.select(**others))
+    under = events.filter(events.query > 0)
+    counted = targets.select("target_id", "user", "query", "time")
+    # Each count is laid down before the next: a plan that held several would be run several times.
+    counted = engine.materialise(_as_of_shared(under, counted, ("query",), _UNDER_QUERY))
+    counted = engine.materialise(_as_of_shared(under, counted, ("user", "query"), _OF_USERS_QUERY))
+    return as_of(events, counted, _OF_USERS_PAST).drop("time")
 
 
 def ordered_queries(queries: ibis.Table) -> ibis.Table:

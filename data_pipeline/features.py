@@ -150,7 +150,7 @@ def relevance_features(
     See `data_pipeline.counts` for the columns' meaning.
     """
     context = _targets(engine, openings, queries, targets, texts)
-    counted = engine.materialise(candidate_counts(openings, targets, candidates))
+    counted = engine.materialise(candidate_counts(engine, openings, targets, candidates))
     sizes = engine.fetch(
         counted.group_by("target_id").aggregate(size=counted.count()), ["target_id"]
     )
