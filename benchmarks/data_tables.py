@@ -4,7 +4,26 @@ from typing import Any
 
 
 def prepare(content: dict[str, Any], origin: str) -> list[str]:
-    """Lines about the costs of `data_pipeline.prepare`.
+    """Lines about the costs of `data_pipeline.prepare`, step by step.
+
+    Args:
+        content: prepare.json.
+        origin: Where the numbers come from.
+    """
+    sizes = content["sizes"]
+    names = [f"{size['behaviors'] / 1e6:.1f} million" for size in sizes]
+    heads = [f"{name}, {unit}" for name in names for unit in ("s", "GiB")]
+    lines = [f"| step | {' | '.join(heads)} |", "|---" * (1 + len(heads)) + "|"]
+    for step in sizes[0]["steps"]:
+        costs = [size["steps"][step] for size in sizes]
+        cells = [f"{cost['seconds']:.1f} | {cost['peak_gib']:.1f}" for cost in costs]
+        lines.append(f"| {step} | {' | '.join(cells)} |")
+    told = "Largest memory up to the end of each step, mapped files included."
+    return [*headline(content, origin), told, "", *lines, ""]
+
+
+def headline(content: dict[str, Any], origin: str) -> list[str]:
+    """Lines about the costs of `data_pipeline.prepare` as a whole.
 
     Args:
         content: prepare.json.
@@ -12,27 +31,37 @@ def prepare(content: dict[str, Any], origin: str) -> list[str]:
     """
     sizes = content["sizes"]
     lines = [
-        "| behaviors | targets | candidates | seconds | behaviors/s | largest memory | slowest steps |",
+        "Logs with their lists, three views, without word2vec.",
+        "",
+        "| behaviors | candidates | seconds | times the first | behaviors/s | memory | slowest steps |",
         "|---|---|---|---|---|---|---|",
     ]
     for size in sizes:
         steps = sorted(size["steps"].items(), key=lambda step: -step[1]["seconds"])[:3]
         told = ", ".join(f"{name} {cost['seconds']:.0f} s" for name, cost in steps)
         lines.append(
-            f"| {size['behaviors']:,} | {size['targets']:,} | {size['candidates']:,} "
-            f"| {size['seconds']:.0f} | {size['behaviors'] / size['seconds']:,.0f} "
+            f"| {size['behaviors']:,} | {size['candidates']:,} | {size['seconds']:.0f} "
+            f"| {size['seconds'] / sizes[0]['seconds']:.1f} "
+            f"| {size['behaviors'] / size['seconds']:,.0f} "
             f"| {size['peak_gib']:.1f} GiB | {told} |"
         )
-    lines += [""]
-    if "pandas" in content:
-        pandas = content["pandas"]
-        lines += [
-            f"The relational steps of {pandas['behaviors']:,} behaviors took {pandas['seconds']:.0f} "
-            f"s and {pandas['peak_gib']:.1f} GiB in straightforward pandas, {pandas['times']:.1f} "
-            "times as long as here.",
-            "",
-        ]
-    return [*lines, origin, ""]
+    return [*lines, "", origin, ""]
+
+
+def beside_pandas(content: dict[str, Any], origin: str) -> list[str]:
+    """Lines about the relational steps beside those in pandas.
+
+    Args:
+        content: prepare_pandas.json.
+        origin: Where the numbers come from.
+    """
+    pandas = content["pandas"]
+    return [
+        f"The relational steps of {pandas['behaviors']:,} behaviors took {pandas['seconds']:.0f} s and "
+        f"{pandas['peak_gib']:.1f} GiB in straightforward pandas, {pandas['times']:.1f} times as long as "
+        f"here ({pandas['ours_seconds']:.1f} s). {origin}",
+        "",
+    ]
 
 
 def negatives(content: dict[str, Any], origin: str) -> list[str]:

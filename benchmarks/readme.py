@@ -56,7 +56,7 @@ _SPEED = {
     "start_up": speed_tables.start_up,
     "gpu": speed_tables.gpu,
     "prepare": data_tables.prepare,
-    "prepare_pandas": data_tables.prepare,
+    "prepare_pandas": data_tables.beside_pandas,
     "negatives": data_tables.negatives,
 }
 
@@ -90,7 +90,14 @@ def block(folder: pathlib.Path = RESULTS) -> str:
     lines += ["### Where the answer is known", "", *to_lines(known_answers.table(grids), "---"), ""]
     measured = _read(folder / "train_throughput.json")
     if measured:
-        lines += ["### Speed", "", *speed_tables.headline(measured, origin(measured)), ""]
+        lines += ["### Speed", "", *speed_tables.headline(measured, origin(measured))]
+    prepared = {name: _read(folder / f"{name}.json") for name in ("prepare", "prepare_pandas")}
+    if prepared["prepare"]:
+        lines += ["### Preparation", ""]
+        lines += data_tables.headline(prepared["prepare"], origin(prepared["prepare"]))
+    if prepared["prepare_pandas"]:
+        told = origin(prepared["prepare_pandas"])
+        lines += data_tables.beside_pandas(prepared["prepare_pandas"], told)
     return "\n".join(lines).rstrip() + "\n"
 
 

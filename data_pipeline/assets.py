@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from data_pipeline.dataset import TARGETS
 from data_pipeline.engine import Columns
+from data_pipeline.lookup import distinct
 from data_pipeline.splits import SPLITS
 from data_pipeline.targets import RECOMMENDATION_TASK, Targets
 
@@ -29,7 +30,7 @@ def write_users(folder: pathlib.Path, users: Sequence[str], targets: Columns) ->
         int64 [users], row of each user number in users.parquet, 0 (unknown) for the others.
     """
     known = (targets["task"] == RECOMMENDATION_TASK) & (targets["split"] == SPLITS.index("train"))
-    numbers = np.unique(targets["user"][known])
+    numbers = distinct(targets["user"][known])
     row = np.zeros(len(users), np.int64)
     row[numbers] = np.arange(1, len(numbers) + 1)
     table = pa.table({"user_id": ["", *(users[number] for number in numbers.tolist())]})

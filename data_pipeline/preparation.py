@@ -32,7 +32,7 @@ from data_pipeline import (
 from data_pipeline.assets import write_documents, write_targets, write_users
 from data_pipeline.dataset import FEATURES_FILE, open_dataset
 from data_pipeline.engine import Columns, Engine
-from data_pipeline.lookup import Timeline, ranges
+from data_pipeline.lookup import Timeline, distinct, ranges
 from data_pipeline.negatives import Documents
 from data_pipeline.pseudo_lists import Known, pseudo_lists
 from data_pipeline.settings import PrepareSettings
@@ -180,7 +180,7 @@ def prepare_dataset(
         "counts": {
             "documents": len(document_text),
             "users": len(users),
-            "known_users": len(np.unique(material.user_row[material.user_row > 0])),
+            "known_users": len(distinct(material.user_row[material.user_row > 0])),
             "texts": len(text_table.tokens),
             "targets": len(lists.targets.rows["target_id"]),
             "groups": len(material.group_row),

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_pipeline.engine import Columns
+from data_pipeline.lookup import distinct
 from data_pipeline.sessions import BROWSE_TYPE, SEARCH_TYPE
 from data_pipeline.splits import SPLITS, Boundaries, assign
 from data_pipeline.targets import RECOMMENDATION_TASK, SEARCH_TASK, Targets
@@ -69,10 +70,10 @@ def table_1(
         rows = np.full(len(period), True) if whole else period == number
         chosen = np.full(len(target_period), True) if whole else target_period == number
         kind, user = behaviors["type"][rows], behaviors["user"][rows]
-        held = np.unique(behaviors["session"][rows])
+        held = distinct(behaviors["session"][rows])
         searches = int((kind == SEARCH_TYPE).sum())
         clicks = int(rows[answers["behavior"] - 1].sum())
-        users, task = len(np.unique(user)), targets.rows["task"][chosen]
+        users, task = len(distinct(user)), targets.rows["task"][chosen]
         group_task = targets.rows["task"][group_row[chosen[group_row]]]
         lists = int(np.diff(targets.offsets)[chosen].sum())
         result[name] = {
@@ -81,7 +82,7 @@ def table_1(
             "sessions_with_both": int(sessions["has_both"][held - 1].sum()),
             "behaviors": len(kind),
             "searches": searches,
-            "distinct_queries": len(np.unique(behaviors["text"][rows][kind == SEARCH_TYPE])),
+            "distinct_queries": len(distinct(behaviors["text"][rows][kind == SEARCH_TYPE])),
             "browses": int((kind == BROWSE_TYPE).sum()),
             "search_clicks": clicks,
             "behaviors_per_session": _ratio(len(kind), len(held)),
