@@ -129,6 +129,7 @@ def page(folder: pathlib.Path = RESULTS, notes: pathlib.Path | None = None) -> s
         lines += [f"## {_WORLD_TITLES[world]}", ""]
         if world in grids:
             lines += world_lines(grids[world], notes_of(world, grids, notes))
+            lines += _figure_5(folder, world)
         else:
             lines += [f"`configs/worlds/{world}.flags`: {_NOT_YET}", ""]
     lines += ["## Tuning", ""]
@@ -140,6 +141,22 @@ def page(folder: pathlib.Path = RESULTS, notes: pathlib.Path | None = None) -> s
         if content:
             lines += [f"## {title}", "", *_SPEED.get(name, study)(content, origin(content))]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _figure_5(folder: pathlib.Path, world: str) -> list[str]:
+    """Lines about the attention that user_tf.explain wrote to figure5_<world>."""
+    name = f"figure5_{world}"
+    content = _read(folder / name / "attention.json")
+    if not content:
+        return []
+    place = (RESULTS / name / "attention.svg").relative_to(ROOT).as_posix()
+    what = f"attention of a {content['target']['task']} over the user's earlier behaviors"
+    return [
+        f"**Figure 5**: {what}. `{content['command']}`",
+        "",
+        f"![Figure 5: {what}]({place})",
+        "",
+    ]
 
 
 def _legend(grids: dict[str, Grid]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pytest
 
@@ -53,6 +54,18 @@ def test_the_page_has_all_tables_of_a_world_and_names_what_is_missing(results):
     assert "Not finished and left out: user/seed3." in text
     assert "2 runs at a time, each on its share of the cores; tests" in text
     assert line(text[text.index("**Cost") :], "HRNN").split(" | ")[2] == "12"
+
+
+def test_figure_5_stands_in_the_section_of_its_world(results, tmp_path):
+    folder = tmp_path / "results"
+    shutil.copytree(results, folder)
+    (folder / "figure5_linked").mkdir()
+    drawn = {"target": {"task": "search"}, "command": "python -m user_tf.explain --target=7"}
+    (folder / "figure5_linked/attention.json").write_text(json.dumps(drawn), encoding="utf-8")
+    text = section(readme.page(folder), "Simulated, linked services")
+    assert "**Figure 5**: attention of a search" in text and f"`{drawn['command']}`" in text
+    assert "(benchmarks/results/figure5_linked/attention.svg)" in text
+    assert "Figure 5" not in readme.page(results)
 
 
 def test_worlds_without_results_say_so(tmp_path):
