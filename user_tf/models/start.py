@@ -37,8 +37,8 @@ def average_transformer(transformer):
         block.output_dense.kernel.assign(block.output_dense.kernel * NEAR_ZERO)
 
 
-def weigh_cosines(score, cosines):
-    """Lets a linear score begin as 4 times the sum of its cosines, all other signals near 0.
+def weigh_cosines(score, cosines, weight=COSINE_WEIGHT):
+    """Lets a linear score begin as `weight` times the sum of its cosines, all other signals near 0.
 
     Cosines lie in [-1, 1] and Adam moves a weight by about its learning rate a step, so from small
     weights the softmax would stay flat for thousands of steps.
@@ -46,7 +46,8 @@ def weigh_cosines(score, cosines):
     Args:
         score: A built `keras.layers.Dense` of all signals.
         cosines: Slice of the signals that are cosines.
+        weight: Of each of them. Default: 4.
     """
     start = NEAR_ZERO * ops.convert_to_numpy(score.kernel)
-    start[cosines] = COSINE_WEIGHT
+    start[cosines] = weight
     score.kernel.assign(start)

@@ -20,7 +20,7 @@ from user_tf.models.ranker import (
     padded_session,
     text_groups,
 )
-from user_tf.models.start import average_transformer, weigh_cosines
+from user_tf.models.start import COSINE_WEIGHT, average_transformer, weigh_cosines
 
 
 class User(Ranker):
@@ -130,7 +130,10 @@ class User(Ranker):
             fuse = self.behavior_encoder.co_attention.fuse.kernel
             half = np.eye(fuse.shape[1]) / 2
             fuse.assign(np.concatenate([half, half]))
-        weigh_cosines(self.scorer.linear, slice(4 if self.config.history_encoder else 1))
+        cosines = 4 if self.config.history_encoder else 1
+        # The usual weight would put a bounded score at its bound, where nothing is learned.
+        weight = 1 / cosines if self.config.score_tanh else COSINE_WEIGHT
+        weigh_cosines(self.scorer.linear, slice(cosines), weight)
 
     def call(self, batch, training=False):
         batch, words, vectors, words_mask, behaviors = self.encode_tables(batch, training)

@@ -59,6 +59,16 @@ def test_the_score_begins_as_the_sum_of_cosines():
     assert np.asarray(alone.scorer.linear.kernel)[0, 0] == 4.0
 
 
+def test_a_bounded_score_begins_away_from_its_bound():
+    user = build(start="average", score_tanh=True)
+    np.testing.assert_array_equal(np.asarray(user.scorer.linear.kernel)[:4, 0], 0.25)
+    batch = random_batch(0, tasks=(1, 2), candidates=6)
+    scores = np.asarray(user(batch))[np.flatnonzero(batch["task"])]
+    assert np.abs(scores).max() < 0.9 and (scores.std(axis=1) > 0.001).all()
+    alone = build(start="average", score_tanh=True, history_encoder=False)
+    assert np.asarray(alone.scorer.linear.kernel)[0, 0] == 1.0
+
+
 def test_narrow_heads_begin_as_a_projection():
     user = build(start="average", heads=1)
     attention = user.text_encoder.transformer.blocks[0].attention
