@@ -29,6 +29,11 @@ class Measure:
     value: str
     how: str = "sum"
 
+    @property
+    def nothing(self) -> int:
+        """The number where no event is known."""
+        return 0 if self.how == "sum" else -1
+
 
 def as_of(events: ibis.Table, probes: ibis.Table, measures: Sequence[Measure]) -> ibis.Table:
     """Measures over the events known strictly before each probe.
@@ -81,10 +86,39 @@ def as_of(events: ibis.Table, probes: ibis.Table, measures: Sequence[Measure]) -
     for measure in measures:
         window = ibis.cumulative_window(group_by=list(measure.keys), order_by=["time", "is_event"])
         value = rows[f"value_{measure.value}"]
-        if measure.how == "sum":
-            computed[measure.name] = value.sum().over(window).fill_null(0).cast("int64")
-        else:
-            computed[measure.name] = value.max().over(window).fill_null(-1).cast("int64")
+        found = value.sum() if measure.how == "sum" else value.max()
+        computed[measure.name] = found.over(window).fill_null(measure.nothing).cast("int64")
     rows = rows.mutate(**computed)
     rows = rows.filter(rows.is_event == 0)
     return rows.select(*probes.columns, *[measure.name for measure in measures])
+
+
+def as_of_shared(
+    events: ibis.Table, probes: ibis.Table, keys: tuple[str, ...], measures: Sequence[Measure]
+) -> ibis.Table:
+    """`as_of`, laying together only events and probes that share `keys`.
+
+    Cheaper where few probes do, as most candidates were never opened by their user or under their
+    query: nothing is known of the others, and no window is needed.
+
+    Args:
+        events, probes, measures: As for `as_of`; int64 probes.
+        keys: Columns every measure has among its keys.
+
+    Returns:
+        As `as_of`.
+
+    Example:
+        >>> events = ibis.memtable({"doc": [7, 7, 8], "time": [1, 5, 1], "one": [1, 1, 1]})
+        >>> probes = ibis.memtable({"doc": [7, 9], "time": [6, 6]})
+        >>> table = as_of_shared(events, probes, ("doc",), [Measure("clicks", ("doc",), "one")])
+        >>> table.order_by("doc").to_pyarrow()["clicks"].to_pylist()
+        [2, 0]
+    """
+    there = events.select(*keys).distinct()
+    near = as_of(
+        events.semi_join(probes, list(keys)), probes.semi_join(there, list(keys)), measures
+    )
+    nothing = {m.name: ibis.literal(m.nothing, "int64") for m in measures}
+    far = probes.anti_join(there, list(keys)).mutate(**nothing)
+    return near.union(far.select(*near.columns))

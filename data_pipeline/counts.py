@@ -4,13 +4,11 @@ All counts are over the whole unfiltered log and as of each target (`data_pipeli
 engine gives integers only; `data_pipeline.features` makes floats of them.
 """
 
-from collections.abc import Sequence
-
 import ibis
 import numpy as np
 import pyarrow as pa
 
-from data_pipeline.asof import Measure, as_of
+from data_pipeline.asof import Measure, as_of, as_of_shared
 from data_pipeline.engine import Engine
 from data_pipeline.tables import NEVER
 
@@ -104,26 +102,9 @@ def candidate_counts(
     probes = probes.select("target_id", "position", "doc", "user", "session", "query", "time")
     counted = engine.materialise(as_of(known, probes, _OF_DOCUMENT))
     asked = known.filter(known.query > 0)
-    counted = engine.materialise(_as_of_shared(asked, counted, ("query", "doc"), _OF_QUERY))
-    counted = _as_of_shared(events, counted, ("user", "doc"), _OF_USER)
+    counted = engine.materialise(as_of_shared(asked, counted, ("query", "doc"), _OF_QUERY))
+    counted = as_of_shared(events, counted, ("user", "doc"), _OF_USER)
     return counted.drop("user", "session", "query", "time")
-
-
-def _as_of_shared(
-    events: ibis.Table, probes: ibis.Table, keys: tuple[str, ...], measures: Sequence[Measure]
-) -> ibis.Table:
-    """`as_of`, laying together only events and probes that share `keys`.
-
-    Most candidates were never opened by their user, or under their query: nothing is known of them,
-    and no window is needed.
-    """
-    there = events.select(*keys).distinct()
-    near = as_of(
-        events.semi_join(probes, list(keys)), probes.semi_join(there, list(keys)), measures
-    )
-    nothing = {m.name: ibis.literal(0 if m.how == "sum" else -1, "int64") for m in measures}
-    far = probes.anti_join(there, list(keys)).mutate(**nothing)
-    return near.union(far.select(*near.columns))
 
 
 def target_counts(
@@ -178,8 +159,8 @@ def target_counts(
     under = events.filter(events.query > 0)
     counted = targets.select("target_id", "user", "query", "time")
     # Each count is laid down before the next: a plan that held several would be run several times.
-    counted = engine.materialise(_as_of_shared(under, counted, ("query",), _UNDER_QUERY))
-    counted = engine.materialise(_as_of_shared(under, counted, ("user", "query"), _OF_USERS_QUERY))
+    counted = engine.materialise(as_of_shared(under, counted, ("query",), _UNDER_QUERY))
+    counted = engine.materialise(as_of_shared(under, counted, ("user", "query"), _OF_USERS_QUERY))
     return as_of(events, counted, _OF_USERS_PAST).drop("time")
 
 
