@@ -1,124 +1,118 @@
-"""Counting what was known: sums and maxima over the events a probe may see.
+"""What was known before a moment: events of many owners in sorted arrays.
 
-The one rule of time lives here: a probe at `time` t sees an event iff the event's `time` (the
-moment it becomes known) is strictly earlier, so equal timestamps do not see each other.
-
-Events and probes are laid together and every measure is one cumulative window over its keys,
-ordered by (time, probes first): portable SQL, no join back, whatever the number of keys.
+The one rule of time lives here: at time t an event is known iff it became known at a strictly earlier
+time, so equal timestamps do not see each other.
 """
 
-import dataclasses
-from collections.abc import Sequence
+import functools
 
-import ibis
+import numpy as np
+import numpy.typing as npt
+
+from data_pipeline.lookup import distinct, places
+
+Integers = npt.NDArray[np.int64]
 
 
-@dataclasses.dataclass(frozen=True)
-class Measure:
-    """One number to compute for each probe.
+class Clock:
+    """Times replaced by their ranks, which are small enough to stand beside an owner in 64 bits.
+
+    Args:
+        times: Arrays of int64; together every time at which an event becomes known.
 
     Attributes:
-        name: Column of the result.
-        keys: Columns an event must share with the probe.
-        value: Integer column of the events; null values are passed over.
-        how: `sum` (0 where no event is known) or `max` (-1 where none is).
-    """
-
-    name: str
-    keys: tuple[str, ...]
-    value: str
-    how: str = "sum"
-
-    @property
-    def nothing(self) -> int:
-        """The number where no event is known."""
-        return 0 if self.how == "sum" else -1
-
-
-def as_of(events: ibis.Table, probes: ibis.Table, measures: Sequence[Measure]) -> ibis.Table:
-    """Measures over the events known strictly before each probe.
-
-    Args:
-        events: Columns `time` (int64 microseconds, when the event becomes known), every measure's
-            keys and values.
-        probes: Columns `time`, every measure's keys, and any others, which are kept.
-        measures: What to compute.
-
-    Returns:
-        The probes with one int64 column a measure; rows in no particular order.
-
-    Raises:
-        ValueError: A measure's `how` is unknown.
+        times: int64 [n], the distinct times, ascending.
+        size: Above every rank.
 
     Example:
-        >>> events = ibis.memtable({"doc": [7, 7, 8], "time": [1, 5, 1], "one": [1, 1, 1]})
-        >>> probes = ibis.memtable({"doc": [7, 7], "time": [5, 6]})
-        >>> table = as_of(events, probes, [Measure("clicks", ("doc",), "one")])
-        >>> table.order_by("time").to_pyarrow()["clicks"].to_pylist()
-        [1, 2]
+        >>> clock = Clock(np.array([900, 20]), np.array([20]))
+        >>> clock.rank(np.array([20, 21, 900, 901]))
+        array([0, 1, 1, 2])
     """
-    for measure in measures:
-        if measure.how not in ("sum", "max"):
-            raise ValueError(
-                f"`how` of a measure must be `sum` or `max`. Received: {measure.how!r} for "
-                f"{measure.name!r}."
-            )
-    keys = sorted({key for measure in measures for key in measure.keys})
-    values = sorted({measure.value for measure in measures})
-    kept = [name for name in probes.columns if name not in (*keys, "time")]
-    nothing = ibis.null("int64")
 
-    asked = probes.select(
-        *kept,
-        **{name: probes[name].cast("int64") for name in (*keys, "time")},
-        **{f"value_{name}": nothing for name in values},
-        is_event=ibis.literal(0, "int64"),
-    )
-    happened = events.select(
-        **{name: ibis.null(probes[name].type()) for name in kept},
-        **{name: events[name].cast("int64") for name in (*keys, "time")},
-        **{f"value_{name}": events[name].cast("int64") for name in values},
-        is_event=ibis.literal(1, "int64"),
-    )
-    rows = asked.union(happened)
+    def __init__(self, *times: Integers) -> None:
+        self.times = distinct(np.concatenate(times))
+        self.size = len(self.times) + 1
 
-    computed = {}
-    for measure in measures:
-        window = ibis.cumulative_window(group_by=list(measure.keys), order_by=["time", "is_event"])
-        value = rows[f"value_{measure.value}"]
-        found = value.sum() if measure.how == "sum" else value.max()
-        computed[measure.name] = found.over(window).fill_null(measure.nothing).cast("int64")
-    rows = rows.mutate(**computed)
-    rows = rows.filter(rows.is_event == 0)
-    return rows.select(*probes.columns, *[measure.name for measure in measures])
+    def rank(self, time: Integers) -> Integers:
+        """How many of the times are strictly earlier; keeps the order of events and moments."""
+        return places(self.times, time)
 
 
-def as_of_shared(
-    events: ibis.Table, probes: ibis.Table, keys: tuple[str, ...], measures: Sequence[Measure]
-) -> ibis.Table:
-    """`as_of`, laying together only events and probes that share `keys`.
-
-    Cheaper where few probes do, as most candidates were never opened by their user or under their
-    query: nothing is known of the others, and no window is needed.
+class Ledger:
+    """Events in the order (owner, moment they become known).
 
     Args:
-        events, probes, measures: As for `as_of`; int64 probes.
-        keys: Columns every measure has among its keys.
-
-    Returns:
-        As `as_of`.
+        owner: int64 [n], not negative: a user, a document, a pair of both.
+        moment: int64 [n], ranks of a `Clock`.
+        size: Size of that clock.
 
     Example:
-        >>> events = ibis.memtable({"doc": [7, 7, 8], "time": [1, 5, 1], "one": [1, 1, 1]})
-        >>> probes = ibis.memtable({"doc": [7, 9], "time": [6, 6]})
-        >>> table = as_of_shared(events, probes, ("doc",), [Measure("clicks", ("doc",), "one")])
-        >>> table.order_by("doc").to_pyarrow()["clicks"].to_pylist()
-        [2, 0]
+        >>> ledger = Ledger(np.array([7, 3, 7]), np.array([1, 0, 0]), size=3)
+        >>> first, after = ledger.known(np.array([7, 7, 3]), np.array([1, 2, 0]))
+        >>> (after - first).tolist(), ledger.order[after[:2] - 1].tolist()
+        ([1, 2, 0], [2, 0])
     """
-    there = events.select(*keys).distinct()
-    near = as_of(
-        events.semi_join(probes, list(keys)), probes.semi_join(there, list(keys)), measures
-    )
-    nothing = {m.name: ibis.literal(m.nothing, "int64") for m in measures}
-    far = probes.anti_join(there, list(keys)).mutate(**nothing)
-    return near.union(far.select(*near.columns))
+
+    def __init__(self, owner: Integers, moment: Integers, size: int) -> None:
+        self._size = size
+        self._unsorted = owner * size + moment
+        self._keys = np.sort(self._unsorted)
+
+    @functools.cached_property
+    def order(self) -> Integers:
+        """int64 [n]: the events in this order; those of one owner and moment in any."""
+        return np.argsort(self._unsorted)
+
+    def known(self, owner: Integers, moment: Integers) -> tuple[Integers, Integers]:
+        """Places in the order of what is known of each owner at each moment.
+
+        Args:
+            owner: int64 [m]; one without events has none that is known.
+            moment: int64 [m], ranks.
+
+        Returns:
+            (first, after), int64 [m]: events `order[first]` ... `order[after - 1]`.
+        """
+        # A moment is at most `size` - 1, so an owner's first place is never sought in another's.
+        begin = owner * self._size
+        return places(self._keys, begin), places(self._keys, begin + moment)
+
+    def count(self, owner: Integers, moment: Integers) -> Integers:
+        """int64 [m]: number of events known of each owner at each moment."""
+        first, after = self.known(owner, moment)
+        return after - first
+
+    def running(self, value: Integers) -> Integers:
+        """int64 [n + 1]: sums of the first 0, 1, ... n events' values in this order."""
+        return np.concatenate([[0], np.cumsum(value[self.order])])
+
+
+class Timeline:
+    """Moments of many owners (users, sessions, behaviors), to be counted per owner.
+
+    Args:
+        owner: int64 [n], not negative.
+        time: int64 [n].
+
+    Example:
+        >>> timeline = Timeline(np.array([7, 7, 3]), np.array([20, 10, 5]))
+        >>> timeline.before(np.array([7, 7, 3, 4]), np.array([20, 21, 5, 9]))
+        array([1, 2, 0, 0])
+    """
+
+    def __init__(self, owner: Integers, time: Integers) -> None:
+        self._clock = Clock(time)
+        self._ledger = Ledger(owner, self._clock.rank(time), self._clock.size)
+
+    def start(self, owner: Integers) -> Integers:
+        """int64 [m]: where each owner's moments begin among all, in the order (owner, time)."""
+        return self._ledger.known(owner, np.zeros_like(owner))[0]
+
+    def position(self, owner: Integers, time: Integers) -> Integers:
+        """int64 [m]: number of moments in the order (owner, time) before (owner, time)."""
+        return self._ledger.known(owner, self._clock.rank(time))[1]
+
+    def before(self, owner: Integers, time: Integers) -> Integers:
+        """int64 [m]: how many of the owner's moments are strictly earlier than `time`."""
+        return self._ledger.count(owner, self._clock.rank(time))

@@ -2,33 +2,28 @@
 
 The paper feeds a vector F to the final linear layer and does not list it; these are the features
 its code base and the works it builds on describe. Every one sees only what is known strictly
-before the target (`data_pipeline.asof`), over the whole unfiltered log. The engine counts; floats
-are made here, in one NumPy path.
+before the target (`data_pipeline.asof`), over the whole unfiltered log. Floats are made here, of
+the integers of `data_pipeline.counts`.
 """
 
+import concurrent.futures
 import dataclasses
-from collections.abc import Iterator
+import itertools
 
-import ibis
 import numpy as np
 import numpy.typing as npt
 
-from data_pipeline.counts import (
-    ENTROPY_SCALE,
-    candidate_counts,
-    ordered_queries,
-    target_counts,
-)
-from data_pipeline.engine import Columns, Engine
+from data_pipeline.counts import ENTROPY_SCALE, CandidateCounts, target_counts
+from data_pipeline.engine import Columns
+from data_pipeline.lookup import runs
 from data_pipeline.similarity import cosines, history_vectors, token_overlap
-from data_pipeline.tables import NEVER
 from data_pipeline.vectors import lengths
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 P_CLICK_BETA = 0.5
-_ROWS = 1_000_000
+_ROWS = 500_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,133 +91,123 @@ class TextTable:
 
 @dataclasses.dataclass(frozen=True)
 class FeatureRows:
-    """F of consecutive candidates in the order (target_id, position).
+    """F of candidates, in the order they were given.
 
     Attributes:
-        target_id: int64 [rows].
-        position: int64 [rows], 0-based original position.
         features: float32 [rows, features], finite; columns that need a query are 0 without one.
         popularity: int64 [rows], openings of the document known before the target.
         last_touch: int64 [rows], time of the user's last visible opening of it, -1 for none.
     """
 
-    target_id: Integers
-    position: Integers
     features: npt.NDArray[np.float32]
     popularity: Integers
     last_touch: Integers
 
 
 @dataclasses.dataclass(frozen=True)
-class _Targets:
-    """Columns of `target_counts` in the order of target_id, and what each user's past is about."""
+class _Context:
+    """What is known at each target's time, whatever the candidate, and what texts are about."""
 
-    columns: Columns
-    last_query: Integers
+    targets: Columns
     history: npt.NDArray[np.int16]
     history_length: Floats
-    title_length: Floats
+    texts: TextTable
+    text_length: Floats
 
 
 def relevance_features(
-    engine: Engine,
-    openings: ibis.Table,
-    queries: ibis.Table,
-    targets: ibis.Table,
-    candidates: ibis.Table,
+    openings: Columns,
+    searches: Columns,
+    targets: Columns,
+    candidates: Columns,
     texts: TextTable,
     rows: int = _ROWS,
-) -> Iterator[FeatureRows]:
-    """F of all candidates, in blocks of whole targets in the order (target_id, position).
+    workers: int = 1,
+) -> FeatureRows:
+    """F of all candidates.
 
     Args:
-        engine: Where the tables live.
-        openings: user, doc, query, session, satisfied, time, known_after, visible_after.
-        queries: user, query, time.
-        targets: target_id (distinct), user, session, query, time.
-        candidates: target_id, position (distinct within a target), doc.
+        openings: user, doc, query, session, satisfied, time, known_after, visible_after; in the
+            order (user, known_after).
+        searches: user, query, time; in the order (user, time, query).
+        targets: target_id (ascending), user, session, query, time.
+        candidates: target_id, position (distinct within a target), doc; in the order (target_id,
+            position).
         texts: Tokens and vectors; `query` is a text's number, 0 for none.
-        rows: Rows of a block, about; a whole target is never cut.
-
-    Yields:
-        Blocks; one target's rows are never in two.
+        rows: Rows of a block, about; a whole target is never cut. Changes nothing about F.
+        workers: Blocks computed at a time. Changes nothing about F.
 
     See `data_pipeline.counts` for the columns' meaning.
     """
-    context = _targets(engine, openings, queries, targets, texts)
-    counted = engine.materialise(candidate_counts(engine, openings, targets, candidates))
-    sizes = engine.fetch(
-        counted.group_by("target_id").aggregate(size=counted.count()), ["target_id"]
+    size = len(candidates["doc"])
+    result = FeatureRows(
+        np.empty((size, len(FEATURES)), np.float32), np.empty(size, np.int64), np.empty(size, int)
     )
-    if not len(sizes["size"]):
-        return
-    group = (np.cumsum(sizes["size"]) - 1) // rows
-    firsts = sizes["target_id"][np.flatnonzero(np.diff(group, prepend=-1))]
-    for first, after in zip(firsts, [*firsts[1:], sizes["target_id"][-1] + 1], strict=True):
-        part = counted.filter((counted.target_id >= int(first)) & (counted.target_id < int(after)))
-        columns = engine.fetch(part, ["target_id", "position"])
-        yield FeatureRows(
-            target_id=columns["target_id"],
-            position=columns["position"],
-            features=_features(columns, context, texts),
-            popularity=columns["clicks"],
-            last_touch=columns["last_touch"],
-        )
+    context = _context(openings, searches, targets, texts)
+    counts = CandidateCounts(openings)
+    edges = runs(candidates["target_id"])
+    # A block ends with the target in which its last row lies.
+    cuts = [0, *edges[1:][np.diff(edges[1:] // rows, append=-1) != 0]]
+
+    def fill(first: int, after: int) -> None:
+        block = slice(first, after)
+        target = np.searchsorted(targets["target_id"], candidates["target_id"][block])
+        position, doc = candidates["position"][block], candidates["doc"][block]
+        counted = counts.of(target, targets, doc)
+        result.features[block] = _features(target, position, doc, counted, context)
+        result.popularity[block] = counted["clicks"]
+        result.last_touch[block] = counted["last_touch"]
+
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        for done in [pool.submit(fill, *cut) for cut in itertools.pairwise(cuts)]:
+            done.result()
+    return result
 
 
-def _targets(
-    engine: Engine,
-    openings: ibis.Table,
-    queries: ibis.Table,
-    targets: ibis.Table,
-    texts: TextTable,
-) -> _Targets:
-    columns = engine.fetch(target_counts(engine, openings, queries, targets), ["target_id"])
-    asked = engine.fetch(ordered_queries(queries), ["number"])["query"]
-    last_query = np.append(asked, 0)[columns["last_query"]]
-    known = openings.filter(openings.known_after < NEVER).select("user", "known_after", "doc")
-    opened = engine.fetch(known, ["user", "known_after", "doc"])
+def _context(openings: Columns, searches: Columns, targets: Columns, texts: TextTable) -> _Context:
+    counted = target_counts(openings, searches, targets)
     history = history_vectors(
-        opened["user"],
-        texts.document_text[opened["doc"]],
-        columns["user"],
-        columns["user_clicks"],
+        openings["user"],
+        texts.document_text[openings["doc"]],
+        targets["user"],
+        counted["user_clicks"],
         texts.vectors,
     )
-    return _Targets(columns, last_query, history, lengths(history), lengths(texts.vectors))
+    known = {**counted, "query": targets["query"]}
+    return _Context(known, history, lengths(history), texts, lengths(texts.vectors))
 
 
-def _features(columns: Columns, context: _Targets, texts: TextTable) -> npt.NDArray[np.float32]:
+def _features(
+    target: Integers, position: Integers, doc: Integers, counts: Columns, context: _Context
+) -> npt.NDArray[np.float32]:
     """F [rows, features] of a block of candidates."""
-    target = np.searchsorted(context.columns["target_id"], columns["target_id"])
-    of_target = {name: column[target] for name, column in context.columns.items()}
-    query = of_target["query"]
-    document = texts.document_text[columns["doc"]]
-    clicks, under_query = columns["clicks"], of_target["query_clicks"]
-    last_rank = columns["last_rank"]
-    title = texts.vectors, document, context.title_length
-    last_query = context.last_query[target]
+    of_target = {name: column[target] for name, column in context.targets.items()}
+    query, texts = of_target["query"], context.texts
+    document = texts.document_text[doc]
+    clicks, last_rank = counts["clicks"], counts["last_rank"]
+    title = texts.vectors, document, context.text_length
+    last_query = of_target["last_query"]
     values: dict[str, npt.NDArray] = {
-        "reciprocal_rank": 1.0 / (1.0 + columns["position"]),
+        "reciprocal_rank": 1.0 / (1.0 + position),
         "document_clicks": np.log1p(clicks),
-        "query_document_clicks": np.log1p(columns["query_clicks"]),
-        "user_document_clicks": np.log1p(columns["user_clicks"]),
-        "user_query_document_clicks": np.log1p(columns["user_query_clicks"]),
-        "p_click": columns["user_query_clicks"] / (of_target["user_query_clicks"] + P_CLICK_BETA),
-        "query_click_entropy": entropy(under_query, of_target["spread"]),
+        "query_document_clicks": np.log1p(counts["query_clicks"]),
+        "user_document_clicks": np.log1p(counts["user_clicks"]),
+        "user_query_document_clicks": np.log1p(counts["user_query_clicks"]),
+        "p_click": counts["user_query_clicks"] / (of_target["user_query_clicks"] + P_CLICK_BETA),
+        "query_click_entropy": entropy(of_target["query_clicks"], of_target["spread"]),
         "query_frequency": np.log1p(of_target["frequency"]),
         "query_repeated_by_user": of_target["repeated"] > 0,
-        "satisfied_rate": columns["satisfied"] / np.maximum(clicks, 1),
-        "opened_in_session": columns["session_clicks"] > 0,
-        "query_cosine": cosines(title, (texts.vectors, query, context.title_length)),
-        "last_query_cosine": cosines(title, (texts.vectors, last_query, context.title_length)),
+        "satisfied_rate": counts["satisfied"] / np.maximum(clicks, 1),
+        "opened_in_session": counts["session_clicks"] > 0,
+        "query_cosine": cosines(title, (texts.vectors, query, context.text_length)),
+        "last_query_cosine": cosines(title, (texts.vectors, last_query, context.text_length)),
         "history_cosine": cosines(title, (context.history, target, context.history_length)),
         "token_overlap": token_overlap(query, document, texts.tokens),
         "recency": np.where(
             last_rank > 0, 1.0 / (1.0 + np.maximum(of_target["user_clicks"] - last_rank, 0)), 0.0
         ),
-        "log_rank": np.log1p(columns["position"]),
-        "below_last_opened": below_last_opened(target, columns["position"], last_rank),
+        "log_rank": np.log1p(position),
+        "below_last_opened": below_last_opened(target, position, last_rank),
     }
     result = np.zeros((len(target), len(FEATURES)), np.float32)
     for column, feature in enumerate(FEATURES):

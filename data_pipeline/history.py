@@ -14,8 +14,9 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from data_pipeline.asof import Timeline
 from data_pipeline.engine import Columns
-from data_pipeline.lookup import Timeline, ranges, runs
+from data_pipeline.lookup import ranges, runs
 from data_pipeline.settings import SequenceSettings
 
 Integers = npt.NDArray[np.int64]

@@ -1,45 +1,9 @@
-"""Counting, in sorted arrays, what lies before a moment."""
+"""Finding and numbering rows by sorted arrays."""
 
 import numpy as np
 import numpy.typing as npt
 
 Integers = npt.NDArray[np.int64]
-
-
-class Timeline:
-    """Moments of many owners (users, sessions, behaviors), to be counted per owner.
-
-    Args:
-        owner: int64 [n], not negative.
-        time: int64 [n].
-
-    Example:
-        >>> timeline = Timeline(np.array([7, 7, 3]), np.array([20, 10, 5]))
-        >>> timeline.before(np.array([7, 7, 3, 4]), np.array([20, 21, 5, 9]))
-        array([1, 2, 0, 0])
-    """
-
-    def __init__(self, owner: Integers, time: Integers) -> None:
-        # Owner and time in one sortable number: times are replaced by their rank, since an owner
-        # times the range of microseconds would leave 64 bits.
-        self._moments = distinct(time)
-        self._keys = np.sort(self._key(owner, time))
-
-    def _key(self, owner: Integers, time: Integers) -> Integers:
-        rank = np.searchsorted(self._moments, time, side="left")
-        return owner.astype(np.int64) * (len(self._moments) + 1) + rank
-
-    def start(self, owner: Integers) -> Integers:
-        """int64 [m]: where each owner's moments begin among all, in the order (owner, time)."""
-        return np.searchsorted(self._keys, owner.astype(np.int64) * (len(self._moments) + 1))
-
-    def position(self, owner: Integers, time: Integers) -> Integers:
-        """int64 [m]: number of moments in the order (owner, time) before (owner, time)."""
-        return np.searchsorted(self._keys, self._key(owner, time), side="left")
-
-    def before(self, owner: Integers, time: Integers) -> Integers:
-        """int64 [m]: how many of the owner's moments are strictly earlier than `time`."""
-        return self.position(owner, time) - self.start(owner)
 
 
 def distinct(values: Integers) -> Integers:
@@ -53,6 +17,51 @@ def distinct(values: Integers) -> Integers:
     """
     ordered = np.sort(values)
     return ordered[runs(ordered)[:-1]]
+
+
+def places(ordered: Integers, wanted: Integers) -> Integers:
+    """Where each number would stand among ascending ones: how many of them are smaller.
+
+    What `np.searchsorted` gives, several times as fast for millions: numbers sought in ascending order
+    find what they need in the processor's cache.
+
+    Example:
+        >>> places(np.array([10, 20, 20]), np.array([20, 5, 30]))
+        array([1, 0, 3])
+    """
+    order = np.argsort(wanted)
+    result = np.empty(len(wanted), np.int64)
+    result[order] = np.searchsorted(ordered, wanted[order])
+    return result
+
+
+class Pairs:
+    """Dense numbers 0, 1, ... of the distinct pairs of two columns.
+
+    Args:
+        left, right: int64 [n], not negative.
+
+    Attributes:
+        number: int64 [n], number of each pair.
+
+    Example:
+        >>> pairs = Pairs(np.array([4, 4, 9]), np.array([2, 2, 1]))
+        >>> pairs.number, pairs.find(np.array([9, 9]), np.array([1, 2]))
+        (array([0, 0, 1]), array([1, 2]))
+    """
+
+    def __init__(self, left: Integers, right: Integers) -> None:
+        self._span = int(right.max(initial=0)) + 1
+        keys = left * self._span + right
+        self._keys = distinct(keys)
+        self.number = places(self._keys, keys)
+
+    def find(self, left: Integers, right: Integers) -> Integers:
+        """int64 [m]: number of each pair; of one that does not occur, the number of pairs."""
+        keys = left * self._span + right
+        place = places(self._keys, keys)
+        there = np.append(self._keys, -1)[place] == keys
+        return np.where(there & (right < self._span), place, len(self._keys))
 
 
 def runs(*columns: npt.NDArray) -> Integers:

@@ -29,10 +29,11 @@ from data_pipeline import (
     statistics,
     targets,
 )
+from data_pipeline.asof import Timeline
 from data_pipeline.assets import write_documents, write_targets, write_users
 from data_pipeline.dataset import FEATURES_FILE, open_dataset
 from data_pipeline.engine import Columns, Engine
-from data_pipeline.lookup import Timeline, distinct, ranges
+from data_pipeline.lookup import distinct, ranges
 from data_pipeline.negatives import Documents
 from data_pipeline.pseudo_lists import Known, pseudo_lists
 from data_pipeline.settings import PrepareSettings
@@ -146,7 +147,9 @@ def prepare_dataset(
             settings, engine, log, facts, chosen, text_table, documents, users[1:], earlier
         ),
     )
-    found = steps.run("features", lambda: _features(engine, facts, lists, text_table, earlier))
+    found = steps.run(
+        "features", lambda: _features(settings, engine, facts, lists, text_table, earlier)
+    )
 
     def tables() -> Material:
         return _tables(settings, engine, log, facts, lists, found, users, document_text, folder)
@@ -335,6 +338,7 @@ def _known(
 
 
 def _features(
+    settings: PrepareSettings,
     engine: Engine,
     facts: _Facts,
     lists: _Lists,
@@ -342,39 +346,51 @@ def _features(
     earlier: extension.Earlier | None,
 ) -> _Features:
     rows, listed = lists.targets.rows, lists.targets.candidates
-    count, offsets = len(listed["doc"]), lists.targets.offsets
-    values = np.empty((count, len(features.FEATURES)), np.float32)
-    popularity, last_touch = np.empty(count, np.int64), np.empty(count, np.int64)
-    missing = np.ones(len(rows["time"]), bool)
-    if earlier:
-        base = earlier.row_of(rows)
-        same = np.flatnonzero(base >= 0)
-        sizes = np.diff(offsets)[same]
-        mine, theirs = ranges(offsets[same], sizes), ranges(earlier.offsets[base[same]], sizes)
-        values[mine], popularity[mine] = earlier.features[theirs], earlier.popularity[theirs]
-        last_touch[mine] = earlier.last_touch[theirs]
-        missing[same] = False
-    asked = {n: rows[n][missing] for n in ("target_id", "user", "session", "query", "time")}
-    slots = np.flatnonzero(missing[listed["target_id"]])
-    at = 0
-    for block in features.relevance_features(
-        engine,
-        facts.openings,
-        facts.searches,
-        engine.table(pa.table(asked)),
-        engine.table(pa.table({n: listed[n][slots] for n in ("target_id", "position", "doc")})),
+    base = earlier.row_of(rows) if earlier else np.full(len(rows["time"]), -1)
+    new = base < 0
+    slots = slice(None) if new.all() else np.flatnonzero(new[listed["target_id"]])
+    opened, searched = ("user", "known_after", "doc"), ("user", "time", "query")
+    found = features.relevance_features(
+        engine.fetch(
+            facts.openings.select(
+                *opened, "query", "session", "satisfied", "time", "visible_after"
+            ),
+            opened,
+        ),
+        engine.fetch(facts.searches.select(*searched), searched),
+        {n: rows[n][new] for n in ("target_id", "user", "session", "query", "time")},
+        {n: listed[n][slots] for n in ("target_id", "position", "doc")},
         texts,
-    ):
-        part = slots[at : at + len(block.target_id)]
-        values[part], popularity[part] = block.features, block.popularity
-        last_touch[part] = block.last_touch
-        at += len(part)
+        workers=settings.threads,
+    )
+    if earlier:
+        found = _beside_earlier(found, earlier, base, lists.targets.offsets, slots)
     learned = (rows["split"] == splits.SPLITS.index("train")) & (
         rows["task"] == targets.SEARCH_TASK
     )
-    mean, std = features.standardisation(values, learned[listed["target_id"]])
-    candidates.forget_ranks(values, lists.targets, lists.redrawn, mean)
-    return _Features(values, popularity, last_touch, mean, std)
+    mean, std = features.standardisation(found.features, learned[listed["target_id"]])
+    candidates.forget_ranks(found.features, lists.targets, lists.redrawn, mean)
+    return _Features(found.features, found.popularity, found.last_touch, mean, std)
+
+
+def _beside_earlier(
+    new: features.FeatureRows,
+    earlier: extension.Earlier,
+    base: Integers,
+    offsets: Integers,
+    slots: slice | Integers,
+) -> features.FeatureRows:
+    """Rows of new targets, in `slots`, beside those of targets an earlier dataset holds."""
+    same = np.flatnonzero(base >= 0)
+    sizes = np.diff(offsets)[same]
+    mine, theirs = ranges(offsets[same], sizes), ranges(earlier.offsets[base[same]], sizes)
+    columns = []
+    for name in ("features", "popularity", "last_touch"):
+        values = getattr(new, name)
+        column = np.empty((offsets[-1], *values.shape[1:]), values.dtype)
+        column[slots], column[mine] = values, getattr(earlier, name)[theirs]
+        columns.append(column)
+    return features.FeatureRows(*columns)
 
 
 def _tables(

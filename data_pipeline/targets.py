@@ -13,8 +13,9 @@ import ibis
 import numpy as np
 import numpy.typing as npt
 
+from data_pipeline.asof import Timeline
 from data_pipeline.engine import Columns, Engine
-from data_pipeline.lookup import Timeline, ranges, runs
+from data_pipeline.lookup import ranges, runs
 from data_pipeline.sessions import SEARCH, UNIFIED, Sequence
 from data_pipeline.splitmix import keyed
 from data_pipeline.splits import SPLITS

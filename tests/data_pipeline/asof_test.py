@@ -1,90 +1,77 @@
-"""Counts as of a moment, against a loop over all events."""
+"""What was known before a moment, against a loop over all events."""
 
-import pyarrow as pa
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_pipeline.asof import Measure, as_of
-from data_pipeline.duckdb_engine import DuckDBEngine
-
-MEASURES = [
-    Measure("by_doc", ("doc",), "one"),
-    Measure("by_pair", ("doc", "user"), "weight"),
-    Measure("latest", ("user",), "stamp", "max"),
-]
-
-
-@pytest.fixture(scope="module")
-def engine():
-    with DuckDBEngine(threads=1, memory_gib=1) as engine:
-        yield engine
-
-
-def run(engine, events, probes):
-    columns = ("doc", "user", "time", "one", "weight", "stamp")
-    rows = pa.table(
-        {name: pa.array([event[name] for event in events], pa.int64()) for name in columns}
-    )
-    asked = pa.table(
-        {
-            "probe": pa.array(range(len(probes)), pa.int64()),
-            **{
-                name: pa.array([probe[i] for probe in probes], pa.int64())
-                for i, name in enumerate(("doc", "user", "time"))
-            },
-        }
-    )
-    table = as_of(engine.table(rows), engine.table(asked), MEASURES)
-    return engine.fetch(table, ["probe"])
-
+from data_pipeline.asof import Clock, Ledger, Timeline
 
 small = st.integers(0, 3)
-events_strategy = st.lists(
-    st.fixed_dictionaries(
-        {
-            "doc": small,
-            "user": small,
-            "time": small,
-            "one": st.just(1),
-            "weight": st.one_of(st.none(), st.integers(-2, 5)),
-            "stamp": st.one_of(st.none(), st.integers(0, 9)),
-        }
-    ),
-    max_size=12,
-)
-probes_strategy = st.lists(st.tuples(small, small, st.integers(0, 4)), min_size=1, max_size=6)
+times = st.sampled_from([0, 7, 10**15, 2**62])
+events_strategy = st.lists(st.tuples(small, times, st.integers(-2, 5)), max_size=12)
+moments = st.sampled_from([0, 6, 7, 8, 10**15, 10**15 + 1, 2**62, 2**62 + 1])
+probes_strategy = st.lists(st.tuples(st.integers(0, 4), moments), max_size=6)
 
 
-@settings(max_examples=25, deadline=None)
+def integers(rows, column):
+    return np.array([row[column] for row in rows], np.int64)
+
+
+@settings(max_examples=200, deadline=None)
 @given(events=events_strategy, probes=probes_strategy)
-def test_measures_equal_a_loop_over_all_earlier_events(events, probes):
-    with DuckDBEngine(threads=1, memory_gib=1) as engine:
-        result = run(engine, events, probes)
-    for row, (doc, user, time) in enumerate(probes):
-        known = [event for event in events if event["time"] < time]
-        assert result["by_doc"][row] == sum(event["doc"] == doc for event in known)
-        assert result["by_pair"][row] == sum(
-            event["weight"] or 0 for event in known if event["doc"] == doc and event["user"] == user
-        )
-        stamps = [e["stamp"] for e in known if e["user"] == user and e["stamp"] is not None]
-        assert result["latest"][row] == max(stamps, default=-1)
+def test_known_events_are_those_of_the_owner_that_are_strictly_earlier(events, probes):
+    owner, time, value = (integers(events, column) for column in range(3))
+    clock = Clock(time)
+    ledger = Ledger(owner, clock.rank(time), clock.size)
+    moment = clock.rank(integers(probes, 1))
+    first, after = ledger.known(integers(probes, 0), moment)
+    sums = ledger.running(value)
+    timeline = Timeline(owner, time)
+    for row, (asked, limit) in enumerate(probes):
+        known = [n for n, event in enumerate(events) if event[0] == asked and event[1] < limit]
+        assert sorted(ledger.order[first[row] : after[row]].tolist()) == known
+        assert sums[after[row]] - sums[first[row]] == value[known].sum()
+    counts = ledger.count(integers(probes, 0), moment)
+    np.testing.assert_array_equal(counts, after - first)
+    before = timeline.before(integers(probes, 0), integers(probes, 1))
+    np.testing.assert_array_equal(before, counts)
 
 
-def test_an_event_at_the_probes_own_time_is_not_seen(engine):
-    event = {"doc": 1, "user": 1, "time": 5, "one": 1, "weight": 1, "stamp": 5}
-    result = run(engine, [event] * 3, [(1, 1, 5), (1, 1, 6)])
-    assert result["by_doc"].tolist() == [0, 3]
-    assert result["latest"].tolist() == [-1, 5]
+@settings(max_examples=50, deadline=None)
+@given(events=events_strategy)
+def test_events_lie_in_the_order_of_their_moments(events):
+    owner, time = integers(events, 0), integers(events, 1)
+    clock = Clock(time)
+    order = Ledger(owner, clock.rank(time), clock.size).order
+    assert [(owner[n], time[n]) for n in order] == sorted((o, t) for o, t, _ in events)
 
 
-def test_probes_keep_their_other_columns_and_their_number(engine):
-    result = run(engine, [], [(1, 1, 5), (1, 1, 5)])
-    assert result["probe"].tolist() == [0, 1]
-    assert result["by_doc"].tolist() == [0, 0]
+def test_a_clock_knows_which_moments_of_several_arrays_come_before_another():
+    clock = Clock(np.array([50, 20]), np.array([30, 20]), np.zeros(0, np.int64))
+    assert clock.times.tolist() == [20, 30, 50]
+    assert clock.rank(np.array([20, 25, 30, 51])).tolist() == [0, 1, 1, 3]
+    assert clock.size == 4
 
 
-def test_an_unknown_way_to_measure_is_refused(engine):
-    table = engine.table(pa.table({"doc": [1], "time": [1], "one": [1]}))
-    with pytest.raises(ValueError, match="`sum` or `max`"):
-        as_of(table, table, [Measure("x", ("doc",), "one", "mean")])
+def test_an_owner_without_moments_begins_where_the_others_end():
+    timeline = Timeline(np.array([5, 2, 5]), np.array([1, 2, 3]))
+    assert timeline.start(np.array([2, 3, 5, 6])).tolist() == [0, 1, 1, 3]
+    assert timeline.position(np.array([5, 5]), np.array([2, 4])).tolist() == [2, 3]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_counting_before_a_moment_equals_counting_one_by_one(seed):
+    draw = np.random.default_rng(seed)
+    # Times beyond what owner * range could hold in 64 bits.
+    owner, time = draw.integers(0, 10**9, 40) // 2 * 2, draw.integers(0, 2**62, 40)
+    asked = np.concatenate([owner[:20], draw.integers(0, 10**9, 20)])
+    moments = np.concatenate([time[:10], time[:20] + draw.integers(-1, 2, 20), [0] * 10])
+    found = Timeline(owner, time).before(asked, moments)
+    expected = [int(((owner == a) & (time < m)).sum()) for a, m in zip(asked, moments, strict=True)]
+    assert found.tolist() == expected
+
+
+def test_of_nothing_nothing_is_known():
+    none = np.zeros(0, np.int64)
+    assert Timeline(none, none).before(np.array([3]), np.array([5])).tolist() == [0]

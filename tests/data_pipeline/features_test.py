@@ -1,14 +1,11 @@
 """Every relevance feature against a slow loop over the whole log."""
 
 import collections
-import itertools
 import math
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from data_pipeline.duckdb_engine import DuckDBEngine
 from data_pipeline.features import (
     FEATURES,
     TextTable,
@@ -24,7 +21,7 @@ COLUMN = {feature.name: column for column, feature in enumerate(FEATURES)}
 
 
 def integers(rows, names):
-    return pa.table({n: pa.array([row[n] for row in rows], pa.int64()) for n in names})
+    return {n: np.array([row[n] for row in rows], np.int64) for n in names}
 
 
 def random_log(seed, openings=60, queries=25, targets=20):
@@ -35,12 +32,13 @@ def random_log(seed, openings=60, queries=25, targets=20):
         time = int(rng.integers(0, 30))
         known = NEVER if rng.random() < 0.15 else time + int(rng.integers(0, 5))
         search = rng.random() < 0.5
+        user = int(rng.integers(1, USERS + 1))
         log["openings"].append(
             {
-                "user": int(rng.integers(1, USERS + 1)),
+                "user": user,
                 "doc": int(rng.integers(1, DOCS + 1)),
                 "query": int(rng.integers(1, QUERIES + 1)) if search else 0,
-                "session": int(rng.integers(1, 4)),
+                "session": 10 * user + int(rng.integers(1, 4)),
                 "satisfied": int(rng.integers(0, 2)),
                 "time": time,
                 "known_after": known,
@@ -56,11 +54,12 @@ def random_log(seed, openings=60, queries=25, targets=20):
             }
         )
     for target in range(targets):
+        user = int(rng.integers(1, USERS + 2))
         log["targets"].append(
             {
                 "target_id": 3 * target + 1,
-                "user": int(rng.integers(1, USERS + 2)),
-                "session": int(rng.integers(1, 4)),
+                "user": user,
+                "session": 10 * user + int(rng.integers(1, 4)),
                 "query": int(rng.integers(0, QUERIES + 1)),
                 "time": int(rng.integers(0, 36)),
             }
@@ -89,31 +88,27 @@ def text_table(seed=0, words=12, width=8):
     return TextTable(tokens, text_vectors(tokens, vectors), document_text)
 
 
-def compute(log, texts, rows=1_000_000, order=None):
+def compute(log, texts, rows=1_000_000, workers=1, shuffled=None):
+    """F of a log; rows the order says nothing about lie as given, or shuffled."""
     names = {
         "openings": [
-            *("user", "doc", "query", "session", "satisfied"),
-            *("time", "known_after", "visible_after"),
+            *("user", "known_after", "doc", "query", "session"),
+            *("satisfied", "time", "visible_after"),
         ],
-        "queries": ["user", "query", "time"],
+        "queries": ["user", "time", "query"],
         "targets": ["target_id", "user", "session", "query", "time"],
         "candidates": ["target_id", "position", "doc"],
     }
-    with DuckDBEngine(threads=2, memory_gib=1) as engine:
-        tables = []
-        for name, columns in names.items():
-            given = list(log[name])
-            if order is not None:
-                np.random.default_rng(order).shuffle(given)
-            tables.append(engine.table(integers(given, columns)))
-        return list(relevance_features(engine, *tables, texts, rows=rows))
-
-
-def joined(blocks):
-    return {
-        name: np.concatenate([getattr(block, name) for block in blocks])
-        for name in ("target_id", "position", "features", "popularity", "last_touch")
-    }
+    ordered = {"openings": 2, "queries": 3, "targets": 1, "candidates": 2}
+    tables = []
+    for name, columns in names.items():
+        given = list(log[name])
+        if shuffled is not None:
+            np.random.default_rng(shuffled).shuffle(given)
+        order = columns[: ordered[name]]
+        given.sort(key=lambda row, order=order: [row[column] for column in order])
+        tables.append(integers(given, columns))
+    return relevance_features(*tables, texts, rows=rows, workers=workers)
 
 
 def cosine(a, b):
@@ -181,46 +176,46 @@ def oracle(log, texts, target, candidate):
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_every_feature_equals_a_loop_over_the_log(seed):
     log, texts = random_log(seed), text_table(seed)
-    result = joined(compute(log, texts))
+    result = compute(log, texts)
     targets = {target["target_id"]: target for target in log["targets"]}
     rows = sorted(log["candidates"], key=lambda c: (c["target_id"], c["position"]))
-    assert result["target_id"].tolist() == [row["target_id"] for row in rows]
-    assert result["position"].tolist() == [row["position"] for row in rows]
+    assert len(result.features) == len(rows)
     for number, candidate in enumerate(rows):
         expected, popularity, touch = oracle(log, texts, targets[candidate["target_id"]], candidate)
         for name, value in expected.items():
             tolerance = 2e-3 if name == "history_cosine" else 1e-6  # a mean is quantised again
-            found = result["features"][number, COLUMN[name]]
+            found = result.features[number, COLUMN[name]]
             assert found == pytest.approx(value, abs=tolerance), (name, candidate)
-        assert result["popularity"][number] == popularity
-        assert result["last_touch"][number] == touch
+        assert result.popularity[number] == popularity
+        assert result.last_touch[number] == touch
 
 
 def test_random_logs_give_every_feature_more_than_one_value():
-    features = joined(compute(random_log(1), text_table(1)))["features"]
+    features = compute(random_log(1), text_table(1)).features
     assert (features.std(axis=0) > 0).all()
 
 
-def test_rows_order_and_block_size_do_not_change_a_bit():
+def same(result, expected):
+    for name in ("features", "popularity", "last_touch"):
+        np.testing.assert_array_equal(getattr(result, name), getattr(expected, name))
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_order_of_equal_rows_blocks_and_workers_do_not_change_a_bit(rows, workers):
     log, texts = random_log(4), text_table(4)
-    expected = joined(compute(log, texts))
-    blocks = compute(log, texts, rows=3, order=9)
-    assert len(blocks) > 3
-    for before, after in itertools.pairwise(blocks):
-        assert before.target_id[-1] < after.target_id[0]
-    for name, value in joined(blocks).items():
-        np.testing.assert_array_equal(value, expected[name])
+    same(compute(log, texts, rows, workers, shuffled=9), compute(log, texts))
 
 
 def test_query_columns_are_zero_for_recommendations():
     log, texts = random_log(5), text_table(5)
-    result = joined(compute(log, texts))
+    result = compute(log, texts)
     recommended = [t["target_id"] for t in log["targets"] if t["query"] == 0]
-    rows = np.isin(result["target_id"], recommended)
+    rows = np.isin(sorted(c["target_id"] for c in log["candidates"]), recommended)
     assert rows.any()
     for feature in FEATURES:
         if not feature.query_free:
-            assert (result["features"][rows, COLUMN[feature.name]] == 0).all()
+            assert (result.features[rows, COLUMN[feature.name]] == 0).all()
 
 
 def test_what_is_not_yet_known_changes_nothing():
@@ -229,29 +224,28 @@ def test_what_is_not_yet_known_changes_nothing():
     kept = {t["target_id"] for t in log["targets"] if t["time"] <= time}
     log["targets"] = [t for t in log["targets"] if t["target_id"] in kept]
     log["candidates"] = [c for c in log["candidates"] if c["target_id"] in kept]
-    expected = joined(compute(log, texts))
+    expected = compute(log, texts)
     changed = {name: [dict(row) for row in rows] for name, rows in log.items()}
     for opening in changed["openings"]:
         if min(opening["known_after"], opening["visible_after"]) >= time:
             opening.update(doc=1, user=1, satisfied=1 - opening["satisfied"], session=2)
     changed["queries"] = [q for q in changed["queries"] if q["time"] < time]
     assert changed != log
-    for name, value in joined(compute(changed, texts)).items():
-        np.testing.assert_array_equal(value, expected[name])
+    same(compute(changed, texts), expected)
 
 
 def test_an_empty_log_gives_finite_features():
     log = random_log(7, openings=0, queries=0)
-    result = joined(compute(log, text_table(7)))
-    assert np.isfinite(result["features"]).all()
-    assert (result["popularity"] == 0).all()
-    assert (result["last_touch"] == -1).all()
+    result = compute(log, text_table(7))
+    assert np.isfinite(result.features).all()
+    assert (result.popularity == 0).all()
+    assert (result.last_touch == -1).all()
 
 
-def test_no_candidates_give_no_blocks():
+def test_no_candidates_have_no_features():
     log = random_log(8)
     log["candidates"] = []
-    assert compute(log, text_table(8)) == []
+    assert compute(log, text_table(8)).features.shape == (0, len(FEATURES))
 
 
 def test_entropy_has_its_hand_computed_values():

@@ -1,23 +1,36 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from data_pipeline.lookup import Timeline, ranges, runs
+from data_pipeline.lookup import Pairs, distinct, places, ranges, runs
+
+numbers = st.lists(st.integers(0, 9), max_size=20)
+
+
+@given(values=numbers, wanted=numbers)
+def test_places_are_the_counts_of_what_is_smaller(values, wanted):
+    found = places(np.array(sorted(values), int), np.array(wanted, int))
+    assert found.tolist() == [sum(value < number for value in values) for number in wanted]
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_counting_before_a_moment_equals_counting_one_by_one(seed):
+def test_pairs_are_numbered_in_their_order_and_others_are_not_found(seed):
     draw = np.random.default_rng(seed)
-    # Times beyond what owner * range could hold in 64 bits.
-    owner, time = draw.integers(0, 10**9, 40) // 2 * 2, draw.integers(0, 2**62, 40)
-    asked = np.concatenate([owner[:20], draw.integers(0, 10**9, 20)])
-    moments = np.concatenate([time[:10], time[:20] + draw.integers(-1, 2, 20), [0] * 10])
-    found = Timeline(owner, time).before(asked, moments)
-    expected = [int(((owner == a) & (time < m)).sum()) for a, m in zip(asked, moments, strict=True)]
-    assert found.tolist() == expected
+    left, right = draw.integers(0, 2**31, 30) // 2**28, draw.integers(0, 3, 30)
+    pairs = Pairs(left, right)
+    order = sorted(set(zip(left.tolist(), right.tolist(), strict=True)))
+    number = {pair: n for n, pair in enumerate(order)}
+    assert [order[n] for n in pairs.number] == list(zip(left, right, strict=True))
+    # A right column beyond the known ones must not be taken for one of the next left.
+    asked = [(a, b) for a in range(10) for b in range(8)]
+    found = pairs.find(*np.array(asked).T)
+    assert found.tolist() == [number.get(pair, len(order)) for pair in asked]
 
 
-def test_nothing_has_no_runs_and_no_ranges():
+def test_nothing_has_no_runs_no_ranges_and_no_pairs():
     none = np.zeros(0, np.int64)
     assert runs(none).tolist() == [0]
     assert ranges(none, none).tolist() == []
-    assert Timeline(none, none).before(np.array([3]), np.array([5])).tolist() == [0]
+    assert distinct(none).tolist() == []
+    assert Pairs(none, none).find(np.array([0, 3]), np.array([0, 5])).tolist() == [0, 0]
