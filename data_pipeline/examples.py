@@ -1,8 +1,8 @@
 """Serialised tf.train.Example messages of many windows at once.
 
 What `tf.train.Example.SerializeToString(deterministic=True)` gives, byte for byte, without making a
-message object of every window: numbers and lengths of all windows are encoded together, each window
-then takes its parts. Wire format of protocol buffers: a field is its tag, the length of what follows,
+message object of every window: the numbers of all windows are encoded together, each window then
+takes its bytes. Wire format of protocol buffers: a field is its tag, the length of what follows,
 and the content; integers are varints, seven bits a byte, the lowest first.
 """
 
@@ -36,58 +36,49 @@ def varints(values: Integers) -> tuple[npt.NDArray[np.uint8], Integers]:
         ([1, 172, 2], [0, 1, 3])
     """
     width = _width(values)
-    begins = np.concatenate([[0], np.cumsum(width)])
-    encoded = np.zeros(int(begins[-1]), np.uint8)
-    for byte in range(int(width.max(initial=0))):
-        longer = np.flatnonzero(width > byte)
-        part = (values[longer] >> (7 * byte)) & 0x7F
-        encoded[begins[longer] + byte] = part | np.where(width[longer] > byte + 1, 0x80, 0)
+    begins = np.concatenate([[0], np.cumsum(width, dtype=np.int64)])
+    encoded = np.empty(int(begins[-1]), np.uint8)
+    longer, place, left = width, begins[:-1], values
+    while len(longer):
+        more = longer > 1
+        encoded[place] = (left & 0x7F) | (more << 7)
+        longer, place, left = longer[more] - 1, place[more] + 1, left[more] >> 7
     return encoded, begins
 
 
-def _width(values: Integers) -> Integers:
+def _width(values: Integers) -> npt.NDArray[np.uint8]:
     """Bytes of each number's varint."""
-    width = np.ones(len(values), np.int64)
-    left = values >> 7
-    while left.any():
-        width += left > 0
-        left >>= 7
+    width, bits, most = np.ones(len(values), np.uint8), 7, int(values.max(initial=0))
+    while most >> bits:
+        width += values >= 1 << bits
+        bits += 7
     return width
 
 
-def _lengths(content: Integers) -> Integers:
-    """Bytes of fields with contents of so many bytes: tag, varint of the length, content."""
-    return 1 + _width(content) + content
+def _varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*encoded, value])
 
 
-def _heads(packed: Integers, key: int, kind: int) -> tuple[bytes, list[int], bytes, list[int]]:
-    """What stands before and after the key of one feature, up to its numbers, in all messages.
+def _field(tag: int, content: bytes, more: int = 0) -> bytes:
+    """A field up to its content, of which `more` bytes are not given yet."""
+    return bytes([tag]) + _varint(len(content) + more) + content
+
+
+def _head(name: str, size: int, kind: int) -> bytes:
+    """What stands before the numbers of one feature.
 
     Args:
-        packed: int64 [messages], bytes of the numbers.
-        key: Bytes of the key with its own tag and length.
-        kind: Tag of the feature's kind.
-
-    Returns:
-        Twice (bytes of all messages, where each message's begin, with the end): entry tag and
-        length; then tag and length of value, kind and, where there are numbers, of their list.
+        name: Key of the feature.
+        size: Bytes of its numbers.
+        kind: Tag of its kind.
     """
-    numbers = np.where(packed > 0, _lengths(packed), 0)
-    value = _lengths(numbers)
-    entry = key + _lengths(value)
-    before, begins = varints(_columns(_ENTRY, entry))
-    # A tag is below 128, so it is a varint of itself.
-    rows = _columns(_VALUE, value, kind, numbers, _PACKED, packed).reshape(-1, 6)
-    there = np.ones(rows.shape, bool)
-    there[:, 4:] = packed[:, np.newaxis] > 0
-    after, ends = varints(rows[there])
-    edges = np.concatenate([[0], np.cumsum(there.sum(axis=1))])
-    return before.tobytes(), begins[::2].tolist(), after.tobytes(), ends[edges].tolist()
-
-
-def _columns(*columns: int | Integers) -> Integers:
-    """Columns, some of them one number throughout, as rows one after another."""
-    return np.stack(np.broadcast_arrays(*columns), axis=1).ravel()
+    numbers = _field(_PACKED, b"", size) if size else b""
+    value = _field(_VALUE, _field(kind, numbers, size), size)
+    return _field(_ENTRY, _field(_NAME, name.encode("ascii")) + value, size)
 
 
 def examples(fields: Mapping[str, Rows], count: int) -> Iterator[bytes]:
@@ -106,10 +97,9 @@ def examples(fields: Mapping[str, Rows], count: int) -> Iterator[bytes]:
         >>> message.hex()
         '0a0c0a0a0a016112051a030a0103'
     """
-    parts: list[list[bytes]] = [[] for _ in range(count)]
+    parts: list[list[bytes]] = []
     for name, (values, edges) in sorted(fields.items()):
         floats, width = values.dtype.kind == "f", int(np.prod(values.shape[1:]))
-        key = bytes([_NAME, len(name)]) + name.encode("ascii")
         if floats:
             data = np.ascontiguousarray(values, "<f4").tobytes()
             bounds = edges * (4 * width)
@@ -117,18 +107,12 @@ def examples(fields: Mapping[str, Rows], count: int) -> Iterator[bytes]:
             encoded, begins = varints(values.ravel().astype(np.int64, copy=False))
             data = encoded.tobytes()
             bounds = begins[edges * width]
+        sizes = np.diff(bounds).tolist()
         kind = _FLOATS if floats else _INTEGERS
-        before, starts, after, ends = _heads(np.diff(bounds), len(key), kind)
-        for part, (a, b), (c, d), (first, end) in zip(
-            parts,
-            itertools.pairwise(starts),
-            itertools.pairwise(ends),
-            itertools.pairwise(bounds.tolist()),
-            strict=True,
-        ):
-            part += before[a:b], key, after[c:d], data[first:end]
-    sizes = np.array([sum(map(len, part)) for part in parts], np.int64)
-    heads, edges = varints(_columns(_FEATURES, sizes))
-    content = heads.tobytes()
-    for part, (begin, end) in zip(parts, itertools.pairwise(edges[::2].tolist()), strict=True):
-        yield content[begin:end] + b"".join(part)
+        # Few sizes are distinct, so few heads are made.
+        heads = {size: _head(name, size, kind) for size in set(sizes)}
+        parts.append([heads[size] for size in sizes])
+        parts.append([data[begin:end] for begin, end in itertools.pairwise(bounds.tolist())])
+    for message in zip(*parts, strict=True) if parts else itertools.repeat((), count):
+        content = b"".join(message)
+        yield _field(_FEATURES, content)
