@@ -65,16 +65,16 @@ class Sequence:
 
 
 def activities(log: LogTables, view: str) -> ibis.Table:
-    """Distinct (user, time) of what cuts the sessions of a view."""
+    """(user, time) of what cuts the sessions of a view, not distinct."""
     requests, parts = log.requests, []
     if view != RECOMMENDATION:
         parts.append(requests.filter(requests.query > 0).select("user", "time"))
     if view != SEARCH:
         parts.append(requests.filter(requests.query == 0).select("user", "time"))
         parts.append(log.browses.select("user", "time"))
-        timed = log.shown.filter((log.shown.query == 0) & log.shown.click_time.notnull())
+        timed = log.clicks.filter((log.clicks.query == 0) & log.clicks.click_time.notnull())
         parts.append(timed.select("user", time="click_time"))
-    return ibis.union(*parts, distinct=True) if len(parts) > 1 else parts[0].distinct()
+    return ibis.union(*parts) if len(parts) > 1 else parts[0]
 
 
 def cut(
@@ -82,13 +82,16 @@ def cut(
 ) -> tuple[ibis.Table, ibis.Table]:
     """Cuts (user, time) rows into sessions; returns `visits` and `sessions` of a `Sequence`.
 
+    Equal rows are one visit.
+
     A gap of exactly `session_minutes` does not end a session, a longer one does.
     """
     gap = round(settings.session_minutes * 60 * SECOND)
     by_user = ibis.window(group_by="user", order_by="time")
-    before = moments.time.lag().over(by_user)
-    begins = (before.isnull() | (moments.time - before > gap)).cast("int64")
-    marked = moments.mutate(begins=begins)
+    moments = moments.mutate(before=moments.time.lag().over(by_user))
+    later = moments.before.isnull() | (moments.time > moments.before)
+    begins = moments.before.isnull() | (moments.time - moments.before > gap)
+    marked = moments.filter(later).mutate(begins=begins.cast("int64"))
     so_far = ibis.cumulative_window(group_by="user", order_by="time")
     local = engine.materialise(
         marked.select("user", "time", local=marked.begins.sum().over(so_far).cast("int64"))
@@ -129,8 +132,7 @@ def build_sequence(engine: Engine, log: LogTables, settings: SequenceSettings) -
 
 def _clicks(log: LogTables, visits: ibis.Table, sessions: ibis.Table, delay: int) -> ibis.Table:
     """Every click with the time from which it, and its being satisfied, are known."""
-    clicked = log.shown.filter(log.shown.clicked == 1)
-    placed = clicked.join(visits, ["user", "time"])
+    placed = log.clicks.join(visits, ["user", "time"])
     placed = placed.join(sessions.select("session", "next_start"), "session")
     later = ibis.ifelse(placed.next_start == NEVER, NEVER, placed.next_start - 1)
     return placed.select(

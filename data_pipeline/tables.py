@@ -38,8 +38,9 @@ class LogTables:
     * documents: doc, doc_id (string), text, available (published, else the time it was first
       shown or opened, else `NEVER`), part (number of the first log that lists it, from 0 on)
     * requests: request, request_id (string), user, time, query (text; 0 = recommendation)
-    * shown: request, user, time, query, position (0-based), doc, clicked (0/1), click_time (null
-      where unknown; never before the request), satisfied (0/1)
+    * shown: request, time, position (0-based), doc, clicked (0/1), click_time (null where unknown;
+      never before the request), satisfied (0/1)
+    * clicks: the clicked rows of `shown`, with user and query
     * browses: user, time, doc, satisfied (0/1)
     * begins (array, not a table): int64 [logs], the time each log begins
     """
@@ -49,6 +50,7 @@ class LogTables:
     documents: ibis.Table
     requests: ibis.Table
     shown: ibis.Table
+    clicks: ibis.Table
     browses: ibis.Table
     begins: npt.NDArray[np.int64]
 
@@ -140,7 +142,8 @@ def read_tables(
     )
     owned = engine.materialise(_number(owned, "request", ["user", "time", "request_id"]))
 
-    rows = requests.select("request_id", "results").join(owned, "request_id").drop("request_id")
+    lists = owned.select("request_id", "request", "time")
+    rows = requests.select("request_id", "results").join(lists, "request_id").drop("request_id")
     # Unnesting the positions only streams; DuckDB plans `Table.unnest` as a join with itself.
     rows = rows.mutate(position=ibis.range(rows.results.length()).unnest())
     rows = rows.mutate(results=rows.results[rows.position]).unpack("results")
@@ -149,9 +152,7 @@ def read_tables(
     shown = engine.materialise(
         rows.select(
             "request",
-            "user",
             "time",
-            "query",
             doc="doc",
             position=rows.position.cast("int64"),
             clicked=rows.clicked.cast("int64"),
@@ -165,6 +166,8 @@ def read_tables(
             satisfied=(rows.clicked & _satisfied(rows.dwell_seconds, settings)).cast("int64"),
         )
     )
+    clicked = shown.filter(shown.clicked == 1)
+    clicks = engine.materialise(clicked.join(owned.select("request", "user", "query"), "request"))
 
     read = browses.join(users, "user_id").left_join(named, "doc_id")
     read = engine.materialise(
@@ -176,7 +179,7 @@ def read_tables(
         )
     )
     for name, table in (("requests", shown), ("browses", read)):
-        unknown = len(engine.collect(table.filter(table.doc.isnull()).limit(1), ["user"]))
+        unknown = len(engine.collect(table.filter(table.doc.isnull()).limit(1), ["time"]))
         if unknown:
             raise ValueError(
                 f"Every document of `{name}` must stand in documents.parquet. Received: {name} of "
@@ -196,6 +199,7 @@ def read_tables(
         documents=dated,
         requests=owned,
         shown=shown,
+        clicks=clicks,
         browses=read,
         begins=begins,
     )

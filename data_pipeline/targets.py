@@ -100,17 +100,18 @@ def has_lists(engine: Engine, log: LogTables) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Possible:
-    """Every request, and every browse of a log without lists, with what decides on it.
+    """What could be ranked for: requests, and browses of a log without lists.
 
     Attributes:
-        rows: Ibis table of integers: user, time, session, start (of the session), task, request,
-            doc, query, first_of_task, query_seen, has_both, satisfied, candidates, relevant, and
-            reason, the index in `LEFT_OUT` of why it is no target (before splits and
-            pseudo-negatives), -1 for a valid one. Total order: user, time, request, doc, satisfied.
+        rows: Ibis table of integers, those that may be a target: user, time, session, start (of the
+            session), task, request, doc, query, first_of_task, query_seen, has_both, satisfied,
+            candidates. Total order: user, time, request, doc, satisfied.
+        left_out: The others, counted by task and reason (before splits and pseudo-negatives).
         lists: Whether recommendation lists are logged.
     """
 
     rows: ibis.Table
+    left_out: LeftOut
     lists: bool
 
 
@@ -119,62 +120,86 @@ ORDER_OF_TARGETS = ("user", "time", "request", "doc", "satisfied")
 
 def possible_targets(engine: Engine, log: LogTables, sequence: Sequence) -> Possible:
     """Finds what could be ranked for, and why some of it is not."""
-    requests, shown = log.requests, log.shown
     lists = has_lists(engine, log)
-    sizes = shown.group_by("request").aggregate(
-        candidates=shown.count(), relevant=shown.satisfied.sum()
-    )
-    task = ibis.ifelse(requests.query > 0, SEARCH_TASK, RECOMMENDATION_TASK).cast("int64")
-    ranked = requests.drop("request_id").mutate(task=task)
-    same_task = ibis.window(group_by=["user", "task"])
-    same_query = ibis.window(group_by=["user", "query"])
-    ranked = ranked.mutate(
-        first_of_task=(ranked.time == ranked.time.min().over(same_task)).cast("int64"),
-        query_seen=((ranked.query > 0) & (ranked.time > ranked.time.min().over(same_query))).cast(
-            "int64"
-        ),
-    )
-    ranked = ranked.left_join(sizes, "request")
-    parts = [
-        ranked.select(
-            "user",
-            "time",
-            "task",
-            "request",
-            "query",
-            "first_of_task",
-            "query_seen",
-            doc=ibis.literal(0, "int64"),
-            satisfied=ibis.literal(1, "int64"),
-            candidates=ibis.coalesce(ranked.candidates, 0).cast("int64"),
-            relevant=ibis.coalesce(ranked.relevant, 0).cast("int64"),
-        )
-    ]
+    parts = [_requests(log)]
     if not lists:
-        browses = log.browses
-        first = browses.time == browses.time.min().over(group_by="user")
-        zero = ibis.literal(0, "int64")
-        parts.append(
-            browses.select(
-                "user",
-                "time",
-                task=ibis.literal(RECOMMENDATION_TASK, "int64"),
-                request=zero,
-                query=zero,
-                first_of_task=first.cast("int64"),
-                query_seen=zero,
-                doc="doc",
-                satisfied="satisfied",
-                candidates=zero,
-                relevant="satisfied",
-            )
-        )
+        parts.append(_browses(log))
     rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
     rows = rows.join(sequence.visits, ["user", "time"])
     about = sequence.sessions.select("session", "start", "has_both", "kept")
     rows = rows.join(about, "session")
-    rows = rows.mutate(reason=_reason(rows).cast("int64")).drop("kept")
-    return Possible(engine.materialise(rows), lists)
+    rows = engine.materialise(rows.mutate(reason=_reason(rows).cast("int64")).drop("kept"))
+
+    broken = rows.filter(rows.reason >= 0)
+    counted = broken.group_by(["task", "reason"]).aggregate(count=broken.count())
+    counts = engine.fetch(counted, ["task", "reason"])
+    left_out = {task: dict.fromkeys(LEFT_OUT, 0) for task in TASKS.values()}
+    for code, number, count in zip(*(counts[name].tolist() for name in counts), strict=True):
+        left_out[TASKS[code]][LEFT_OUT[number]] = count
+
+    valid = rows.filter(rows.reason < 0).drop("reason", "listed", "relevant")
+    return Possible(engine.materialise(_with_firsts(log, valid, lists)), left_out, lists)
+
+
+def _requests(log: LogTables) -> ibis.Table:
+    """Requests as rows of `Possible`, with what decides whether they are valid."""
+    requests, shown = log.requests, log.shown
+    clicks = log.clicks.filter(log.clicks.satisfied == 1)
+    relevant = clicks.group_by("request").aggregate(relevant=clicks.count())
+    answered = shown.semi_join(relevant, "request")
+    sizes = answered.group_by("request").aggregate(candidates=answered.count())
+    one, zero = ibis.literal(1, "int64"), ibis.literal(0, "int64")
+    first = shown.filter(shown.position == 0).select("request", listed=one)
+    rows = requests.left_join(first, "request").drop("request_right")
+    rows = rows.left_join(relevant, "request").drop("request_right")
+    rows = rows.left_join(sizes, "request")
+    task = ibis.ifelse(rows.query > 0, SEARCH_TASK, RECOMMENDATION_TASK)
+    return rows.select(
+        "user",
+        "time",
+        "request",
+        "query",
+        task=task.cast("int64"),
+        doc=zero,
+        satisfied=one,
+        listed=ibis.coalesce(rows.listed, 0).cast("int64"),
+        candidates=ibis.coalesce(rows.candidates, 0).cast("int64"),
+        relevant=ibis.coalesce(rows.relevant, 0).cast("int64"),
+    )
+
+
+def _browses(log: LogTables) -> ibis.Table:
+    """Browses as rows of `Possible`."""
+    zero = ibis.literal(0, "int64")
+    return log.browses.select(
+        "user",
+        "time",
+        request=zero,
+        query=zero,
+        task=ibis.literal(RECOMMENDATION_TASK, "int64"),
+        doc="doc",
+        satisfied="satisfied",
+        listed=zero,
+        candidates=zero,
+        relevant="satisfied",
+    )
+
+
+def _with_firsts(log: LogTables, rows: ibis.Table, lists: bool) -> ibis.Table:
+    """Adds `first_of_task` and `query_seen`, for which the whole log counts."""
+    search = ibis.ifelse(log.requests.query > 0, SEARCH_TASK, RECOMMENDATION_TASK).cast("int64")
+    moments = log.requests.select("user", "time", task=search)
+    if not lists:
+        browse = ibis.literal(RECOMMENDATION_TASK, "int64")
+        moments = moments.union(log.browses.select("user", "time", task=browse))
+    of_task = moments.group_by(["user", "task"]).aggregate(first=moments.time.min())
+    asked = log.requests.filter(log.requests.query > 0)
+    of_query = asked.group_by(["user", "query"]).aggregate(asked=asked.time.min())
+    rows = rows.join(of_task, ["user", "task"]).left_join(of_query, ["user", "query"])
+    seen = rows.asked.notnull() & (rows.time > rows.asked)
+    return rows.mutate(
+        first_of_task=(rows.time == rows.first).cast("int64"), query_seen=seen.cast("int64")
+    ).drop("first", "asked", "user_right", "query_right")
 
 
 def _reason(rows: ibis.Table) -> ibis.Value:
@@ -183,7 +208,7 @@ def _reason(rows: ibis.Table) -> ibis.Value:
     rules = {
         "filtered_session": rows.kept == 0,
         "not_satisfied": browse & (rows.satisfied == 0),
-        "no_candidates": ~browse & (rows.candidates == 0),
+        "no_candidates": ~browse & (rows.listed == 0),
         "nothing_relevant": rows.relevant == 0,
         "no_negative": ~browse & (rows.relevant == rows.candidates),
     }
@@ -191,13 +216,13 @@ def _reason(rows: ibis.Table) -> ibis.Value:
 
 
 def starts_of_sessions(engine: Engine, possible: Possible) -> Integers:
-    """Start of every session that holds a valid target, int64 [sessions]."""
-    valid = possible.rows.filter(possible.rows.reason < 0)
-    return engine.fetch(valid.select("session", "start").distinct(), ["session"])["start"]
+    """Start of every session that holds a possible target, int64 [sessions]."""
+    starts = possible.rows.select("session", "start").distinct()
+    return engine.fetch(starts, ["session"])["start"]
 
 
 def valid_targets(engine: Engine, possible: Possible, begin: int) -> tuple[Columns, LeftOut]:
-    """The valid targets whose session starts at `begin` or later, and the others counted.
+    """The possible targets whose session starts at `begin` or later, and the others counted.
 
     Args:
         engine: Where the tables live.
@@ -205,18 +230,15 @@ def valid_targets(engine: Engine, possible: Possible, begin: int) -> tuple[Colum
         begin: End of the history period.
 
     Returns:
-        (columns of `Possible.rows` but `reason` in its total order; counts by task and reason).
+        (columns of `Possible.rows` in its total order; counts by task and reason).
     """
     rows = possible.rows
-    late = (rows.reason < 0) & (rows.start < begin)
-    reason = ibis.ifelse(late, LEFT_OUT.index("history_period"), rows.reason)
-    counted = rows.group_by("task", reason=reason.cast("int64")).aggregate(count=rows.count())
-    counts = engine.fetch(counted.filter(counted.reason >= 0), ["task", "reason"])
-    left_out = {task: dict.fromkeys(LEFT_OUT, 0) for task in TASKS.values()}
-    for code, number, count in zip(*(counts[name].tolist() for name in counts), strict=True):
-        left_out[TASKS[code]][LEFT_OUT[number]] = count
-    kept = rows.filter((rows.reason < 0) & (rows.start >= begin)).drop("reason")
-    return engine.fetch(kept, ORDER_OF_TARGETS), left_out
+    early = rows.filter(rows.start < begin)
+    counts = engine.fetch(early.group_by("task").aggregate(count=early.count()), ["task"])
+    left_out = {task: dict(reasons) for task, reasons in possible.left_out.items()}
+    for code, count in zip(counts["task"].tolist(), counts["count"].tolist(), strict=True):
+        left_out[TASKS[code]]["history_period"] = count
+    return engine.fetch(rows.filter(rows.start >= begin), ORDER_OF_TARGETS), left_out
 
 
 def seed_keys(rows: Columns, user_ids: Items[str]) -> Integers:
