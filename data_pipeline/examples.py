@@ -6,6 +6,7 @@ takes its bytes. Wire format of protocol buffers: a field is its tag, the length
 and the content; integers are varints, seven bits a byte, the lowest first.
 """
 
+import functools
 import itertools
 from collections.abc import Iterator, Mapping
 
@@ -68,6 +69,7 @@ def _field(tag: int, content: bytes, more: int = 0) -> bytes:
     return bytes([tag]) + _varint(len(content) + more) + content
 
 
+@functools.lru_cache(maxsize=2**16)
 def _head(name: str, size: int, kind: int) -> bytes:
     """What stands before the numbers of one feature.
 

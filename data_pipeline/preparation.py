@@ -108,6 +108,18 @@ class _Features:
     std: npt.NDArray[np.float32]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Tables:
+    """What windows are made of beside lists and F; see `Material`."""
+
+    behaviors: Columns
+    answers: Columns
+    targets: Columns
+    user_row: Integers
+    group_row: Integers
+    positive: Integers
+
+
 def prepare_dataset(
     settings: PrepareSettings, engine: Engine, folder: pathlib.Path, steps: Steps
 ) -> dict[str, Any]:
@@ -151,10 +163,23 @@ def prepare_dataset(
         "features", lambda: _features(settings, engine, facts, lists, text_table, earlier)
     )
 
-    def tables() -> Material:
+    def tables() -> _Tables:
         return _tables(settings, engine, log, facts, lists, found, users, document_text, folder)
 
-    material = steps.run("tables", tables)
+    made = steps.run("tables", tables)
+    material = Material(
+        made.behaviors,
+        made.answers,
+        made.targets,
+        made.user_row,
+        lists.targets.offsets,
+        lists.targets.candidates["doc"],
+        lists.targets.candidates["label"],
+        found.values,
+        document_text,
+        made.group_row,
+        made.positive,
+    )
     windows = {
         name: steps.run(
             f"windows of {name}",
@@ -403,8 +428,8 @@ def _tables(
     users: list[str],
     document_text: Integers,
     folder: pathlib.Path,
-) -> Material:
-    """Writes the tables of the dataset; returns what windows are made of."""
+) -> _Tables:
+    """Writes the tables of the dataset."""
     chosen = lists.targets
     searches = facts.searches.select("request", "user", "time", "query", "session")
     behaviors = engine.fetch(
@@ -436,19 +461,7 @@ def _tables(
     )
     np.save(folder / FEATURES_FILE, found.values)
     group_row, positive = targets.groups(chosen)
-    return Material(
-        behaviors,
-        answers,
-        rows,
-        user_row[rows["user"]],
-        chosen.offsets,
-        chosen.candidates["doc"],
-        chosen.candidates["label"],
-        found.values,
-        document_text,
-        group_row,
-        positive,
-    )
+    return _Tables(behaviors, answers, rows, user_row[rows["user"]], group_row, positive)
 
 
 def _windows(
