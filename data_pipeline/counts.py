@@ -14,6 +14,7 @@ Integers = npt.NDArray[np.int64]
 
 # n * log2(n) in steps of 2**-24: sums of integers, exact in any order.
 ENTROPY_SCALE = 2**24
+_NOTHING = {"last_rank": -1, "last_touch": -1}
 
 
 class CandidateCounts:
@@ -21,32 +22,35 @@ class CandidateCounts:
 
     Args:
         openings: One row an opened document: user, doc, query (0 for none), session (of
-            one user), satisfied (0/1), time (when it was opened), known_after (from when on it counts), visible_after
-            (from when on it is part of the user's visible history); `NEVER` where it never is.
+            one user), satisfied (0/1), time (when it was opened), known_after (from when on it
+            counts), visible_after (from when on it is part of the user's visible history); `NEVER`
+            where it never is.
     """
 
     def __init__(self, openings: Columns) -> None:
         user, doc = openings["user"], openings["doc"]
         self._clock = clock = Clock(openings["known_after"], openings["visible_after"])
         known, visible = (clock.rank(openings[n]) for n in ("known_after", "visible_after"))
+        asked = np.flatnonzero(openings["query"] > 0)
+        query, known_asked = openings["query"][asked], known[asked]
+
         self._of_document = Ledger(doc, known, clock.size)
         self._satisfied = self._of_document.running(openings["satisfied"])
-        self._pairs = Pairs(user, doc)
-        self._of_pair = Ledger(self._pairs.number, known, clock.size)
+
+        self._query_pairs = Pairs(query, doc[asked])
+        self._of_query = Ledger(self._query_pairs.number, known_asked, clock.size)
+
+        self._user_pairs = Pairs(user, doc)
+        pair = self._user_pairs.number
+        self._of_user = Ledger(pair, known, clock.size)
         # Openings known at the same moment share the last rank: they are equally recent.
-        rank = Ledger(user, known, clock.size).count(user, known + 1)
-        self._rank = np.append(rank[self._of_pair.order], -1)
-        self._visible = Ledger(self._pairs.number, visible, clock.size)
-        self._touch = _running_maximum(self._visible, self._pairs.number, openings["time"])
-        self._in_session = Pairs(openings["session"], doc)
-        self._of_session = Ledger(self._in_session.number, known, clock.size)
-        asked = openings["query"] > 0
-        user, doc, query, known = user[asked], doc[asked], openings["query"][asked], known[asked]
-        self._under_query = Pairs(query, doc)
-        self._of_query = Ledger(self._under_query.number, known, clock.size)
-        self._of_users_query = Pairs(user, query)
-        self._under_users_query = Pairs(self._of_users_query.number, doc)
-        self._of_users = Ledger(self._under_users_query.number, known, clock.size)
+        self._rank = Ledger(user, known, clock.size).count(user, known + 1)[self._of_user.order]
+        self._seen_by_user = Ledger(pair, visible, clock.size)
+        self._touch = _running_maximum(self._seen_by_user, pair, openings["time"])
+        self._session_pairs = Pairs(openings["session"], doc)
+        self._of_session = Ledger(self._session_pairs.number, known, clock.size)
+        self._user_query_pairs = Pairs(pair[asked], query)
+        self._of_user_query = Ledger(self._user_query_pairs.number, known_asked, clock.size)
 
     def of(self, target: Integers, targets: Columns, doc: Integers) -> Columns:
         """Counts of some candidates.
@@ -65,23 +69,44 @@ class CandidateCounts:
         """
         moment = self._clock.rank(targets["time"])[target]
         first, after = self._of_document.known(doc, moment)
-        pair = self._pairs.find(targets["user"][target], doc)
-        first_of_pair, after_of_pair = self._of_pair.known(pair, moment)
-        seen, last_seen = self._visible.known(pair, moment)
-        session = self._in_session.find(targets["session"][target], doc)
-        query = self._under_query.find(targets["query"][target], doc)
-        users_query = self._of_users_query.find(targets["user"], targets["query"])[target]
-        of_user = self._under_users_query.find(users_query, doc)
-        return {
+        counts = {
             "clicks": after - first,
             "satisfied": self._satisfied[after] - self._satisfied[first],
-            "query_clicks": self._of_query.count(query, moment),
-            "user_clicks": after_of_pair - first_of_pair,
-            "user_query_clicks": self._of_users.count(of_user, moment),
-            "session_clicks": self._of_session.count(session, moment),
-            "last_rank": np.where(after_of_pair > first_of_pair, self._rank[after_of_pair - 1], -1),
-            "last_touch": np.where(last_seen > seen, self._touch[last_seen - 1], -1),
         }
+        # Most candidates were never opened under their query, nor by their user.
+        pair = self._query_pairs.find(targets["query"][target], doc)
+        near = np.flatnonzero(pair < self._query_pairs.size)
+        found = {"query_clicks": self._of_query.count(pair[near], moment[near])}
+        counts |= _spread(found, near, len(doc))
+        pair = self._user_pairs.find(targets["user"][target], doc)
+        near = np.flatnonzero(pair < self._user_pairs.size)
+        found = self._of_users(pair[near], target[near], targets, doc[near], moment[near])
+        return counts | _spread(found, near, len(doc))
+
+    def _of_users(
+        self, pair: Integers, target: Integers, targets: Columns, doc: Integers, moment: Integers
+    ) -> Columns:
+        """What depends on the user, of candidates the user opened at some time."""
+        first, after = self._of_user.known(pair, moment)
+        first_seen, after_seen = self._seen_by_user.known(pair, moment)
+        session = self._session_pairs.find(targets["session"][target], doc)
+        query = self._user_query_pairs.find(pair, targets["query"][target])
+        return {
+            "user_clicks": after - first,
+            "user_query_clicks": self._of_user_query.count(query, moment),
+            "session_clicks": self._of_session.count(session, moment),
+            "last_rank": np.where(after > first, self._rank[after - 1], -1),
+            "last_touch": np.where(after_seen > first_seen, self._touch[after_seen - 1], -1),
+        }
+
+
+def _spread(found: Columns, rows: Integers, size: int) -> Columns:
+    """Columns of some rows as columns of all; of the others nothing is known."""
+    columns = {}
+    for name, values in found.items():
+        columns[name] = np.full(size, _NOTHING.get(name, 0), np.int64)
+        columns[name][rows] = values
+    return columns
 
 
 def target_counts(openings: Columns, searches: Columns, targets: Columns) -> Columns:
@@ -148,8 +173,8 @@ def _gains(query: Integers, doc: Integers, moment: Integers, size: int) -> Integ
 
 
 def _running_maximum(ledger: Ledger, owner: Integers, time: Integers) -> Integers:
-    """int64 [n + 1]: the latest time so far of each event's owner, in the ledger's order; then -1."""
+    """int64 [n]: the latest time so far of each event's owner, in the ledger's order."""
     clock = Clock(time)
     # An owner's ranks stand above those of all owners before it.
     so_far = np.maximum.accumulate((owner * clock.size + clock.rank(time))[ledger.order])
-    return np.append(clock.times[so_far % clock.size], -1) if len(time) else np.array([-1])
+    return clock.times[so_far % clock.size]

@@ -143,13 +143,11 @@ def relevance_features(
     result = FeatureRows(
         np.empty((size, len(FEATURES)), np.float32), np.empty(size, np.int64), np.empty(size, int)
     )
-    context = _context(openings, searches, targets, texts)
-    counts = CandidateCounts(openings)
     edges = runs(candidates["target_id"])
     # A block ends with the target in which its last row lies.
     cuts = [0, *edges[1:][np.diff(edges[1:] // rows, append=-1) != 0]]
 
-    def fill(first: int, after: int) -> None:
+    def fill(counts: CandidateCounts, context: _Context, first: int, after: int) -> None:
         block = slice(first, after)
         target = np.searchsorted(targets["target_id"], candidates["target_id"][block])
         position, doc = candidates["position"][block], candidates["doc"][block]
@@ -159,7 +157,10 @@ def relevance_features(
         result.last_touch[block] = counted["last_touch"]
 
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        for done in [pool.submit(fill, *cut) for cut in itertools.pairwise(cuts)]:
+        known = pool.submit(CandidateCounts, openings)
+        about = pool.submit(_context, openings, searches, targets, texts)
+        shared = known.result(), about.result()
+        for done in [pool.submit(fill, *shared, *cut) for cut in itertools.pairwise(cuts)]:
             done.result()
     return result
 

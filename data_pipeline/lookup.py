@@ -48,6 +48,7 @@ class Pairs:
 
     Attributes:
         number: int64 [n], number of each pair.
+        size: How many pairs are distinct.
 
     Example:
         >>> pairs = Pairs(np.array([4, 4, 9]), np.array([2, 2, 1]))
@@ -59,6 +60,7 @@ class Pairs:
         self._span = int(right.max(initial=0)) + 1
         keys = left * self._span + right
         self._keys = distinct(keys)
+        self.size = len(self._keys)
         self.number = places(self._keys, keys)
 
     def find(self, left: Integers, right: Integers) -> Integers:
@@ -66,7 +68,7 @@ class Pairs:
         keys = left * self._span + right
         place = places(self._keys, keys)
         there = np.append(self._keys, -1)[place] == keys
-        return np.where(there & (right < self._span), place, len(self._keys))
+        return np.where(there & (right < self._span), place, self.size)
 
 
 def runs(*columns: npt.NDArray) -> Integers:

@@ -42,17 +42,19 @@ def history_vectors(
     start = np.searchsorted(opening_user, target_user)
     stop = start + known
     result = np.zeros((len(target_user), vectors.shape[1]), np.int16)
+    columns = np.ascontiguousarray(vectors.T)
     order = np.argsort(start, kind="stable")
     order = order[known[order] > 0]
     bounds = np.flatnonzero(np.diff(start[order] // block, prepend=-1))
     for members in np.split(order, bounds[1:]) if len(order) else ():
         low, high = start[members].min(), stop[members].max()
-        sums = np.zeros((high - low + 1, vectors.shape[1]), np.int64)
-        np.cumsum(vectors[opening_text[low:high]], axis=0, dtype=np.int64, out=sums[1:])
+        # Sums run along rows: along columns NumPy takes three times as long.
+        sums = np.zeros((len(columns), high - low + 1), np.int64)
+        columns.take(opening_text[low:high], axis=1).cumsum(axis=1, out=sums[:, 1:])
         for first in range(0, len(members), block):
             some = members[first : first + block]
-            total = sums[stop[some] - low] - sums[start[some] - low]
-            result[some] = unit(total.astype(np.float64))
+            total = sums[:, stop[some] - low] - sums[:, start[some] - low]
+            result[some] = unit(total.T.astype(np.float64))
     return result
 
 
