@@ -50,8 +50,7 @@ fuzz: $(STAMP)
 benchmarks: $(STAMP)
 	$(RUN) -m benchmarks.train_throughput --work=$(WORK)/throughput
 	$(RUN) -m benchmarks.start_up --work=$(WORK)/throughput
-	$(RUN) -m benchmarks.prepare --work=$(WORK)/prepare --nopandas
-	$(RUN) -m benchmarks.prepare --work=$(WORK)/prepare --millions=0.25 --name=prepare_pandas
+	$(RUN) -m benchmarks.prepare --work=$(WORK)/prepare
 	$(RUN) -m benchmarks.negatives
 
 results: $(STAMP)

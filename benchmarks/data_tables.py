@@ -45,23 +45,15 @@ def headline(content: dict[str, Any], origin: str) -> list[str]:
             f"| {size['behaviors'] / size['seconds']:,.0f} "
             f"| {size['peak_gib']:.1f} GiB | {told} |"
         )
-    return [*lines, "", origin, ""]
-
-
-def beside_pandas(content: dict[str, Any], origin: str) -> list[str]:
-    """Lines about the relational steps beside those in pandas.
-
-    Args:
-        content: prepare_pandas.json.
-        origin: Where the numbers come from.
-    """
-    pandas = content["pandas"]
-    return [
-        f"The relational steps of {pandas['behaviors']:,} behaviors took {pandas['seconds']:.0f} s and "
-        f"{pandas['peak_gib']:.1f} GiB in straightforward pandas, {pandas['times']:.1f} times as long as "
-        f"here ({pandas['ours_seconds']:.1f} s). {origin}",
-        "",
-    ]
+    lines.append("")
+    if pandas := content.get("pandas"):
+        lines += [
+            f"The relational steps of {pandas['behaviors']:,} behaviors took {pandas['seconds']:.0f} s "
+            f"and {pandas['peak_gib']:.1f} GiB in straightforward pandas, {pandas['times']:.1f} times "
+            f"as long as here ({pandas['ours_seconds']:.1f} s).",
+            "",
+        ]
+    return [*lines, origin, ""]
 
 
 def negatives(content: dict[str, Any], origin: str) -> list[str]:

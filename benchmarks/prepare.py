@@ -1,11 +1,10 @@
 """What it costs to prepare a log, by its size: seconds and memory of every step.
 
-    python -m benchmarks.prepare --work=work/prepare --nopandas
-    python -m benchmarks.prepare --work=work/prepare --millions=0.25 --name=prepare_pandas
+    python -m benchmarks.prepare --work=work/prepare
 
 Simulates logs with their lists, prepares each as the paper does (8 of 13 weeks are history, all three
-views) without word2vec, and does the relational steps of the smallest once more in straightforward
-pandas (`benchmarks.pandas_steps`). Writes benchmarks/results/prepare.json, or under --name.
+views) without word2vec, and does the relational steps of a smaller one also in straightforward pandas
+(`benchmarks.pandas_steps`), which keeps all in memory. Writes benchmarks/results/prepare.json.
 """
 
 import dataclasses
@@ -38,14 +37,13 @@ class PrepareBenchmark:
 
     work: str = setting("work/prepare", "Folder of logs and datasets; logs there are used again.")
     output: str = setting("benchmarks/results", "Folder of the JSON.")
-    name: str = setting("prepare", "Name of the JSON: prepare, or prepare_pandas.")
     millions: tuple[str, ...] = dataclasses.field(
         default=("1", "10"), metadata={"help": "Sizes, in millions of behaviors."}
     )
     threads: int = setting(2, "Threads of `prepare`.")
     memory_gib: float = setting(2.5, "Memory limit of the relational engine in GiB.")
-    pandas: bool = setting(
-        True, "Also the relational steps of the smallest log in pandas, which keeps all in memory."
+    pandas_millions: float = setting(
+        0.25, "Size of the log whose relational steps pandas does, too; 0: none."
     )
 
 
@@ -80,6 +78,22 @@ def measure(settings: PrepareBenchmark, millions: float, cores: list[int]) -> di
     }
 
 
+def beside_pandas(settings: PrepareBenchmark, cores: list[int]) -> dict:
+    """Costs of the relational steps of one log here and in pandas."""
+    ours = measure(settings, settings.pandas_millions, cores)
+    work = pathlib.Path(settings.work)
+    log = work / f"log-{settings.pandas_millions:g}"
+    cost = commands.call(f"benchmarks.pandas_steps {log}", work / "pandas.txt", cores)
+    seconds = sum(ours["steps"][name]["seconds"] for name in RELATIONAL)
+    return {
+        "behaviors": ours["behaviors"],
+        "seconds": round(cost.seconds, 1),
+        "peak_gib": round(cost.peak_gib, 2),
+        "ours_seconds": round(seconds, 1),
+        "times": round(cost.seconds / seconds, 2),
+    }
+
+
 def main(arguments: list[str]) -> None:
     """Measures all sizes and writes the JSON."""
     if len(arguments) > 1:
@@ -93,19 +107,8 @@ def main(arguments: list[str]) -> None:
         results.append(measure(settings, size, cores))
         commands.say(f"{size:g} million: {results[-1]['seconds']} s, {results[-1]['peak_gib']} GiB")
     content: dict = {"sizes": results}
-    if settings.pandas:
-        log = pathlib.Path(settings.work) / f"log-{sizes[0]:g}"
-        cost = commands.call(
-            f"benchmarks.pandas_steps {log}", pathlib.Path(settings.work) / "pandas.txt", cores
-        )
-        ours = sum(results[0]["steps"][name]["seconds"] for name in RELATIONAL)
-        content["pandas"] = {
-            "behaviors": results[0]["behaviors"],
-            "seconds": round(cost.seconds, 1),
-            "peak_gib": round(cost.peak_gib, 2),
-            "ours_seconds": round(ours, 1),
-            "times": round(cost.seconds / ours, 2),
-        }
+    if settings.pandas_millions:
+        content["pandas"] = beside_pandas(settings, cores)
         commands.say(f"pandas: {content['pandas']}")
     from user_tf.evaluation import report
     from user_tf.training.runs import write_json
@@ -113,7 +116,7 @@ def main(arguments: list[str]) -> None:
     command = "python -m benchmarks.prepare " + shlex.join(sys.argv[1:])
     provenance = report.provenance(command.strip(), 0)
     del provenance["seed"]
-    write_json(pathlib.Path(settings.output) / f"{settings.name}.json", {**provenance, **content})
+    write_json(pathlib.Path(settings.output) / "prepare.json", {**provenance, **content})
 
 
 if __name__ == "__main__":

@@ -46,7 +46,6 @@ _STUDIES = {
     "start_up": "Start-up, input, evaluation",
     "gpu": "On an accelerator",
     "prepare": "Preparation by size of the log",
-    "prepare_pandas": "Preparation beside plain pandas",
     "negatives": "Search for pseudo-negatives",
     "sharing": "Windows of several targets against one target a window: quality",
     "faster": "bfloat16 and lazy Adam: quality",
@@ -56,7 +55,6 @@ _SPEED = {
     "start_up": speed_tables.start_up,
     "gpu": speed_tables.gpu,
     "prepare": data_tables.prepare,
-    "prepare_pandas": data_tables.beside_pandas,
     "negatives": data_tables.negatives,
 }
 
@@ -91,13 +89,9 @@ def block(folder: pathlib.Path = RESULTS) -> str:
     measured = _read(folder / "train_throughput.json")
     if measured:
         lines += ["### Speed", "", *speed_tables.headline(measured, origin(measured))]
-    prepared = {name: _read(folder / f"{name}.json") for name in ("prepare", "prepare_pandas")}
-    if prepared["prepare"]:
-        lines += ["### Preparation", ""]
-        lines += data_tables.headline(prepared["prepare"], origin(prepared["prepare"]))
-    if prepared["prepare_pandas"]:
-        told = origin(prepared["prepare_pandas"])
-        lines += data_tables.beside_pandas(prepared["prepare_pandas"], told)
+    prepared = _read(folder / "prepare.json")
+    if prepared:
+        lines += ["### Preparation", "", *data_tables.headline(prepared, origin(prepared))]
     return "\n".join(lines).rstrip() + "\n"
 
 
