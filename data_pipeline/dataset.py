@@ -13,7 +13,6 @@ windows/<view>/<split>-*.tfrecord, <split>-sizes.npy
 
 import dataclasses
 import functools
-import hashlib
 import json
 import os
 import pathlib
@@ -25,6 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from data_pipeline.checksums import checksum, describe_files
 from data_pipeline.unfinished import UnfinishedFolder
 
 SCHEMA_VERSION = 3
@@ -58,12 +58,6 @@ unified log; request_id: null for a browse; candidates, labels, popularity (open
 known before the target), last_touch (time of the user's last visible touch of it, -1 for none): in
 original order; query_seen: the user issued the same query before; past_behaviors: visible ones
 before the target; pseudo: the list was not shown, its negatives were drawn."""
-
-
-def checksum(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class DatasetWriter(UnfinishedFolder):
@@ -106,15 +100,7 @@ class DatasetWriter(UnfinishedFolder):
 
     def finish(self, manifest: dict[str, Any]) -> None:
         """Adds schema version and checksums, writes the manifest, renames the folder."""
-        files = sorted(path for path in self.folder.rglob("*") if path.is_file())
-        entries = {
-            path.relative_to(self.folder).as_posix(): {
-                "bytes": path.stat().st_size,
-                "sha256": checksum(path),
-            }
-            for path in files
-        }
-        whole = {"schema_version": SCHEMA_VERSION, **manifest, "files": entries}
+        whole = {"schema_version": SCHEMA_VERSION, **manifest, "files": describe_files(self.folder)}
         text = json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
         with open(self.folder / MANIFEST, "w", encoding="utf-8") as file:
             file.write(text)

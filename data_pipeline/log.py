@@ -17,6 +17,7 @@ from typing import Any
 
 from data_pipeline import flagtree
 from data_pipeline.canonical import BROWSES, DOCUMENTS, QUARANTINE, REQUESTS, SCHEMAS, LogError
+from data_pipeline.checksums import checksum
 from data_pipeline.log_report import LogReport
 from data_pipeline.log_writer import (
     LOG_FILE,
@@ -24,7 +25,6 @@ from data_pipeline.log_writer import (
     LogWriter,
     RawBatch,
     Rejected,
-    checksum,
 )
 from data_pipeline.settings import LogSettings
 

@@ -6,7 +6,6 @@ Rows keep the order in which they came. Same rows, settings and key give the sam
 import bisect
 import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 import pathlib
@@ -23,6 +22,7 @@ import pyarrow.parquet as pq
 
 from data_pipeline import flagtree, validation
 from data_pipeline.canonical import SCHEMAS, LogError, cast_batch
+from data_pipeline.checksums import describe_files
 from data_pipeline.log_report import LogReport, TableReport, measure, repeated_rows
 from data_pipeline.masking import Masker
 from data_pipeline.quarantine import Faults, QuarantineWriter, quarantine_rows, share_error
@@ -243,20 +243,13 @@ class LogWriter(UnfinishedFolder):
                 "none",
                 "Check that the input is the whole of it.",
             )
-        files = sorted(path for path in self.folder.rglob("*") if path.is_file())
         manifest = {
             "schema_version": SCHEMA_VERSION,
             "source": dict(source or {}),
             # Where the key lies is the owner's matter.
             "settings": flagtree.to_dict(dataclasses.replace(self._settings, key_file="")),
             "report": report.to_dict(),
-            "files": {
-                path.relative_to(self.folder).as_posix(): {
-                    "bytes": path.stat().st_size,
-                    "sha256": checksum(path),
-                }
-                for path in files
-            },
+            "files": describe_files(self.folder),
         }
         with open(self.folder / LOG_FILE, "w", encoding="utf-8") as file:
             file.write(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
@@ -327,9 +320,3 @@ class _Origins:
 
 def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.nulls(0, kind) for kind in schema.types], schema.names)
-
-
-def checksum(path: pathlib.Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

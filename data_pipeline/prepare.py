@@ -153,7 +153,8 @@ def check_base(settings: PrepareSettings) -> None:
 
 def fingerprint(settings: PrepareSettings) -> dict[str, Any]:
     """What the results of steps depend on: the program, the settings, the logs, the base."""
-    from data_pipeline.dataset import MANIFEST, SCHEMA_VERSION, checksum
+    from data_pipeline.checksums import checksum
+    from data_pipeline.dataset import MANIFEST, SCHEMA_VERSION
     from data_pipeline.extension import checksums
     from data_pipeline.preparation import settings_of_dataset
 

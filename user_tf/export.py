@@ -69,7 +69,8 @@ def export_run(settings: ExportSettings, command: str) -> pathlib.Path:
     import keras
     import tensorflow as tf
 
-    from data_pipeline.dataset import MANIFEST, checksum
+    from data_pipeline.checksums import checksum
+    from data_pipeline.dataset import MANIFEST
     from user_tf.evaluate import trained_tasks
     from user_tf.serving import bundle
     from user_tf.training import runs

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from data_pipeline.dataset import MANIFEST, DatasetWriter, checksum, open_dataset
+from data_pipeline.checksums import checksum
+from data_pipeline.dataset import MANIFEST, DatasetWriter, open_dataset
 
 MANIFEST_CONTENT = {"settings": {"scenarios": ["unified"]}}
 

@@ -13,7 +13,8 @@ import pytest
 
 from data_pipeline import negatives as negatives_module
 from data_pipeline import settings as data_settings
-from data_pipeline.dataset import checksum, open_dataset
+from data_pipeline.checksums import checksum
+from data_pipeline.dataset import open_dataset
 from data_pipeline.log import RawBatch, write_log
 from data_pipeline.prepare import prepare
 from data_pipeline.simulator.folder import write_simulated_log

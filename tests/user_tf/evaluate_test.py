@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
-from data_pipeline.dataset import DatasetWriter, checksum
+from data_pipeline.checksums import checksum
+from data_pipeline.dataset import DatasetWriter
 from user_tf import config as config_lib
 from user_tf import evaluate
 from user_tf.evaluation import targets
