@@ -146,8 +146,15 @@ def prepare_dataset(
     users = ["", *engine.collect(log.users, ["user"])["user_id"].to_pylist()]
     earlier = _earlier(settings, engine, log, users, documents) if settings.extend else None
 
-    facts = steps.run("sessions", lambda: _facts(settings, engine, log))
-    chosen = steps.run("targets", lambda: _choose(settings, engine, log, facts.sequence))
+    sequence = steps.run(
+        "sessions", lambda: sessions.build_sequence(engine, log, settings.sequence)
+    )
+    facts = _Facts(
+        sequence,
+        sessions.openings(sequence, log, settings.sequence),
+        sessions.searches(sequence),
+    )
+    chosen = steps.run("targets", lambda: _choose(settings, engine, log, sequence))
     texts = steps.run("texts", lambda: _texts(settings, engine, log, chosen, folder))
     taken = _vocabulary_of(settings)
     text_table = steps.run(
@@ -183,14 +190,12 @@ def prepare_dataset(
     windows = {
         name: steps.run(
             f"windows of {name}",
-            functools.partial(
-                _windows, settings, engine, log, facts.sequence, material, name, folder
-            ),
+            functools.partial(_windows, settings, engine, log, sequence, material, name, folder),
         )
         for name in settings.scenarios
     }
     counted = steps.run(
-        "statistics", lambda: _statistics(engine, facts.sequence, lists, material, chosen)
+        "statistics", lambda: _statistics(engine, sequence, lists, material, chosen)
     )
     return {
         "settings": settings_of_dataset(settings),
@@ -246,15 +251,6 @@ def _earlier(
     requests = engine.collect(log.requests.select("request", "request_id"), ["request"])
     ids = (pa.array(users[1:], pa.string()), documents["doc_id"], requests["request_id"])
     return extension.read_earlier(open_dataset(settings.extend), extension.Names(*ids))
-
-
-def _facts(settings: PrepareSettings, engine: Engine, log: LogTables) -> _Facts:
-    sequence = sessions.build_sequence(engine, log, settings.sequence)
-    return _Facts(
-        sequence,
-        sessions.openings(sequence, log, settings.sequence),
-        sessions.searches(sequence, log),
-    )
 
 
 def _choose(
@@ -475,14 +471,12 @@ def _windows(
 ) -> dict[str, int]:
     visits = sessions.view_visits(engine, log, sequence, name, settings.sequence)
     mine = targets.of_view(material.targets, name)
-    seen = sessions.view_behaviors(sequence, visits, name)
-    view = View(
-        engine.fetch(
-            seen.select("behavior", "user", "time", "known_after", "session"), ["behavior"]
-        ),
-        mine,
-        targets.view_sessions(engine, visits, material.targets, mine),
-    )
+    seen = material.behaviors
+    if name != sessions.UNIFIED:
+        of_view = sessions.view_behaviors(sequence, visits, name)
+        columns = "behavior", "user", "time", "known_after", "session"
+        seen = engine.fetch(of_view.select(*columns), ["behavior"])
+    view = View(seen, mine, targets.view_sessions(engine, visits, material.targets, mine))
     place = folder / "windows" / name
     # What a killed run had begun.
     shutil.rmtree(place, ignore_errors=True)

@@ -47,6 +47,7 @@ class Sequence:
     * visits: user, time, session: every activity of the unified log
     * sessions: session (1, 2, ... in the order user, start), user, start, end (last activity),
       next_start (`NEVER` if there is none), has_both (0/1), kept (0/1: passes the session filter)
+    * requests: request, user, time, query, session: every request of the unfiltered log
     * clicks: request, user, time (of the request), query, position, doc, satisfied, timed (0/1),
       click_time (the request's time where unknown), known_after (satisfaction known),
       visible_after (the click itself known), session (of the request): every click of a list
@@ -59,6 +60,7 @@ class Sequence:
 
     visits: ibis.Table
     sessions: ibis.Table
+    requests: ibis.Table
     clicks: ibis.Table
     behaviors: ibis.Table
     answers: ibis.Table
@@ -117,8 +119,10 @@ def cut(
 def build_sequence(engine: Engine, log: LogTables, settings: SequenceSettings) -> Sequence:
     """Behaviors, sessions and clicks of the unified log."""
     visits, sessions = cut(engine, activities(log, UNIFIED), settings)
-    clicks = engine.materialise(_clicks(log, visits, sessions, click_delay(settings)))
-    behaviors = engine.materialise(_behaviors(log, visits, clicks))
+    requests = log.requests.select("request", "user", "time", "query")
+    requests = engine.materialise(requests.join(visits, ["user", "time"]))
+    clicks = engine.materialise(_clicks(log, requests, sessions, click_delay(settings)))
+    behaviors = engine.materialise(_behaviors(log, visits, requests, clicks))
     sessions = engine.materialise(_marked(sessions, behaviors, settings))
     if settings.filter_sessions:
         kept = sessions.filter(sessions.kept == 1).select("session")
@@ -127,12 +131,12 @@ def build_sequence(engine: Engine, log: LogTables, settings: SequenceSettings) -
     number = (ibis.row_number().over(order_by=order) + 1).cast("int64")
     behaviors = engine.materialise(behaviors.mutate(behavior=number))
     answers = engine.materialise(_answers(behaviors, clicks))
-    return Sequence(visits, sessions, clicks, behaviors, answers)
+    return Sequence(visits, sessions, requests, clicks, behaviors, answers)
 
 
-def _clicks(log: LogTables, visits: ibis.Table, sessions: ibis.Table, delay: int) -> ibis.Table:
+def _clicks(log: LogTables, requests: ibis.Table, sessions: ibis.Table, delay: int) -> ibis.Table:
     """Every click with the time from which it, and its being satisfied, are known."""
-    placed = log.clicks.join(visits, ["user", "time"])
+    placed = log.clicks.join(requests.select("request", "session"), "request")
     placed = placed.join(sessions.select("session", "next_start"), "session")
     later = ibis.ifelse(placed.next_start == NEVER, NEVER, placed.next_start - 1)
     return placed.select(
@@ -151,12 +155,13 @@ def _clicks(log: LogTables, visits: ibis.Table, sessions: ibis.Table, delay: int
     )
 
 
-def _behaviors(log: LogTables, visits: ibis.Table, clicks: ibis.Table) -> ibis.Table:
+def _behaviors(
+    log: LogTables, visits: ibis.Table, requests: ibis.Table, clicks: ibis.Table
+) -> ibis.Table:
     """Searches, logged browses and recommendation clicks, each in the session of its time."""
     titles = log.documents.select("doc", "text")
-    requests = log.requests.filter(log.requests.query > 0)
     zero = ibis.literal(0, "int64")
-    searches = requests.select(
+    searches = requests.filter(requests.query > 0).select(
         "user",
         "time",
         known_after="time",
@@ -164,6 +169,7 @@ def _behaviors(log: LogTables, visits: ibis.Table, clicks: ibis.Table) -> ibis.T
         text="query",
         doc=zero,
         request="request",
+        session="session",
     )
     logged = log.browses.join(titles, "doc")
     logged = logged.select(
@@ -185,7 +191,8 @@ def _behaviors(log: LogTables, visits: ibis.Table, clicks: ibis.Table) -> ibis.T
         doc="doc",
         request="request",
     )
-    return ibis.union(searches, logged, recommended).join(visits, ["user", "time"])
+    browses = logged.union(recommended).join(visits, ["user", "time"])
+    return searches.union(browses.select(*searches.columns))
 
 
 def _marked(sessions: ibis.Table, behaviors: ibis.Table, settings: SequenceSettings) -> ibis.Table:
@@ -292,12 +299,11 @@ def openings(sequence: Sequence, log: LogTables, settings: SequenceSettings) -> 
 OPENING_ORDER = ("user", "time", "request", "position", "doc")
 
 
-def searches(sequence: Sequence, log: LogTables) -> ibis.Table:
+def searches(sequence: Sequence) -> ibis.Table:
     """Every query issued, in the unfiltered log, known after its own time.
 
     Returns:
         Table of integers without nulls: request, user, time, query (text), session (unified).
         Total order: request.
     """
-    issued = log.requests.filter(log.requests.query > 0).join(sequence.visits, ["user", "time"])
-    return issued.select("request", "user", "time", "query", "session")
+    return sequence.requests.filter(sequence.requests.query > 0)

@@ -121,11 +121,9 @@ ORDER_OF_TARGETS = ("user", "time", "request", "doc", "satisfied")
 def possible_targets(engine: Engine, log: LogTables, sequence: Sequence) -> Possible:
     """Finds what could be ranked for, and why some of it is not."""
     lists = has_lists(engine, log)
-    parts = [_requests(log)]
+    rows = _requests(log, sequence)
     if not lists:
-        parts.append(_browses(log))
-    rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
-    rows = rows.join(sequence.visits, ["user", "time"])
+        rows = rows.union(_browses(log, sequence).select(*rows.columns))
     about = sequence.sessions.select("session", "start", "has_both", "kept")
     rows = rows.join(about, "session")
     rows = engine.materialise(rows.mutate(reason=_reason(rows).cast("int64")).drop("kept"))
@@ -141,9 +139,9 @@ def possible_targets(engine: Engine, log: LogTables, sequence: Sequence) -> Poss
     return Possible(engine.materialise(_with_firsts(log, valid, lists)), left_out, lists)
 
 
-def _requests(log: LogTables) -> ibis.Table:
+def _requests(log: LogTables, sequence: Sequence) -> ibis.Table:
     """Requests as rows of `Possible`, with what decides whether they are valid."""
-    requests, shown = log.requests, log.shown
+    requests, shown = sequence.requests, log.shown
     clicks = log.clicks.filter(log.clicks.satisfied == 1)
     relevant = clicks.group_by("request").aggregate(relevant=clicks.count())
     answered = shown.semi_join(relevant, "request")
@@ -157,6 +155,7 @@ def _requests(log: LogTables) -> ibis.Table:
     return rows.select(
         "user",
         "time",
+        "session",
         "request",
         "query",
         task=task.cast("int64"),
@@ -168,12 +167,14 @@ def _requests(log: LogTables) -> ibis.Table:
     )
 
 
-def _browses(log: LogTables) -> ibis.Table:
+def _browses(log: LogTables, sequence: Sequence) -> ibis.Table:
     """Browses as rows of `Possible`."""
     zero = ibis.literal(0, "int64")
-    return log.browses.select(
+    browses = log.browses.join(sequence.visits, ["user", "time"])
+    return browses.select(
         "user",
         "time",
+        "session",
         request=zero,
         query=zero,
         task=ibis.literal(RECOMMENDATION_TASK, "int64"),
