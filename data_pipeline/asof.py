@@ -9,7 +9,7 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
-from data_pipeline.lookup import distinct, places
+from data_pipeline.lookup import Pairs, distinct, places
 
 Integers = npt.NDArray[np.int64]
 
@@ -86,6 +86,37 @@ class Ledger:
     def running(self, value: Integers) -> Integers:
         """int64 [n + 1]: sums of the first 0, 1, ... n events' values in this order."""
         return np.concatenate([[0], np.cumsum(value[self.order])])
+
+
+class PairLedger:
+    """A `Ledger` of pairs: a user's openings of a document, openings of a document under a query.
+
+    Args:
+        left, right: int64 [n], not negative.
+        moment, size: As for `Ledger`.
+
+    Attributes:
+        pairs: Their numbers, which own the events of `ledger`.
+        ledger: The events.
+
+    Example:
+        >>> ledger = PairLedger(np.array([7, 7]), np.array([2, 2]), np.array([0, 1]), size=3)
+        >>> ledger.count(np.array([7, 7]), np.array([2, 1]), np.array([1, 2]))
+        array([1, 0])
+    """
+
+    def __init__(self, left: Integers, right: Integers, moment: Integers, size: int) -> None:
+        self.pairs = Pairs(left, right)
+        self.ledger = Ledger(self.pairs.number, moment, size)
+
+    def count(self, left: Integers, right: Integers, moment: Integers) -> Integers:
+        """int64 [m]: number of events known of each pair at each moment."""
+        pair = self.pairs.find(left, right)
+        # Of most pairs asked for nothing ever happens.
+        rows = np.flatnonzero(pair < self.pairs.size)
+        counts = np.zeros(len(pair), np.int64)
+        counts[rows] = self.ledger.count(pair[rows], moment[rows])
+        return counts
 
 
 class Timeline:

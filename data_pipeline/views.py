@@ -43,8 +43,8 @@ class Material:
     """What all windows are made of.
 
     Attributes:
-        behaviors: Columns behavior, user, known_after, type, text, doc of the unified log, in the
-            order of `behavior` (1, 2, ...).
+        behaviors: Columns behavior, user, time, known_after, session, type, text, doc of the
+            unified log, in the order of `behavior` (1, 2, ...).
         answers: Columns behavior, rank, doc, known_after, in the order (behavior, rank).
         targets: Columns target_id, user, time, split, task, query, next_query; row = target id.
         user_row: int64 [targets], row of users.parquet.
