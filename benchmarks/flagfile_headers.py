@@ -23,6 +23,8 @@ GRIDS = ("table2", "table3", "departures", "figure4", "known_answers")
 # Flagfiles of a study's systems, and the entries of its JSON to tell.
 _STUDIES = {
     "simulated": ("USER, linked",),
+    "quickstart": ("USER, quickstart",),
+    "user": ("USER, settings of the paper",),
     "trivago": ("USER with F", "USER with F, its query-free part for recommendations too"),
 }
 _WIDTH, _INDENT = 100, "#           "

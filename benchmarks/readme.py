@@ -42,6 +42,8 @@ _WORLD_TITLES = {
 _STUDIES = {
     "simulated": "Study: does unified data help?",
     "trivago": "Study: trivago with F and without",
+    "quickstart": "Study: the quickstart",
+    "user": "Study: the settings of the paper",
     "train_throughput": "Speed of training",
     "start_up": "Start-up, input, evaluation",
     "gpu": "On an accelerator",

@@ -129,6 +129,25 @@ STUDIES = {
         systems=(*_trio("linked"), *_trio("independent")),
         truth=True,
     ),
+    "quickstart": Study(
+        question="What does the quickstart reach, and how far do its seeds differ?",
+        flagfile="configs/quickstart.flags",
+        commands={
+            "quickstart": _simulated("quickstart", "--users=2000", prepare="--text.width=32")
+        },
+        systems=(System("USER, quickstart", "quickstart"),),
+        truth=True,
+    ),
+    "user": Study(
+        question="What do the settings of the paper reach on the linked world of "
+        "configs/worlds/linked.flags, whose systems are narrower?",
+        flagfile="configs/user.flags",
+        commands={
+            "linked": _simulated("linked", "--users=3000", *_WORLD[1:], prepare="--text.width=100")
+        },
+        systems=(System("USER, settings of the paper", "linked"),),
+        truth=True,
+    ),
     "sharing": Study(
         question="Do windows with several targets of a user side by side reach the quality of "
         "batches of single targets (pre-training on both tasks), and with how many targets a "
