@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 from data_pipeline.dataset import TARGETS
 from data_pipeline.engine import Columns
 from data_pipeline.lookup import distinct
+from data_pipeline.possible_targets import RECOMMENDATION_TASK
 from data_pipeline.splits import SPLITS
-from data_pipeline.targets import RECOMMENDATION_TASK, Targets
+from data_pipeline.targets import Targets
 
 Integers = npt.NDArray[np.int64]
 

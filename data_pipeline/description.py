@@ -18,9 +18,9 @@ from data_pipeline.histograms import (
     names_of_bins,
 )
 from data_pipeline.html_page import figure, page, table
+from data_pipeline.possible_targets import LEFT_OUT, TASKS
 from data_pipeline.statistics import PERIODS, STATISTICS, Row, number_text, table_text
 from data_pipeline.tables import NEVER, SECOND
-from data_pipeline.targets import LEFT_OUT, TASKS
 
 LONGEST_BAR = 16
 """Longer sessions share the bar of those of this length."""

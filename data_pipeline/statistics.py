@@ -5,9 +5,10 @@ import numpy.typing as npt
 
 from data_pipeline.engine import Columns
 from data_pipeline.lookup import distinct
+from data_pipeline.possible_targets import RECOMMENDATION_TASK, SEARCH_TASK
 from data_pipeline.sessions import BROWSE_TYPE, SEARCH_TYPE
 from data_pipeline.splits import SPLITS, Boundaries, assign
-from data_pipeline.targets import RECOMMENDATION_TASK, SEARCH_TASK, Targets
+from data_pipeline.targets import Targets
 
 Integers = npt.NDArray[np.int64]
 

@@ -1,0 +1,375 @@
+"""What each step of a preparation does; `data_pipeline.preparation` tells their order."""
+
+import dataclasses
+import pathlib
+import shutil
+from typing import Any
+
+import ibis
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from data_pipeline import (
+    candidates,
+    corpus,
+    extension,
+    features,
+    histograms,
+    possible_targets,
+    sessions,
+    splits,
+    statistics,
+    targets,
+)
+from data_pipeline.asof import Timeline
+from data_pipeline.assets import write_documents, write_targets, write_users
+from data_pipeline.dataset import FEATURES_FILE, open_dataset
+from data_pipeline.engine import Columns, Engine
+from data_pipeline.lookup import ranges
+from data_pipeline.negatives import Documents
+from data_pipeline.pseudo_lists import Known, pseudo_lists
+from data_pipeline.settings import PrepareSettings
+from data_pipeline.tables import NEVER, LogTables
+from data_pipeline.views import Material, View, write_view
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What users did, as tables."""
+
+    sequence: sessions.Sequence
+    openings: ibis.Table
+    searches: ibis.Table
+
+
+@dataclasses.dataclass(frozen=True)
+class Chosen:
+    """What is ranked for, before lists are laid out: valid targets and their splits."""
+
+    rows: Columns
+    split: Integers
+    left_out: possible_targets.LeftOut
+    limits: splits.Boundaries
+    lists: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Lists:
+    """Targets with their candidates; `redrawn`: rows whose list a protocol replaced."""
+
+    targets: targets.Targets
+    redrawn: Integers
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """F of all candidates, what else is counted of them, and the standardisation of F."""
+
+    values: npt.NDArray[np.float32]
+    popularity: Integers
+    last_touch: Integers
+    mean: npt.NDArray[np.float32]
+    std: npt.NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tables:
+    """What windows are made of beside lists and F; see `Material`."""
+
+    behaviors: Columns
+    answers: Columns
+    targets: Columns
+    user_row: Integers
+    group_row: Integers
+    positive: Integers
+
+
+def vocabulary_of(settings: PrepareSettings) -> pathlib.Path | None:
+    """Folder of the dataset whose vocabulary and word vectors are taken; None: they are learned."""
+    taken = settings.extend or settings.vocabulary
+    return pathlib.Path(taken) if taken else None
+
+
+def read_base(
+    settings: PrepareSettings,
+    engine: Engine,
+    log: LogTables,
+    users: list[str],
+    documents: pa.Table,
+) -> extension.Earlier:
+    """What is taken over from the dataset of `--extend`."""
+    requests = engine.collect(log.requests.select("request", "request_id"), ["request"])
+    ids = (pa.array(users[1:], pa.string()), documents["doc_id"], requests["request_id"])
+    return extension.read_earlier(open_dataset(settings.extend), extension.Names(*ids))
+
+
+def choose_targets(
+    settings: PrepareSettings, engine: Engine, log: LogTables, sequence: sessions.Sequence
+) -> Chosen:
+    """Finds what is ranked for and cuts the splits.
+
+    Raises:
+        ValueError: The log is empty.
+    """
+    possible = possible_targets.find_possible(engine, log, sequence)
+    about = sequence.sessions
+    span = about.aggregate(count=about.count(), start=about.start.min(), end=about.end.max())
+    if not engine.collect(span.select("count"), ["count"])["count"][0].as_py():
+        raise ValueError(
+            f"A log needs at least one request or browse. Received: {settings.log!r} without any."
+            " Import it again and look at its quarantine table."
+        )
+    (start,), (end,) = (engine.fetch(span.select(n), [n])[n].tolist() for n in ("start", "end"))
+    starts = possible_targets.starts_of_sessions(engine, possible)
+    limits = splits.boundaries(starts, start, end, settings.split)
+    rows, left_out = possible_targets.valid_targets(engine, possible, limits.train)
+    return Chosen(rows, splits.assign(rows["start"], limits), left_out, limits, possible.lists)
+
+
+def encode_texts(
+    settings: PrepareSettings,
+    engine: Engine,
+    log: LogTables,
+    chosen: Chosen,
+    folder: pathlib.Path,
+) -> corpus.Encoded:
+    """Learns the vocabulary, or takes it over, and writes the tokens of all texts."""
+    texts = corpus.read_texts(engine, log)
+    met = corpus.occurrences(engine, log, chosen.limits.validation, len(texts))
+    return corpus.encode(folder, texts, met, settings.text, vocabulary_of(settings))
+
+
+def lay_out_lists(
+    settings: PrepareSettings,
+    engine: Engine,
+    log: LogTables,
+    facts: Facts,
+    chosen: Chosen,
+    texts: features.TextTable,
+    documents: pa.Table,
+    user_ids: list[str],
+    earlier: extension.Earlier | None,
+) -> Lists:
+    """Lays out the candidates of every target: lists logged, pseudo lists, drawn ones.
+
+    Raises:
+        ValueError: There is no target.
+    """
+    needy = np.flatnonzero(chosen.rows["request"] == 0)
+    browses = {name: chosen.rows[name][needy] for name in ("user", "time", "request", "doc")}
+    docs = np.zeros((len(needy), 1 + settings.negatives.drawn), np.int64)
+    if len(needy) or settings.candidates.protocol != "shown":
+        known = _known(engine, log, facts, texts, documents)
+        base = earlier.row_of(browses) if earlier else np.full(len(needy), -1, np.int64)
+        if earlier:
+            docs[base >= 0] = earlier.lists(base[base >= 0], docs.shape[1])
+        new = {name: browses[name][base < 0] for name in ("user", "time", "doc")}
+        docs[base < 0] = pseudo_lists(
+            new, log.part(new["time"]), known, user_ids, settings.negatives, settings.seed
+        )
+    made = targets.build_targets(
+        engine,
+        log,
+        chosen.rows,
+        chosen.split,
+        targets.PseudoLists(needy, docs),
+        chosen.left_out,
+    )
+    redrawn = candidates.redrawn(made, settings.candidates)
+    if len(redrawn):
+        made = candidates.redraw(
+            made,
+            redrawn,
+            user_ids,
+            known.documents,
+            known.relevant(),
+            settings.candidates,
+            settings.negatives,
+            settings.seed,
+        )
+    if not len(made.rows["target_id"]):
+        raise ValueError(
+            f"A dataset needs at least one target. Received: {settings.log!r} with none; left out: "
+            f"{made.left_out}. Check its clicks, or lower --negatives or --split settings."
+        )
+    return Lists(made, redrawn)
+
+
+def _known(
+    engine: Engine,
+    log: LogTables,
+    facts: Facts,
+    texts: features.TextTable,
+    documents: pa.Table,
+) -> Known:
+    columns = ["user", "doc", "satisfied", "known_after", "asked"]
+    opened = engine.fetch(facts.openings.select(*columns), columns)
+    drawable = Documents(
+        np.append(NEVER, documents["available"].to_numpy()),
+        texts.vectors[texts.document_text],
+        opened["doc"],
+        opened["known_after"],
+    )
+    return Known(
+        drawable,
+        np.append(0, documents["part"].to_numpy()),
+        opened["user"],
+        opened["satisfied"],
+        log.part(opened["asked"]),
+    )
+
+
+def compute_features(
+    settings: PrepareSettings,
+    engine: Engine,
+    facts: Facts,
+    lists: Lists,
+    texts: features.TextTable,
+    earlier: extension.Earlier | None,
+) -> Features:
+    """Counts and computes F of all candidates, but those of targets taken over."""
+    rows, listed = lists.targets.rows, lists.targets.candidates
+    base = earlier.row_of(rows) if earlier else np.full(len(rows["time"]), -1)
+    new = base < 0
+    slots = slice(None) if new.all() else np.flatnonzero(new[listed["target_id"]])
+    opened, searched = ("user", "known_after", "doc"), ("user", "time", "query")
+    found = features.relevance_features(
+        engine.fetch(
+            facts.openings.select(
+                *opened, "query", "session", "satisfied", "time", "visible_after"
+            ),
+            opened,
+        ),
+        engine.fetch(facts.searches.select(*searched), searched),
+        {n: rows[n][new] for n in ("target_id", "user", "session", "query", "time")},
+        {n: listed[n][slots] for n in ("target_id", "position", "doc")},
+        texts,
+        workers=settings.threads,
+    )
+    if earlier:
+        found = _beside_earlier(found, earlier, base, lists.targets.offsets, slots)
+    learned = (rows["split"] == splits.SPLITS.index("train")) & (
+        rows["task"] == possible_targets.SEARCH_TASK
+    )
+    mean, std = features.standardisation(found.features, learned[listed["target_id"]])
+    candidates.forget_ranks(found.features, lists.targets, lists.redrawn, mean)
+    return Features(found.features, found.popularity, found.last_touch, mean, std)
+
+
+def _beside_earlier(
+    new: features.FeatureRows,
+    earlier: extension.Earlier,
+    base: Integers,
+    offsets: Integers,
+    slots: slice | Integers,
+) -> features.FeatureRows:
+    """Rows of new targets, in `slots`, beside those of targets an earlier dataset holds."""
+    same = np.flatnonzero(base >= 0)
+    sizes = np.diff(offsets)[same]
+    mine, theirs = ranges(offsets[same], sizes), ranges(earlier.offsets[base[same]], sizes)
+    columns = []
+    for name in ("features", "popularity", "last_touch"):
+        values = getattr(new, name)
+        column = np.empty((offsets[-1], *values.shape[1:]), values.dtype)
+        column[slots], column[mine] = values, getattr(earlier, name)[theirs]
+        columns.append(column)
+    return features.FeatureRows(*columns)
+
+
+def write_tables(
+    settings: PrepareSettings,
+    engine: Engine,
+    log: LogTables,
+    facts: Facts,
+    lists: Lists,
+    found: Features,
+    users: list[str],
+    document_text: Integers,
+    folder: pathlib.Path,
+) -> Tables:
+    """Writes the tables of the dataset."""
+    chosen = lists.targets
+    searches = facts.searches.select("request", "user", "time", "query", "session")
+    behaviors = engine.fetch(
+        facts.sequence.behaviors.select(
+            "behavior", "user", "time", "known_after", "type", "text", "doc", "session"
+        ),
+        ["behavior"],
+    )
+    answers = engine.fetch(facts.sequence.answers, ["behavior", "rank"])
+    rows = dict(chosen.rows)
+    rows["next_query"] = targets.next_queries(rows, engine.fetch(searches, ["request"]))
+    rows["past_behaviors"] = Timeline(behaviors["user"], behaviors["known_after"]).before(
+        rows["user"], rows["time"]
+    )
+    user_row = write_users(folder, users, rows)
+    document_ids = ["", *engine.collect(log.documents, ["doc"])["doc_id"].to_pylist()]
+    write_documents(folder, document_ids, document_text)
+    request_ids = engine.collect(log.requests.select("request", "request_id"), ["request"])
+    write_targets(
+        folder,
+        dataclasses.replace(chosen, rows=rows),
+        users,
+        document_ids,
+        corpus.read_texts(engine, log),
+        request_ids["request_id"],
+        user_row,
+        found.popularity,
+        found.last_touch,
+    )
+    np.save(folder / FEATURES_FILE, found.values)
+    group_row, positive = targets.groups(chosen)
+    return Tables(behaviors, answers, rows, user_row[rows["user"]], group_row, positive)
+
+
+def write_windows(
+    settings: PrepareSettings,
+    engine: Engine,
+    log: LogTables,
+    sequence: sessions.Sequence,
+    material: Material,
+    name: str,
+    folder: pathlib.Path,
+) -> dict[str, int]:
+    """Writes the windows of one view; returns their number by split."""
+    visits = sessions.view_visits(engine, log, sequence, name, settings.sequence)
+    mine = targets.of_view(material.targets, name)
+    seen = material.behaviors
+    if name != sessions.UNIFIED:
+        of_view = sessions.view_behaviors(sequence, visits, name)
+        columns = "behavior", "user", "time", "known_after", "session"
+        seen = engine.fetch(of_view.select(*columns), ["behavior"])
+    view = View(seen, mine, targets.view_sessions(engine, visits, material.targets, mine))
+    place = folder / "windows" / name
+    # What a killed run had begun.
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    return write_view(place, view, material, settings.sequence, settings.windows, settings.threads)
+
+
+def count_statistics(
+    engine: Engine,
+    sequence: sessions.Sequence,
+    lists: Lists,
+    material: Material,
+    chosen: Chosen,
+) -> dict[str, Any]:
+    """Table 1 of the paper and the histograms, for the manifest."""
+    about = sequence.sessions.select("session", "user", "start", "has_both")
+    return {
+        "statistics": statistics.table_1(
+            material.behaviors,
+            material.answers,
+            engine.fetch(about, ["session"]),
+            lists.targets,
+            material.group_row,
+            chosen.limits,
+        ),
+        "histograms": {
+            "session_lengths": histograms.session_lengths(material.behaviors),
+            "transitions": histograms.transitions(material.behaviors),
+        },
+    }
