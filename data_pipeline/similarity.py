@@ -54,7 +54,8 @@ def history_vectors(
         for first in range(0, len(members), block):
             some = members[first : first + block]
             total = sums[:, stop[some] - low] - sums[:, start[some] - low]
-            result[some] = unit(total.T.astype(np.float64))
+            # The order of a row's numbers in memory decides how NumPy adds them up.
+            result[some] = unit(total.T.astype(np.float64, order="C"))
     return result
 
 
