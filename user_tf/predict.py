@@ -2,7 +2,7 @@
 
     python -m user_tf.predict --model=DIR --requests=FILE.jsonl --output=FILE.jsonl
 
-One request a line, in the format of `user_tf.serving.request`; one answer a line, in the order of
+One request a line, in the format of `user_tf.serving.request_json`; one answer a line, in the order of
 the requests:
 
     {"line": 1, "request_id": "r17", "ranking": [2, 0, 1], "scores": [0.3, -1.2, 0.9]}
@@ -25,7 +25,8 @@ from data_pipeline import flagtree
 from data_pipeline.flagtree import setting
 from user_tf.serving import layout
 from user_tf.serving.loading import load
-from user_tf.serving.request import SESSION_MINUTES, Request, RequestError, from_json, to_arrays
+from user_tf.serving.request import Request, RequestError, to_arrays
+from user_tf.serving.request_json import SESSION_MINUTES, from_json
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,7 @@ from user_tf.export import ExportSettings, export_run, summary
 from user_tf.predict import PredictSettings, SavedRanker, predict
 from user_tf.serving.examples import target_requests
 from user_tf.serving.layout import cli_command
-from user_tf.serving.request import from_json, to_json
+from user_tf.serving.request_json import from_json, to_json
 from user_tf.training import runs
 
 PHASES = ("search", "recommendation")

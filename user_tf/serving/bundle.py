@@ -15,7 +15,8 @@ import numpy as np
 
 from data_pipeline.unfinished import UnfinishedFolder
 from user_tf.serving.layout import EXAMPLE, EXAMPLE_INPUTS, EXTRA, MANIFEST
-from user_tf.serving.request import Request, to_arrays, to_json
+from user_tf.serving.request import Request, to_arrays
+from user_tf.serving.request_json import to_json
 from user_tf.serving.signatures import Graph, UserTable, archive, write_users
 
 

@@ -1,56 +1,17 @@
-"""One ranking request as JSON, and a batch of requests as the arrays of the served signatures.
+"""A ranking request, and a batch of requests as the arrays of the served signatures.
 
-Needs NumPy only, so that a client can use it without TensorFlow. A request is one JSON object:
-
-    {
-      "request_id": "r17",                      optional, copied to the answer
-      "user_id": "9f86d081...",                 masked id as in the log; "" or absent: unknown
-      "query": "running shoes",                 "" or absent: a recommendation
-      "session": 3,                             number of the current session, from 1
-      "history": [                              past behaviors, oldest first; absent: none
-        {"session": 1, "query": "shoes", "clicked": ["Trail shoe X", "Road shoe Y"]},
-        {"session": 3, "title": "How to start running"}
-      ],
-      "candidates": ["Trail shoe X", "Sandals"],
-      "features": [[0.5, null, ...], ...]       optional: one row a candidate, raw values of F in
-    }                                           the order of the model's manifest, null = missing
-
-A history item with `query` is a search, `clicked` the titles of its satisfied clicks that are
-known by now, earliest first; one with `title` is a browse. Instead of session numbers, the request
-and all of its history items may carry `time` (seconds since the epoch, or ISO 8601 with an offset
-from UTC): sessions are then cut by the 30-minute rule, and an item with nothing but `time` is an
-activity that is no behavior (a list shown and not clicked) yet keeps a session alive.
-
-Sessions are cut on the activities the model was trained on: those of both services for a unified
-model, of one service for USER-S and USER-R.
+Needs NumPy only, so that a client can use it without TensorFlow; `user_tf.serving.request_json`
+reads requests.
 """
 
-import collections
 import dataclasses
-import datetime
-import itertools
-import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 PADDING_SCORE = float(np.finfo(np.float32).min)
-SESSION_MINUTES = 30.0
-
-_REQUEST_KEYS = {
-    "request_id",
-    "user_id",
-    "query",
-    "session",
-    "time",
-    "history",
-    "candidates",
-    "features",
-}
-_ITEM_KEYS = {"session", "time", "query", "clicked", "title"}
 
 
 class RequestError(ValueError):
@@ -82,106 +43,6 @@ class Request:
     def task(self) -> str:
         """`search`, or `recommendation` for an empty query."""
         return "search" if self.query else "recommendation"
-
-
-def cut_sessions(times: Sequence[float], minutes: float = SESSION_MINUTES) -> list[int]:
-    """Session numbers, from 1, of activities in time order: a gap above `minutes` cuts.
-
-    Args:
-        times: Seconds, not decreasing.
-        minutes: Longest gap between starts inside a session.
-
-    Raises:
-        RequestError: The times decrease.
-
-    Example:
-        >>> cut_sessions([0, 600, 2400, 4201])
-        [1, 1, 1, 2]
-    """
-    numbers: list[int] = []
-    for index, time in enumerate(times):
-        if index == 0:
-            numbers.append(1)
-            continue
-        gap = time - times[index - 1]
-        if gap < 0:
-            raise RequestError(
-                "`time` should not decrease: `history` is oldest first and ends before the "
-                f"request. Received: activity {index} is {-gap:g} s before activity {index - 1} "
-                "(from 0, the request last). Sort `history` by time."
-            )
-        numbers.append(numbers[-1] + (gap > minutes * 60))
-    return numbers
-
-
-def from_json(text: str, minutes: float = SESSION_MINUTES) -> Request:
-    """Reads and checks one request.
-
-    Args:
-        text: One JSON object, in the format of this module's docstring.
-        minutes: Longest gap, in minutes, inside a session, where times are given.
-
-    Raises:
-        RequestError: Names the rule, the value received and the mend.
-
-    Example:
-        >>> request = from_json('{"query": "hats", "session": 1, "candidates": ["Sun hat", "Cap"]}')
-        >>> request.task, request.user_id, len(request.candidates)
-        ('search', '', 2)
-        >>> from_json('{"session": 1, "candidates": []}')
-        Traceback (most recent call last):
-        user_tf.serving.request.RequestError: `candidates` should be a list of at least 1 title. ...
-    """
-    try:
-        body = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise RequestError(
-            f"A request should be one JSON object on one line. Received: {_short(text)} "
-            f"({error.msg} at column {error.colno}). Mend the JSON."
-        ) from error
-    _expect(isinstance(body, dict), "A request should be a JSON object", body, "Write {...}.")
-    _known(body, _REQUEST_KEYS, "A request")
-    candidates = _strings(body.get("candidates"), "candidates")
-    _expect(
-        len(candidates) > 0,
-        "`candidates` should be a list of at least 1 title",
-        body.get("candidates"),
-        "List the titles to rank.",
-    )
-    session, history = _history(body, minutes)
-    request_id = body.get("request_id")
-    return Request(
-        user_id=_string(body.get("user_id", ""), "user_id"),
-        query=_string(body.get("query", ""), "query"),
-        session=session,
-        history=history,
-        candidates=candidates,
-        features=_features(body.get("features"), len(candidates)),
-        request_id=None if request_id is None else _string(request_id, "request_id"),
-    )
-
-
-def to_json(request: Request) -> str:
-    """The inverse of `from_json`, on one line; NaN features become null."""
-    body: dict[str, Any] = {
-        "user_id": request.user_id,
-        "query": request.query,
-        "session": request.session,
-        "history": [
-            {"session": item.session, "query": item.query, "clicked": list(item.titles)}
-            if item.query
-            else {"session": item.session, "title": item.titles[0]}
-            for item in request.history
-        ],
-        "candidates": list(request.candidates),
-    }
-    if request.request_id is not None:
-        body = {"request_id": request.request_id, **body}
-    if request.features is not None:
-        body["features"] = [
-            [None if math.isnan(value) else value for value in row] for row in request.features
-        ]
-    return json.dumps(body, ensure_ascii=False)
 
 
 def to_arrays(
@@ -217,12 +78,12 @@ def to_arrays(
         candidates[row, : len(request.candidates)] = request.candidates
         if features is not None and request.features is not None:
             width = len(request.features[0])
-            _expect(
-                width == features,
-                f"`features` should hold {features} values a candidate for this model",
-                width,
-                "Give them in the order of `features` in the model's manifest.",
-            )
+            if width != features:
+                raise RequestError(
+                    f"`features` should hold {features} values a candidate for this model. "
+                    f"Received: {width}. Give them in the order of `features` in the model's "
+                    "manifest."
+                )
             values[row, : len(request.candidates)] = request.features
     arrays: dict[str, npt.NDArray[Any]] = {
         "user_id": np.array([request.user_id for request in requests], object),
@@ -235,149 +96,3 @@ def to_arrays(
         "candidate_count": np.array([len(request.candidates) for request in requests], np.int64),
     }
     return arrays if features is None else arrays | {"features": values}
-
-
-def _history(body: Mapping[str, Any], minutes: float) -> tuple[int, tuple[Behavior, ...]]:
-    """The current session's number and the behaviors, sessions cut where times are given."""
-    items = body.get("history", [])
-    _expect(isinstance(items, list), "`history` should be a list", items, "Write [...].")
-    for index, item in enumerate(items):
-        name = f"`history[{index}]`"
-        _expect(isinstance(item, dict), f"{name} should be a JSON object", item, "Write {...}.")
-        _known(item, _ITEM_KEYS, name)
-    keys = collections.Counter((("session" in item), ("time" in item)) for item in [*items, body])
-    _expect(
-        len(keys) == 1 and next(iter(keys)) in ((True, False), (False, True)),
-        "The request and each history item should carry `session`, or each of them `time`",
-        [sorted({"session", "time"} & set(item)) for item in [*items, body]][:5],
-        "Give session numbers to all of them, or times to all of them.",
-    )
-    if "time" in body:
-        times = [_time(item["time"], f"history[{index}].time") for index, item in enumerate(items)]
-        numbers = cut_sessions([*times, _time(body["time"], "time")], minutes)
-    else:
-        numbers = [
-            _session(item["session"], f"history[{index}].session")
-            for index, item in enumerate(items)
-        ]
-        numbers.append(_session(body["session"], "session"))
-        for before, after in itertools.pairwise(numbers):
-            _expect(
-                before <= after,
-                "Session numbers should not decrease: `history` is oldest first and the request's "
-                "session comes last",
-                numbers,
-                "Sort `history` by time and number sessions in that order.",
-            )
-    behaviors = []
-    for index, (item, number) in enumerate(zip(items, numbers, strict=False)):
-        name = f"history[{index}]"
-        if "time" in item and set(item) == {"time"}:
-            continue
-        _expect(
-            ("query" in item) != ("title" in item),
-            f"`{name}` should have either `query` (a search) or `title` (a browse)",
-            item,
-            "Leave one of them out.",
-        )
-        if "title" in item:
-            _expect(
-                "clicked" not in item,
-                f"`{name}.clicked` belongs to a search",
-                item,
-                "Write each document opened from a recommendation as a browse of its own.",
-            )
-            behaviors.append(Behavior(number, "", (_string(item["title"], f"{name}.title"),)))
-            continue
-        query = _string(item["query"], f"{name}.query")
-        _expect(
-            query != "", f"`{name}.query` should not be empty", query, "Write a browse as `title`."
-        )
-        clicked = _strings(item.get("clicked", []), f"{name}.clicked")
-        behaviors.append(Behavior(number, query, clicked))
-    return numbers[-1], tuple(behaviors)
-
-
-def _features(value: Any, candidates: int) -> tuple[tuple[float, ...], ...] | None:
-    if value is None:
-        return None
-    _expect(
-        isinstance(value, list)
-        and len(value) == candidates
-        and all(isinstance(row, list) and len(row) == len(value[0]) for row in value),
-        f"`features` should hold one list a candidate ({candidates}), all of one length",
-        value,
-        "Give a row of F for every candidate.",
-    )
-    for row in value:
-        for item in row:
-            _expect(
-                item is None or (_is_number(item) and math.isfinite(item)),
-                "`features` should hold finite numbers, null where missing",
-                item,
-                "Write null for a value that is not known.",
-            )
-    return tuple(tuple(math.nan if item is None else float(item) for item in row) for row in value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _session(value: Any, name: str) -> int:
-    _expect(
-        isinstance(value, int) and not isinstance(value, bool) and 1 <= value < 2**63,
-        f"`{name}` should be a whole number from 1",
-        value,
-        "Number the user's sessions from 1, oldest first.",
-    )
-    return int(value)
-
-
-def _time(value: Any, name: str) -> float:
-    rule = f"`{name}` should be seconds since the epoch or ISO 8601 with an offset from UTC"
-    mend = "Write for example 1606800000 or 2020-12-01T05:20:00+00:00."
-    if _is_number(value) and math.isfinite(value):
-        return float(value)
-    _expect(isinstance(value, str), rule, value, mend)
-    try:
-        parsed = datetime.datetime.fromisoformat(value)
-    except ValueError as error:
-        raise RequestError(f"{rule}. Received: {_short(value)}. {mend}") from error
-    _expect(parsed.tzinfo is not None, rule, value, mend)
-    return parsed.timestamp()
-
-
-def _string(value: Any, name: str) -> str:
-    _expect(isinstance(value, str), f"`{name}` should be a string", value, "Put it in quotes.")
-    _expect(
-        not any("\ud800" <= letter <= "\udfff" for letter in value),
-        f"`{name}` should be Unicode text",
-        value,
-        "Write characters above U+FFFF as a pair of escapes, or as themselves.",
-    )
-    return str(value)
-
-
-def _strings(value: Any, name: str) -> tuple[str, ...]:
-    _expect(isinstance(value, list), f"`{name}` should be a list of strings", value, "Write [...].")
-    return tuple(_string(item, f"{name}[{index}]") for index, item in enumerate(value))
-
-
-def _known(body: Mapping[str, Any], known: set[str], name: str) -> None:
-    _expect(
-        set(body) <= known,
-        f"{name} should have no other keys than {', '.join(sorted(known))}",
-        sorted(set(body) - known),
-        "Remove them or mend their spelling.",
-    )
-
-
-def _expect(holds: bool, rule: str, received: Any, mend: str) -> None:
-    if not holds:
-        raise RequestError(f"{rule}. Received: {_short(received)}. {mend}")
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 120 else text[:117] + "..."

@@ -6,15 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from user_tf.serving.request import (
-    Behavior,
-    Request,
-    RequestError,
-    cut_sessions,
-    from_json,
-    to_arrays,
-    to_json,
-)
+from user_tf.serving.request import Behavior, Request, RequestError, to_arrays
+from user_tf.serving.request_json import cut_sessions, from_json, to_json
 
 FULL = {
     "request_id": "r1",
