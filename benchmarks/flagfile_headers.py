@@ -112,9 +112,10 @@ def _of_study(path: pathlib.Path, names: Sequence[str]) -> Header:
         ]
         results.append(f"{name}: {', '.join(maps)}")
         seconds += [sum(p["seconds"] for p in run.values()) for run in system["phases"]]
+    seeds = _count_of_seeds(len(content["seeds"]))
     return Header(
         f"{statistics.fmean(seconds) / 60:.1f} minutes a run on a core of {_machine(content)}.",
-        f"{content['split']} MAP, {len(content['seeds'])} seeds. {'; '.join(results)}.",
+        f"{content['split']} MAP, {seeds}. {'; '.join(results)}.",
     )
 
 
@@ -247,9 +248,12 @@ def _seeds(grid: Grid, names: Sequence[str]) -> str:
     One number, or the least and the most.
     """
     numbers = sorted({len(grid.systems[name].runs) for name in names})
-    if numbers == [1]:
-        return "1 seed"
-    return f"{numbers[0]} to {numbers[-1]} seeds" if len(numbers) > 1 else f"{numbers[0]} seeds"
+    least, most = numbers[0], numbers[-1]
+    return _count_of_seeds(most) if least == most else f"{least} to {most} seeds"
+
+
+def _count_of_seeds(count: int) -> str:
+    return "1 seed" if count == 1 else f"{count} seeds"
 
 
 def _machine(content: Mapping[str, Any]) -> str:
