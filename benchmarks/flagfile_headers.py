@@ -113,8 +113,11 @@ def _of_study(path: pathlib.Path, names: Sequence[str]) -> Header:
         results.append(f"{name}: {', '.join(maps)}")
         seconds += [sum(p["seconds"] for p in run.values()) for run in system["phases"]]
     seeds = _count_of_seeds(len(content["seeds"]))
+    # Studies that do not tell had a core a run.
+    cores = content.get("cores_a_run", 1)
+    share = "a core" if cores == 1 else f"{cores} cores"
     return Header(
-        f"{statistics.fmean(seconds) / 60:.1f} minutes a run on a core of {_machine(content)}.",
+        f"{statistics.fmean(seconds) / 60:.1f} minutes a run on {share} of {_machine(content)}.",
         f"{content['split']} MAP, {seeds}. {'; '.join(results)}.",
     )
 

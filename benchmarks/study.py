@@ -94,6 +94,7 @@ def collect(settings: StudySettings, study: Study, work: pathlib.Path) -> dict:
         "flagfile": study.flagfile,
         "seeds": [int(seed) for seed in settings.seeds],
         "split": study.split,
+        "cores_a_run": max(1, len(os.sched_getaffinity(0)) // settings.parallel),
         **provenance,
         "commands": study.commands,
         "systems": systems,
