@@ -127,7 +127,7 @@ def test_steps_without_the_files_they_wrote_are_done_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("data_pipeline.preparation.write_view", interrupt)
+        patch.setattr("data_pipeline.stages.write_view", interrupt)
         prepare(settings)
     shutil.rmtree(tmp_path / "dataset.tmp")
     prepare(settings)
