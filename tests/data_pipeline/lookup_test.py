@@ -3,14 +3,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data_pipeline import lookup
 from data_pipeline.lookup import Pairs, distinct, places, ranges, runs
 
 numbers = st.lists(st.integers(0, 9), max_size=20)
 
 
+@pytest.mark.parametrize("cached", [0, lookup._CACHED])
 @given(values=numbers, wanted=numbers)
-def test_places_are_the_counts_of_what_is_smaller(values, wanted):
-    found = places(np.array(sorted(values), int), np.array(wanted, int))
+def test_places_are_the_counts_of_what_is_smaller(cached, values, wanted):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lookup, "_CACHED", cached)
+        found = places(np.array(sorted(values), int), np.array(wanted, int))
     assert found.tolist() == [sum(value < number for value in values) for number in wanted]
 
 
