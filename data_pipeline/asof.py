@@ -64,6 +64,15 @@ class Ledger:
         """int64 [n]: the events in this order; those of one owner and moment in any."""
         return np.argsort(self._unsorted)
 
+    def first(self, owner: Integers) -> Integers:
+        """int64 [m]: place in the order at which each owner's events begin."""
+        return places(self._keys, owner * self._size)
+
+    def after(self, owner: Integers, moment: Integers) -> Integers:
+        """int64 [m]: place in the order after the last event known of each owner at each moment."""
+        # A moment is at most `size` - 1, so it is never sought among another owner's events.
+        return places(self._keys, owner * self._size + moment)
+
     def known(self, owner: Integers, moment: Integers) -> tuple[Integers, Integers]:
         """Places in the order of what is known of each owner at each moment.
 
@@ -74,9 +83,7 @@ class Ledger:
         Returns:
             (first, after), int64 [m]: events `order[first]` ... `order[after - 1]`.
         """
-        # A moment is at most `size` - 1, so an owner's first place is never sought in another's.
-        begin = owner * self._size
-        return places(self._keys, begin), places(self._keys, begin + moment)
+        return self.first(owner), self.after(owner, moment)
 
     def count(self, owner: Integers, moment: Integers) -> Integers:
         """int64 [m]: number of events known of each owner at each moment."""
@@ -138,11 +145,11 @@ class Timeline:
 
     def start(self, owner: Integers) -> Integers:
         """int64 [m]: where each owner's moments begin among all, in the order (owner, time)."""
-        return self._ledger.known(owner, np.zeros_like(owner))[0]
+        return self._ledger.first(owner)
 
     def position(self, owner: Integers, time: Integers) -> Integers:
         """int64 [m]: number of moments in the order (owner, time) before (owner, time)."""
-        return self._ledger.known(owner, self._clock.rank(time))[1]
+        return self._ledger.after(owner, self._clock.rank(time))
 
     def before(self, owner: Integers, time: Integers) -> Integers:
         """int64 [m]: how many of the owner's moments are strictly earlier than `time`."""

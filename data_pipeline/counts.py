@@ -60,7 +60,7 @@ class CandidateCounts:
             opening of it among the user's openings, -1 for none), last_touch (time of the user's
             last visible opening of it, -1 for none). 0 under a recommendation's query.
         """
-        moment = self._clock.rank(targets["time"])[target]
+        moment = self._clock.rank(targets["time"][target])
         first, after = self._of_document.known(doc, moment)
         pairs = self._of_user.pairs
         pair = pairs.find(targets["user"][target], doc)
@@ -136,7 +136,7 @@ def _gains(query: Integers, doc: Integers, moment: Integers, size: int) -> Integ
     """By how much each opening of a document under a query raises n * log2(n)."""
     of_pair = PairLedger(query, doc, moment, size)
     ledger = of_pair.ledger
-    first, _ = ledger.known(of_pair.pairs.number, moment)
+    first = ledger.first(of_pair.pairs.number)
     gains = np.empty(len(query), np.int64)
     nth = np.arange(len(query)) - first[ledger.order]
     n = np.arange(1, int(nth.max(initial=-1)) + 2)
