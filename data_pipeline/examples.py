@@ -83,19 +83,18 @@ def _head(name: str, size: int, kind: int) -> bytes:
     return _field(_ENTRY, _field(_NAME, name.encode("ascii")) + value, size)
 
 
-def examples(fields: Mapping[str, Rows], count: int) -> Iterator[bytes]:
+def examples(fields: Mapping[str, Rows]) -> Iterator[bytes]:
     """Serialises messages.
 
     Args:
         fields: By name (ASCII, below 128 characters), values of all messages (int64 not negative,
             or float32) and edges.
-        count: Messages.
 
     Yields:
         Each message in order.
 
     Example:
-        >>> (message,) = examples({"a": (np.array([3]), np.array([0, 1]))}, 1)
+        >>> (message,) = examples({"a": (np.array([3]), np.array([0, 1]))})
         >>> message.hex()
         '0a0c0a0a0a016112051a030a0103'
     """
@@ -115,6 +114,5 @@ def examples(fields: Mapping[str, Rows], count: int) -> Iterator[bytes]:
         heads = {size: _head(name, size, kind) for size in set(sizes)}
         parts.append([heads[size] for size in sizes])
         parts.append([data[begin:end] for begin, end in itertools.pairwise(bounds.tolist())])
-    for message in zip(*parts, strict=True) if parts else itertools.repeat((), count):
-        content = b"".join(message)
-        yield _field(_FEATURES, content)
+    for message in zip(*parts, strict=True):
+        yield _field(_FEATURES, b"".join(message))

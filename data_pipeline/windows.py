@@ -188,7 +188,7 @@ def records(
     )
     counts = [texts.edges, behaviors.edges, sessions.edges, edges, candidate_edges]
     table = np.stack([np.diff(count) for count in counts], axis=1).astype(np.int32)
-    return examples(fields, windows), table
+    return examples(fields), table
 
 
 def write_shard(

@@ -28,7 +28,7 @@ def test_examples_have_the_bytes_of_tensorflow(seed):
         fields[f"integers_{number}"] = draw.integers(0, most, (edges[-1], width)), edges
     edges = np.concatenate([[0], np.cumsum(draw.integers(0, 9, count))])
     fields["floats"] = draw.standard_normal((edges[-1], 18)).astype(np.float32), edges
-    assert list(examples(fields, count)) == list(messages(fields, count))
+    assert list(examples(fields)) == list(messages(fields, count))
 
 
 @pytest.mark.parametrize("value", [0, 127, 128, 16383, 16384, 2**62])
