@@ -141,7 +141,9 @@ def relevance_features(
     """
     size = len(candidates["doc"])
     result = FeatureRows(
-        np.empty((size, len(FEATURES)), np.float32), np.empty(size, np.int64), np.empty(size, int)
+        np.empty((size, len(FEATURES)), np.float32),
+        np.empty(size, np.int64),
+        np.empty(size, np.int64),
     )
     edges = runs(candidates["target_id"])
     # A block ends with the target in which its last row lies.

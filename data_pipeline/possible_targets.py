@@ -93,20 +93,24 @@ def _requests(log: LogTables, sequence: Sequence) -> ibis.Table:
     rows = requests.left_join(first, "request").drop("request_right")
     rows = rows.left_join(relevant, "request").drop("request_right")
     rows = rows.left_join(sizes, "request")
-    task = ibis.ifelse(rows.query > 0, SEARCH_TASK, RECOMMENDATION_TASK)
     return rows.select(
         "user",
         "time",
         "session",
         "request",
         "query",
-        task=task.cast("int64"),
+        task=_task(rows),
         doc=zero,
         satisfied=one,
         listed=ibis.coalesce(rows.listed, 0).cast("int64"),
         candidates=ibis.coalesce(rows.candidates, 0).cast("int64"),
         relevant=ibis.coalesce(rows.relevant, 0).cast("int64"),
     )
+
+
+def _task(requests: ibis.Table) -> ibis.Value:
+    """Task of each request, by its query."""
+    return ibis.ifelse(requests.query > 0, SEARCH_TASK, RECOMMENDATION_TASK).cast("int64")
 
 
 def _browses(log: LogTables, sequence: Sequence) -> ibis.Table:
@@ -130,8 +134,7 @@ def _browses(log: LogTables, sequence: Sequence) -> ibis.Table:
 
 def _with_firsts(log: LogTables, rows: ibis.Table, lists: bool) -> ibis.Table:
     """Adds `first_of_task` and `query_seen`, for which the whole log counts."""
-    search = ibis.ifelse(log.requests.query > 0, SEARCH_TASK, RECOMMENDATION_TASK).cast("int64")
-    moments = log.requests.select("user", "time", task=search)
+    moments = log.requests.select("user", "time", task=_task(log.requests))
     if not lists:
         browse = ibis.literal(RECOMMENDATION_TASK, "int64")
         moments = moments.union(log.browses.select("user", "time", task=browse))
@@ -169,7 +172,7 @@ def valid_targets(engine: Engine, possible: Possible, begin: int) -> tuple[Colum
 
     Args:
         engine: Where the tables live.
-        possible: `possible_targets`.
+        possible: `find_possible`.
         begin: End of the history period.
 
     Returns:

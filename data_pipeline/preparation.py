@@ -108,9 +108,7 @@ def prepare_dataset(
     )
 
     def tables() -> stages.Tables:
-        return stages.write_tables(
-            settings, engine, log, facts, lists, found, users, document_text, folder
-        )
+        return stages.write_tables(engine, log, facts, lists, found, users, document_text, folder)
 
     made = steps.run("tables", tables)
     material = Material(

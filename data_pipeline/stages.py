@@ -235,6 +235,7 @@ def compute_features(
     base = earlier.row_of(rows) if earlier else np.full(len(rows["time"]), -1)
     new = base < 0
     slots = slice(None) if new.all() else np.flatnonzero(new[listed["target_id"]])
+    # Openings that are equal in these count alike, in whatever order they come.
     opened, searched = ("user", "known_after", "doc"), ("user", "time", "query")
     found = features.relevance_features(
         engine.fetch(
@@ -280,7 +281,6 @@ def _beside_earlier(
 
 
 def write_tables(
-    settings: PrepareSettings,
     engine: Engine,
     log: LogTables,
     facts: Facts,
@@ -337,12 +337,14 @@ def write_windows(
     """Writes the windows of one view; returns their number by split."""
     visits = sessions.view_visits(engine, log, sequence, name, settings.sequence)
     mine = targets.of_view(material.targets, name)
-    seen = material.behaviors
-    if name != sessions.UNIFIED:
-        of_view = sessions.view_behaviors(sequence, visits, name)
-        columns = "behavior", "user", "time", "known_after", "session"
-        seen = engine.fetch(of_view.select(*columns), ["behavior"])
-    view = View(seen, mine, targets.view_sessions(engine, visits, material.targets, mine))
+    seen = sessions.view_behaviors(sequence, visits, name)
+    view = View(
+        engine.fetch(
+            seen.select("behavior", "user", "time", "known_after", "session"), ["behavior"]
+        ),
+        mine,
+        targets.view_sessions(engine, visits, material.targets, mine),
+    )
     place = folder / "windows" / name
     # What a killed run had begun.
     shutil.rmtree(place, ignore_errors=True)
