@@ -18,10 +18,10 @@ import numpy as np
 from absl import app
 
 from data_pipeline import flagtree
+from data_pipeline.asof import NEVER
 from data_pipeline.flagtree import setting
 from data_pipeline.negatives import BrowseTargets, Documents, draw_negatives
 from data_pipeline.settings import NegativeSettings
-from data_pipeline.tables import NEVER
 from data_pipeline.vectors import unit
 
 TOPICS, SPREAD, ZIPF, LAST = 500, 0.7, 1.2, 10_000_000

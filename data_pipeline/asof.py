@@ -4,14 +4,15 @@ The one rule of time lives here: at time t an event is known iff it became known
 time, so equal timestamps do not see each other.
 """
 
-import functools
-
 import numpy as np
 import numpy.typing as npt
 
 from data_pipeline.lookup import Pairs, distinct, places
 
 Integers = npt.NDArray[np.int64]
+
+NEVER = 2**62
+"""A time later than any other, for what never becomes known (int64 microseconds)."""
 
 
 class Clock:
@@ -46,23 +47,27 @@ class Ledger:
         owner: int64 [n], not negative: a user, a document, a pair of both.
         moment: int64 [n], ranks of a `Clock`.
         size: Size of that clock.
+        ordered: Whether `order` and `running` shall be there. Default: False.
+
+    Attributes:
+        order: int64 [n], where `ordered`: the events in this order; those of one owner and moment
+            in any.
 
     Example:
-        >>> ledger = Ledger(np.array([7, 3, 7]), np.array([1, 0, 0]), size=3)
+        >>> ledger = Ledger(np.array([7, 3, 7]), np.array([1, 0, 0]), size=3, ordered=True)
         >>> first, after = ledger.known(np.array([7, 7, 3]), np.array([1, 2, 0]))
         >>> (after - first).tolist(), ledger.order[after[:2] - 1].tolist()
         ([1, 2, 0], [2, 0])
     """
 
-    def __init__(self, owner: Integers, moment: Integers, size: int) -> None:
+    def __init__(self, owner: Integers, moment: Integers, size: int, ordered: bool = False) -> None:
         self._size = size
-        self._unsorted = owner * size + moment
-        self._keys = np.sort(self._unsorted)
-
-    @functools.cached_property
-    def order(self) -> Integers:
-        """int64 [n]: the events in this order; those of one owner and moment in any."""
-        return np.argsort(self._unsorted)
+        keys = owner * size + moment
+        if ordered:
+            self.order = np.argsort(keys)
+            self._keys = keys[self.order]
+        else:
+            self._keys = np.sort(keys)
 
     def first(self, owner: Integers) -> Integers:
         """int64 [m]: place in the order at which each owner's events begin."""
@@ -95,12 +100,30 @@ class Ledger:
         return np.concatenate([[0], np.cumsum(value[self.order])])
 
 
+class DenseLedger(Ledger):
+    """A `Ledger` whose owners are numbered 0, 1, ...: where each begins is looked up, not sought.
+
+    Example:
+        >>> ledger = DenseLedger(np.array([1, 0, 1]), np.array([1, 0, 0]), size=3)
+        >>> ledger.first(np.array([0, 1, 7])).tolist()
+        [0, 1, 3]
+    """
+
+    def __init__(self, owner: Integers, moment: Integers, size: int, ordered: bool = False) -> None:
+        super().__init__(owner, moment, size, ordered)
+        self._first = np.append(0, np.cumsum(np.bincount(owner)))
+
+    def first(self, owner: Integers) -> Integers:
+        """int64 [m]: place in the order at which each owner's events begin."""
+        return self._first[np.minimum(owner, len(self._first) - 1)]
+
+
 class PairLedger:
     """A `Ledger` of pairs: a user's openings of a document, openings of a document under a query.
 
     Args:
         left, right: int64 [n], not negative.
-        moment, size: As for `Ledger`.
+        moment, size, ordered: As for `Ledger`.
 
     Attributes:
         pairs: Their numbers, which own the events of `ledger`.
@@ -112,9 +135,16 @@ class PairLedger:
         array([1, 0])
     """
 
-    def __init__(self, left: Integers, right: Integers, moment: Integers, size: int) -> None:
-        self.pairs = Pairs(left, right)
-        self.ledger = Ledger(self.pairs.number, moment, size)
+    def __init__(
+        self,
+        left: Integers,
+        right: Integers,
+        moment: Integers,
+        size: int,
+        ordered: bool = False,
+    ) -> None:
+        self.pairs, number = Pairs.of(left, right)
+        self.ledger = DenseLedger(number, moment, size, ordered)
 
     def count(self, left: Integers, right: Integers, moment: Integers) -> Integers:
         """int64 [m]: number of events known of each pair at each moment."""

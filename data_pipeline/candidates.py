@@ -17,13 +17,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from data_pipeline.asof import NEVER
 from data_pipeline.features import FEATURES
 from data_pipeline.lookup import ranges, runs
 from data_pipeline.negatives import ORDER, BrowseTargets, Documents, draw_negatives
 from data_pipeline.settings import CandidateSettings, NegativeSettings
 from data_pipeline.splitmix import keyed
 from data_pipeline.splits import SPLITS
-from data_pipeline.tables import NEVER
 from data_pipeline.targets import Targets, seed_keys
 
 Integers = npt.NDArray[np.int64]

@@ -18,7 +18,9 @@ import numpy.typing as npt
 
 from data_pipeline.engine import Engine
 from data_pipeline.features import TextTable
+from data_pipeline.sequence import Sequence
 from data_pipeline.settings import PrepareSettings, TextSettings
+from data_pipeline.shown_lists import ShownLists
 from data_pipeline.tables import LogTables
 
 Integers = npt.NDArray[np.int64]
@@ -32,19 +34,32 @@ CHOICES = (
 )
 
 
-def occurrences(engine: Engine, log: LogTables, before: int, texts: int) -> Integers:
-    """int64 [texts]: how often each text is met at a time earlier than `before`."""
-    requests, shown, browses = log.requests, log.shown, log.browses
-    titles = log.documents.select("doc", "text")
-    met = [
-        requests.filter((requests.query > 0) & (requests.time < before)).select(text="query"),
-        shown.filter(shown.time < before).join(titles, "doc").select("text"),
-        browses.filter(browses.time < before).join(titles, "doc").select("text"),
-    ]
-    rows = met[0].union(met[1], met[2])
-    counted = engine.fetch(rows.group_by("text").aggregate(count=rows.count()), ["text"])
-    result = np.zeros(texts, np.int64)
-    result[counted["text"]] = counted["count"]
+def occurrences(
+    engine: Engine,
+    shown: ShownLists,
+    sequence: Sequence,
+    document_text: Integers,
+    before: int,
+    texts: int,
+) -> Integers:
+    """int64 [texts]: how often each text is met at a time earlier than `before`.
+
+    Args:
+        engine: Where the lists live.
+        shown: The lists.
+        sequence: Its requests and browses.
+        document_text: int64 [documents], text of each document, number 0 the pad document.
+        before: A time.
+        texts: Number of texts, the empty one included.
+    """
+    requests, browses = sequence.requests, sequence.browses
+    queries = requests["query"][requests["time"] < before]
+    titles = document_text[browses["doc"][browses["time"] < before]]
+    result = np.bincount(queries, minlength=texts) + np.bincount(titles, minlength=texts)
+    seen = shown.occurrences(engine, before)
+    np.add.at(result, document_text[seen["doc"]], seen["count"])
+    # Recommendations have no query, and some documents no title.
+    result[0] = 0
     return result
 
 

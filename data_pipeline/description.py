@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from data_pipeline import description_figures
+from data_pipeline.asof import NEVER
 from data_pipeline.dataset import Dataset
 from data_pipeline.histograms import (
     KINDS,
@@ -20,7 +21,7 @@ from data_pipeline.histograms import (
 from data_pipeline.html_page import figure, page, table
 from data_pipeline.possible_targets import LEFT_OUT, TASKS
 from data_pipeline.statistics import PERIODS, STATISTICS, Row, number_text, table_text
-from data_pipeline.tables import NEVER, SECOND
+from data_pipeline.tables import SECOND
 
 LONGEST_BAR = 16
 """Longer sessions share the bar of those of this length."""

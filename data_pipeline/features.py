@@ -13,7 +13,7 @@ import itertools
 import numpy as np
 import numpy.typing as npt
 
-from data_pipeline.counts import ENTROPY_SCALE, CandidateCounts, target_counts
+from data_pipeline.counts import ENTROPY_SCALE, Counts
 from data_pipeline.engine import Columns
 from data_pipeline.lookup import runs
 from data_pipeline.similarity import cosines, history_vectors, token_overlap
@@ -23,7 +23,17 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 P_CLICK_BETA = 0.5
-_ROWS = 500_000
+_OF_TARGET = (
+    "query",
+    "query_clicks",
+    "spread",
+    "user_query_clicks",
+    "frequency",
+    "repeated",
+    "user_clicks",
+    "last_query",
+)
+_ROWS = 250_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,14 +115,18 @@ class FeatureRows:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Context:
-    """What is known at each target's time, whatever the candidate, and what texts are about."""
+class _Vectors:
+    """Vectors of texts and titles, and how long they are."""
 
-    targets: Columns
-    history: npt.NDArray[np.int16]
-    history_length: Floats
     texts: TextTable
-    text_length: Floats
+    length: Floats
+    titles: npt.NDArray[np.int16]
+    title_length: Floats
+
+    @classmethod
+    def of(cls, texts: TextTable) -> "_Vectors":
+        titles = texts.vectors[texts.document_text]
+        return cls(texts, lengths(texts.vectors), titles, lengths(titles))
 
 
 def relevance_features(
@@ -127,9 +141,9 @@ def relevance_features(
     """F of all candidates.
 
     Args:
-        openings: user, doc, query, session, satisfied, time, known_after, visible_after; in the
-            order (user, known_after).
-        searches: user, query, time; in the order (user, time, query).
+        openings: user, doc, query, session, satisfied, time, known_after, visible_after; in any
+            order.
+        searches: user, query, time; in the order (user, time), the latest last.
         targets: target_id (ascending), user, session, query, time.
         candidates: target_id, position (distinct within a target), doc; in the order (target_id,
             position).
@@ -149,47 +163,51 @@ def relevance_features(
     # A block ends with the target in which its last row lies.
     cuts = [0, *edges[1:][np.diff(edges[1:] // rows, append=-1) != 0]]
 
-    def fill(counts: CandidateCounts, context: _Context, first: int, after: int) -> None:
+    counts, opened = Counts(openings, searches, workers), openings["doc"]
+    opened = opened[counts.order]
+    vectors = _Vectors.of(texts)
+    columns = np.ascontiguousarray(vectors.titles.T)
+
+    def fill(first: int, after: int) -> None:
         block = slice(first, after)
-        target = np.searchsorted(targets["target_id"], candidates["target_id"][block])
+        number = candidates["target_id"][block]
+        begin, end = np.searchsorted(targets["target_id"], [number[0], number[-1] + 1])
+        about = {name: column[begin:end] for name, column in targets.items()}
+        about |= counts.of_targets(about)
+        start = about["first_click"]
+        history = history_vectors(opened, start, start + about["user_clicks"], columns)
+        target = np.searchsorted(about["target_id"], number)
         position, doc = candidates["position"][block], candidates["doc"][block]
-        counted = counts.of(target, targets, doc)
-        result.features[block] = _features(target, position, doc, counted, context)
+        counted = counts.of_candidates(target, about, doc)
+        result.features[block] = _features(target, position, doc, counted, about, history, vectors)
         result.popularity[block] = counted["clicks"]
         result.last_touch[block] = counted["last_touch"]
 
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        known = pool.submit(CandidateCounts, openings)
-        about = pool.submit(_context, openings, searches, targets, texts)
-        shared = known.result(), about.result()
-        for done in [pool.submit(fill, *shared, *cut) for cut in itertools.pairwise(cuts)]:
+        for done in [pool.submit(fill, *cut) for cut in itertools.pairwise(cuts)]:
             done.result()
     return result
 
 
-def _context(openings: Columns, searches: Columns, targets: Columns, texts: TextTable) -> _Context:
-    counted = target_counts(openings, searches, targets)
-    history = history_vectors(
-        openings["user"],
-        texts.document_text[openings["doc"]],
-        targets["user"],
-        counted["user_clicks"],
-        texts.vectors,
-    )
-    known = {**counted, "query": targets["query"]}
-    return _Context(known, history, lengths(history), texts, lengths(texts.vectors))
-
-
 def _features(
-    target: Integers, position: Integers, doc: Integers, counts: Columns, context: _Context
+    target: Integers,
+    position: Integers,
+    doc: Integers,
+    counts: Columns,
+    about: Columns,
+    history: npt.NDArray[np.int16],
+    vectors: _Vectors,
 ) -> npt.NDArray[np.float32]:
     """F [rows, features] of a block of candidates."""
-    of_target = {name: column[target] for name, column in context.targets.items()}
-    query, texts = of_target["query"], context.texts
-    document = texts.document_text[doc]
+    of_target = {name: about[name][target] for name in _OF_TARGET}
+    query, texts = of_target["query"], vectors.texts
     clicks, last_rank = counts["clicks"], counts["last_rank"]
-    title = texts.vectors, document, context.text_length
-    last_query = of_target["last_query"]
+    query_cosine, last_query_cosine, history_cosine = cosines(
+        (vectors.titles, doc, vectors.title_length),
+        (texts.vectors, query, vectors.length),
+        (texts.vectors, of_target["last_query"], vectors.length),
+        (history, target, lengths(history)),
+    )
     values: dict[str, npt.NDArray] = {
         "reciprocal_rank": 1.0 / (1.0 + position),
         "document_clicks": np.log1p(clicks),
@@ -202,10 +220,10 @@ def _features(
         "query_repeated_by_user": of_target["repeated"] > 0,
         "satisfied_rate": counts["satisfied"] / np.maximum(clicks, 1),
         "opened_in_session": counts["session_clicks"] > 0,
-        "query_cosine": cosines(title, (texts.vectors, query, context.text_length)),
-        "last_query_cosine": cosines(title, (texts.vectors, last_query, context.text_length)),
-        "history_cosine": cosines(title, (context.history, target, context.history_length)),
-        "token_overlap": token_overlap(query, document, texts.tokens),
+        "query_cosine": query_cosine,
+        "last_query_cosine": last_query_cosine,
+        "history_cosine": history_cosine,
+        "token_overlap": token_overlap(query, texts.document_text[doc], texts.tokens),
         "recency": np.where(
             last_rank > 0, 1.0 / (1.0 + np.maximum(of_target["user_clicks"] - last_rank, 0)), 0.0
         ),
@@ -237,12 +255,10 @@ def below_last_opened(target: Integers, position: Integers, last_rank: Integers)
     """
     if not len(target):
         return np.zeros(0)
-    # Where none was opened the last row is the list's last position, and nothing is below it.
-    order = np.lexsort((position, last_rank, target))
-    lists, first = np.unique(target, return_index=True)
-    last = order[np.append(first[1:], len(target)) - 1]
-    row = np.searchsorted(lists, target)
-    below = position - position[last][row]
+    edges, positions = runs(target), int(position.max()) + 1
+    # Where none was opened this is the list's last position, and nothing is below it.
+    last = np.maximum.reduceat(last_rank * positions + position, edges[:-1]) % positions
+    below = position - np.repeat(last, np.diff(edges))
     return np.where(below > 0, 1.0 / np.maximum(below, 1), 0.0)
 
 

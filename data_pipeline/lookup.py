@@ -44,24 +44,33 @@ class Pairs:
     """Dense numbers 0, 1, ... of the distinct pairs of two columns.
 
     Args:
-        left, right: int64 [n], not negative.
+        keys: int64 [n], distinct and ascending: left * span + right.
+        span: Above every right number.
 
     Attributes:
-        number: int64 [n], number of each pair.
-        size: How many pairs are distinct.
+        size: How many pairs there are.
 
     Example:
-        >>> pairs = Pairs(np.array([4, 4, 9]), np.array([2, 2, 1]))
-        >>> pairs.number, pairs.find(np.array([9, 9]), np.array([1, 2]))
+        >>> pairs, number = Pairs.of(np.array([4, 4, 9]), np.array([2, 2, 1]))
+        >>> number, pairs.find(np.array([9, 9]), np.array([1, 2]))
         (array([0, 0, 1]), array([1, 2]))
     """
 
-    def __init__(self, left: Integers, right: Integers) -> None:
-        self._span = int(right.max(initial=0)) + 1
-        keys = left * self._span + right
-        self._keys = distinct(keys)
-        self.size = len(self._keys)
-        self.number = places(self._keys, keys)
+    def __init__(self, keys: Integers, span: int) -> None:
+        self._keys, self._span = keys, span
+        self.size = len(keys)
+
+    @classmethod
+    def of(cls, left: Integers, right: Integers) -> tuple["Pairs", Integers]:
+        """The distinct pairs of two columns, and the number of each row's pair.
+
+        Args:
+            left, right: int64 [n], not negative.
+        """
+        span = int(right.max(initial=0)) + 1
+        keys = left * span + right
+        pairs = cls(distinct(keys), span)
+        return pairs, places(pairs._keys, keys)
 
     def find(self, left: Integers, right: Integers) -> Integers:
         """int64 [m]: number of each pair; of one that does not occur, the number of pairs."""

@@ -6,15 +6,16 @@ DESIGN leaves open is settled in `data_pipeline.targets.CHOICES`.
 
 import dataclasses
 
-import ibis
 import numpy as np
 import numpy.typing as npt
 
-from data_pipeline.engine import Columns, Engine
-from data_pipeline.sessions import Sequence
-from data_pipeline.tables import LogTables
+from data_pipeline.asof import NEVER
+from data_pipeline.engine import Columns
+from data_pipeline.lookup import Pairs
+from data_pipeline.sequence import Sequence
 
 Integers = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 RECOMMENDATION_TASK, SEARCH_TASK = 1, 2
 TASKS = {RECOMMENDATION_TASK: "recommendation", SEARCH_TASK: "search"}
@@ -34,154 +35,146 @@ LeftOut = dict[str, dict[str, int]]
 """Counts by task and reason."""
 
 
-def has_lists(engine: Engine, log: LogTables) -> bool:
-    """Whether the log holds a recommendation request."""
-    found = log.requests.filter(log.requests.query == 0).select("request").limit(1)
-    return len(engine.collect(found, ["request"])) > 0
-
-
 @dataclasses.dataclass(frozen=True)
 class Possible:
     """What could be ranked for: requests, and browses of a log without lists.
 
     Attributes:
-        rows: Ibis table of integers, those that may be a target: user, time, session, start (of the
-            session), task, request, doc, query, first_of_task, query_seen, has_both, satisfied,
-            candidates. Total order: user, time, request, doc, satisfied.
+        rows: int64 columns of those that may be a target: user, time, visit, session, start (of the
+            session), has_both, task, request, doc (0 for a request), query, candidates. Total
+            order: user, time, request, doc.
         left_out: The others, counted by task and reason (before splits and pseudo-negatives).
         lists: Whether recommendation lists are logged.
     """
 
-    rows: ibis.Table
+    rows: Columns
     left_out: LeftOut
     lists: bool
 
 
-ORDER_OF_TARGETS = ("user", "time", "request", "doc", "satisfied")
+def find_possible(sequence: Sequence, bare: Integers) -> Possible:
+    """Finds what could be ranked for, and why some of it is not.
 
-
-def find_possible(engine: Engine, log: LogTables, sequence: Sequence) -> Possible:
-    """Finds what could be ranked for, and why some of it is not."""
-    lists = has_lists(engine, log)
-    rows = _requests(log, sequence)
+    Args:
+        sequence: What users did.
+        bare: int64 [n], requests that show nothing.
+    """
+    lists = bool((sequence.requests["query"] == 0).any())
+    rows, rules = _requests(sequence, bare)
     if not lists:
-        rows = rows.union(_browses(log, sequence).select(*rows.columns))
-    about = sequence.sessions.select("session", "start", "has_both", "kept")
-    rows = rows.join(about, "session")
-    rows = engine.materialise(rows.mutate(reason=_reason(rows).cast("int64")).drop("kept"))
+        browses, others = _browses(sequence)
+        rows = {name: np.append(column, browses[name]) for name, column in rows.items()}
+        rules = {name: np.append(broken, others[name]) for name, broken in rules.items()}
+    session = rows["session"] - 1
+    broken = [sequence.sessions["kept"][session] == 0, *rules.values()]
+    numbers = [LEFT_OUT.index(name) for name in ("filtered_session", *rules)]
+    reason = np.select(broken, numbers, -1)
 
-    broken = rows.filter(rows.reason >= 0)
-    counted = broken.group_by(["task", "reason"]).aggregate(count=broken.count())
-    counts = engine.fetch(counted, ["task", "reason"])
     left_out = {task: dict.fromkeys(LEFT_OUT, 0) for task in TASKS.values()}
-    for code, number, count in zip(*(counts[name].tolist() for name in counts), strict=True):
-        left_out[TASKS[code]][LEFT_OUT[number]] = count
-
-    valid = rows.filter(rows.reason < 0).drop("reason", "listed", "relevant")
-    return Possible(engine.materialise(_with_firsts(log, valid, lists)), left_out, lists)
-
-
-def _requests(log: LogTables, sequence: Sequence) -> ibis.Table:
-    """Requests as rows of `Possible`, with what decides whether they are valid."""
-    requests, shown = sequence.requests, log.shown
-    clicks = log.clicks.filter(log.clicks.satisfied == 1)
-    relevant = clicks.group_by("request").aggregate(relevant=clicks.count())
-    answered = shown.semi_join(relevant, "request")
-    sizes = answered.group_by("request").aggregate(candidates=answered.count())
-    one, zero = ibis.literal(1, "int64"), ibis.literal(0, "int64")
-    first = shown.filter(shown.position == 0).select("request", listed=one)
-    rows = requests.left_join(first, "request").drop("request_right")
-    rows = rows.left_join(relevant, "request").drop("request_right")
-    rows = rows.left_join(sizes, "request")
-    return rows.select(
-        "user",
-        "time",
-        "session",
-        "request",
-        "query",
-        task=_task(rows),
-        doc=zero,
-        satisfied=one,
-        listed=ibis.coalesce(rows.listed, 0).cast("int64"),
-        candidates=ibis.coalesce(rows.candidates, 0).cast("int64"),
-        relevant=ibis.coalesce(rows.relevant, 0).cast("int64"),
-    )
-
-
-def _task(requests: ibis.Table) -> ibis.Value:
-    """Task of each request, by its query."""
-    return ibis.ifelse(requests.query > 0, SEARCH_TASK, RECOMMENDATION_TASK).cast("int64")
-
-
-def _browses(log: LogTables, sequence: Sequence) -> ibis.Table:
-    """Browses as rows of `Possible`."""
-    zero = ibis.literal(0, "int64")
-    browses = log.browses.join(sequence.visits, ["user", "time"])
-    return browses.select(
-        "user",
-        "time",
-        "session",
-        request=zero,
-        query=zero,
-        task=ibis.literal(RECOMMENDATION_TASK, "int64"),
-        doc="doc",
-        satisfied="satisfied",
-        listed=zero,
-        candidates=zero,
-        relevant="satisfied",
-    )
-
-
-def _with_firsts(log: LogTables, rows: ibis.Table, lists: bool) -> ibis.Table:
-    """Adds `first_of_task` and `query_seen`, for which the whole log counts."""
-    moments = log.requests.select("user", "time", task=_task(log.requests))
+    for code, task in TASKS.items():
+        counts = np.bincount(reason[rows["task"] == code] + 1, minlength=len(LEFT_OUT) + 1)[1:]
+        left_out[task] = dict(zip(LEFT_OUT, counts.tolist(), strict=True))
+    valid = np.flatnonzero(reason < 0)
     if not lists:
-        browse = ibis.literal(RECOMMENDATION_TASK, "int64")
-        moments = moments.union(log.browses.select("user", "time", task=browse))
-    of_task = moments.group_by(["user", "task"]).aggregate(first=moments.time.min())
-    asked = log.requests.filter(log.requests.query > 0)
-    of_query = asked.group_by(["user", "query"]).aggregate(asked=asked.time.min())
-    rows = rows.join(of_task, ["user", "task"]).left_join(of_query, ["user", "query"])
-    seen = rows.asked.notnull() & (rows.time > rows.asked)
-    return rows.mutate(
-        first_of_task=(rows.time == rows.first).cast("int64"), query_seen=seen.cast("int64")
-    ).drop("first", "asked", "user_right", "query_right")
+        keys = (rows[name][valid] for name in ("doc", "request", "visit"))
+        valid = valid[np.lexsort(tuple(keys))]
+    rows = {name: column[valid] for name, column in rows.items()}
+    about = {n: sequence.sessions[n][session[valid]] for n in ("start", "has_both")}
+    return Possible(rows | about, left_out, lists)
 
 
-def _reason(rows: ibis.Table) -> ibis.Value:
-    """Index in `LEFT_OUT` of the first rule a row breaks, -1 where it breaks none."""
-    browse = rows.request == 0
-    rules = {
-        "filtered_session": rows.kept == 0,
-        "not_satisfied": browse & (rows.satisfied == 0),
-        "no_candidates": ~browse & (rows.listed == 0),
-        "nothing_relevant": rows.relevant == 0,
-        "no_negative": ~browse & (rows.relevant == rows.candidates),
+def _requests(sequence: Sequence, bare: Integers) -> tuple[Columns, dict[str, Mask]]:
+    """Requests as rows of `Possible`, and which of them break a rule."""
+    requests, clicks = sequence.requests, sequence.clicks
+    size = len(requests["user"])
+    liked = clicks["request"][clicks["satisfied"] == 1] - 1
+    relevant = np.bincount(liked, minlength=size)
+    # The length of a list without a click is never asked for.
+    candidates = np.zeros(size, np.int64)
+    candidates[clicks["request"] - 1] = clicks["candidates"]
+    shows = np.ones(size, bool)
+    shows[bare - 1] = False
+    rows = {name: requests[name] for name in ("user", "time", "visit", "session", "query")}
+    rows |= {
+        "task": np.where(requests["query"] > 0, SEARCH_TASK, RECOMMENDATION_TASK),
+        "request": np.arange(1, size + 1),
+        "doc": np.zeros(size, np.int64),
+        "candidates": candidates,
     }
-    return ibis.cases(*((broken, LEFT_OUT.index(name)) for name, broken in rules.items()), else_=-1)
+    return rows, {
+        "not_satisfied": np.zeros(size, bool),
+        "no_candidates": ~shows,
+        "nothing_relevant": relevant == 0,
+        "no_negative": relevant == candidates,
+    }
 
 
-def starts_of_sessions(engine: Engine, possible: Possible) -> Integers:
+def _browses(sequence: Sequence) -> tuple[Columns, dict[str, Mask]]:
+    """Browses as rows of `Possible`, and which of them break a rule."""
+    browses = sequence.browses
+    zero = np.zeros_like(browses["doc"])
+    rows = {name: browses[name] for name in ("user", "time", "visit", "session", "doc")}
+    rows |= {"task": zero + RECOMMENDATION_TASK, "query": zero, "request": zero}
+    held = dict.fromkeys(("no_candidates", "nothing_relevant", "no_negative"), zero > 0)
+    return rows | {"candidates": zero}, {"not_satisfied": browses["satisfied"] == 0, **held}
+
+
+def starts_of_sessions(possible: Possible) -> Integers:
     """Start of every session that holds a possible target, int64 [sessions]."""
-    starts = possible.rows.select("session", "start").distinct()
-    return engine.fetch(starts, ["session"])["start"]
+    _, first = np.unique(possible.rows["session"], return_index=True)
+    return possible.rows["start"][first]
 
 
-def valid_targets(engine: Engine, possible: Possible, begin: int) -> tuple[Columns, LeftOut]:
+def valid_targets(possible: Possible, begin: int, sequence: Sequence) -> tuple[Columns, LeftOut]:
     """The possible targets whose session starts at `begin` or later, and the others counted.
 
     Args:
-        engine: Where the tables live.
         possible: `find_possible`.
         begin: End of the history period.
+        sequence: What users did.
 
     Returns:
-        (columns of `Possible.rows` in its total order; counts by task and reason).
+        (columns of `Possible.rows` in its order, with first_of_task and query_seen; counts by task
+        and reason).
     """
-    rows = possible.rows
-    early = rows.filter(rows.start < begin)
-    counts = engine.fetch(early.group_by("task").aggregate(count=early.count()), ["task"])
+    early = possible.rows["start"] < begin
     left_out = {task: dict(reasons) for task, reasons in possible.left_out.items()}
-    for code, count in zip(counts["task"].tolist(), counts["count"].tolist(), strict=True):
-        left_out[TASKS[code]]["history_period"] = count
-    return engine.fetch(rows.filter(rows.start >= begin), ORDER_OF_TARGETS), left_out
+    for code, task in TASKS.items():
+        left_out[task]["history_period"] = int((possible.rows["task"][early] == code).sum())
+    rows = {name: column[~early] for name, column in possible.rows.items()}
+    return rows | _firsts(rows, sequence, possible.lists), left_out
+
+
+def _firsts(rows: Columns, sequence: Sequence, lists: bool) -> Columns:
+    """first_of_task and query_seen of targets, for which the whole log counts."""
+    requests = sequence.requests
+    searched = requests["query"] > 0
+    user, visit = requests["user"], requests["visit"]
+    users = int(max(user.max(initial=0), sequence.browses["user"].max(initial=0))) + 1
+    search = _first_visits(user[searched], visit[searched], users)
+    other = _first_visits(user[~searched], visit[~searched], users)
+    if not lists:
+        other = _first_visits(sequence.browses["user"], sequence.browses["visit"], users)
+    first = np.where(rows["task"] == SEARCH_TASK, search[rows["user"]], other[rows["user"]])
+
+    pairs, number = Pairs.of(user[searched], requests["query"][searched])
+    asked = _first_visits(number, visit[searched], pairs.size + 1)
+    earliest = asked[pairs.find(rows["user"], rows["query"])]
+    return {
+        "first_of_task": (rows["visit"] == first).astype(np.int64),
+        "query_seen": (earliest < rows["visit"]).astype(np.int64),
+    }
+
+
+def _first_visits(owner: Integers, visit: Integers, size: int) -> Integers:
+    """int64 [size]: the first visit of each owner, `NEVER` of one without.
+
+    Args:
+        owner: int64 [n], below `size`.
+        visit: int64 [n], ascending for each owner.
+        size: Number of owners.
+    """
+    first = np.full(size, NEVER)
+    # Of repeated places the last one written stays.
+    first[owner[::-1]] = visit[::-1]
+    return first

@@ -25,9 +25,10 @@ from data_pipeline import (
 )
 from data_pipeline.engine import Engine
 from data_pipeline.lookup import distinct
+from data_pipeline.sequence import build_sequence
 from data_pipeline.settings import PrepareSettings
 from data_pipeline.steps import Steps
-from data_pipeline.tables import read_tables
+from data_pipeline.tables import open_lists, read_tables
 from data_pipeline.views import Material
 
 _OF_THE_MACHINE = (
@@ -82,16 +83,19 @@ def prepare_dataset(
     users = ["", *engine.collect(log.users, ["user"])["user_id"].to_pylist()]
     earlier = stages.read_base(settings, engine, log, users, documents) if settings.extend else None
 
+    shown = open_lists(engine, log, [*settings.earlier_logs, settings.log], settings.sequence)
+
     sequence = steps.run(
-        "sessions", lambda: sessions.build_sequence(engine, log, settings.sequence)
+        "sessions",
+        lambda: build_sequence(engine, log, document_text, settings.sequence),
     )
-    facts = stages.Facts(
-        sequence,
-        sessions.openings(sequence, log, settings.sequence),
-        sessions.searches(sequence),
+    chosen = steps.run("targets", lambda: stages.choose_targets(settings, log, sequence))
+    texts = steps.run(
+        "texts",
+        lambda: stages.encode_texts(
+            settings, engine, log, shown, sequence, chosen, document_text, folder
+        ),
     )
-    chosen = steps.run("targets", lambda: stages.choose_targets(settings, engine, log, sequence))
-    texts = steps.run("texts", lambda: stages.encode_texts(settings, engine, log, chosen, folder))
     taken = stages.vocabulary_of(settings)
     text_table = steps.run(
         "word vectors", lambda: corpus.build_vectors(folder, texts, document_text, settings, taken)
@@ -99,21 +103,30 @@ def prepare_dataset(
     lists = steps.run(
         "candidates",
         lambda: stages.lay_out_lists(
-            settings, engine, log, facts, chosen, text_table, documents, users[1:], earlier
+            settings,
+            engine,
+            log,
+            shown,
+            sequence,
+            chosen,
+            text_table,
+            documents,
+            users[1:],
+            earlier,
         ),
     )
     found = steps.run(
         "features",
-        lambda: stages.compute_features(settings, engine, facts, lists, text_table, earlier),
+        lambda: stages.compute_features(settings, sequence, lists, text_table, earlier),
     )
 
     def tables() -> stages.Tables:
-        return stages.write_tables(engine, log, facts, lists, found, users, document_text, folder)
+        return stages.write_tables(
+            engine, log, sequence, lists, found, users, document_text, folder
+        )
 
     made = steps.run("tables", tables)
     material = Material(
-        made.behaviors,
-        made.answers,
         made.targets,
         made.user_row,
         lists.targets.offsets,
@@ -127,14 +140,12 @@ def prepare_dataset(
     windows = {
         name: steps.run(
             f"windows of {name}",
-            functools.partial(
-                stages.write_windows, settings, engine, log, sequence, material, name, folder
-            ),
+            functools.partial(stages.write_windows, settings, sequence, material, name, folder),
         )
         for name in settings.scenarios
     }
     counted = steps.run(
-        "statistics", lambda: stages.count_statistics(engine, sequence, lists, material, chosen)
+        "statistics", lambda: stages.count_statistics(sequence, lists, material, chosen)
     )
     return {
         "settings": settings_of_dataset(settings),

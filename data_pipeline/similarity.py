@@ -18,39 +18,34 @@ _GATHERED = 5_000_000
 
 
 def history_vectors(
-    opening_user: Integers,
-    opening_text: Integers,
-    target_user: Integers,
-    known: Integers,
-    vectors: npt.NDArray[np.int16],
+    doc: Integers,
+    start: Integers,
+    stop: Integers,
+    titles: npt.NDArray[np.int16],
     block: int = 100_000,
 ) -> npt.NDArray[np.int16]:
     """Direction of the mean title vector of what each target's user had opened.
 
     Args:
-        opening_user: int64 [openings], ascending; within a user in the order of becoming known.
-        opening_text: int64 [openings], text of the opened document.
-        target_user: int64 [targets].
-        known: int64 [targets], how many of the user's openings the target may see.
-        vectors: int16 [texts, d].
+        doc: int64 [openings], the opened document; a user's openings stand together, in the order
+            of becoming known.
+        start, stop: int64 [targets]: openings `start` ... `stop` - 1 are known to a target.
+        titles: int16 [d, documents], their vectors.
         block: Rows summed at a time.
 
     Returns:
         int16 [targets, d], unit vectors times 2048; zeros without openings. Sums are of integers,
         so that no target's numbers depend on the others in its block.
     """
-    start = np.searchsorted(opening_user, target_user)
-    stop = start + known
-    result = np.zeros((len(target_user), vectors.shape[1]), np.int16)
-    columns = np.ascontiguousarray(vectors.T)
+    result = np.zeros((len(start), len(titles)), np.int16)
     order = np.argsort(start, kind="stable")
-    order = order[known[order] > 0]
+    order = order[stop[order] > start[order]]
     bounds = np.flatnonzero(np.diff(start[order] // block, prepend=-1))
     for members in np.split(order, bounds[1:]) if len(order) else ():
         low, high = start[members].min(), stop[members].max()
         # Sums run along rows: along columns NumPy takes three times as long.
-        sums = np.zeros((len(columns), high - low + 1), np.int64)
-        columns.take(opening_text[low:high], axis=1).cumsum(axis=1, out=sums[:, 1:])
+        sums = np.zeros((len(titles), high - low + 1), np.int64)
+        titles.take(doc[low:high], axis=1).cumsum(axis=1, out=sums[:, 1:])
         for first in range(0, len(members), block):
             some = members[first : first + block]
             total = sums[:, stop[some] - low] - sums[:, start[some] - low]
@@ -91,28 +86,30 @@ def token_overlap(query: Integers, document: Integers, tokens: npt.NDArray[np.in
     return shared / np.maximum(count[place], 1)
 
 
-def cosines(left: Rows, right: Rows) -> Floats:
-    """Cosine of each chosen row of `left` with that of `right`; 0 beside a zero vector.
+def cosines(left: Rows, *rights: Rows) -> list[Floats]:
+    """Cosine of each chosen row of `left` with that of each of `rights`; 0 beside a zero vector.
 
     Args:
         left: int16 [n, d] vectors, int64 [rows] numbers, float64 [n] of `vectors.lengths`.
-        right: int16 [m, d], int64 [rows], float64 [m].
+        rights: Likewise.
 
     Returns:
-        float64 [rows].
+        float64 [rows] for each of `rights`.
 
     Example:
         >>> table = np.array([[2048, 0], [0, 2048]], np.int16)
         >>> length = np.array([2048.0, 2048.0])
         >>> cosines((table, np.array([0, 0]), length), (table, np.array([0, 1]), length))
-        array([1., 0.])
+        [array([1., 0.])]
     """
     vectors, numbers, length = left
-    others, places, widths = right
-    result = np.zeros(len(numbers))
+    results = [np.zeros(len(numbers)) for _ in rights]
     step = max(1, _GATHERED // vectors.shape[1])
     for first in range(0, len(numbers), step):
-        row, place = numbers[first : first + step], places[first : first + step]
-        product = dots(vectors[row].astype(np.float32), others[place])
-        result[first : first + step] = product / (length[row] * widths[place])
-    return result
+        block = slice(first, first + step)
+        row = numbers[block]
+        mine, scale = vectors[row].astype(np.float32), length[row]
+        for result, (others, places, widths) in zip(results, rights, strict=True):
+            place = places[block]
+            result[block] = dots(mine, others[place]) / (scale * widths[place])
+    return results

@@ -12,8 +12,8 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from data_pipeline.asof import NEVER
 from data_pipeline.settings import SplitSettings
-from data_pipeline.tables import NEVER
 
 Integers = npt.NDArray[np.int64]
 

@@ -5,7 +5,6 @@ import pathlib
 import shutil
 from typing import Any
 
-import ibis
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -17,7 +16,6 @@ from data_pipeline import (
     features,
     histograms,
     possible_targets,
-    sessions,
     splits,
     statistics,
     targets,
@@ -29,20 +27,13 @@ from data_pipeline.engine import Columns, Engine
 from data_pipeline.lookup import ranges
 from data_pipeline.negatives import Documents
 from data_pipeline.pseudo_lists import Known, pseudo_lists
+from data_pipeline.sequence import Sequence, latest_last, of_view, view_sessions
 from data_pipeline.settings import PrepareSettings
-from data_pipeline.tables import NEVER, LogTables
+from data_pipeline.shown_lists import ShownLists
+from data_pipeline.tables import LogTables, availability
 from data_pipeline.views import Material, View, write_view
 
 Integers = npt.NDArray[np.int64]
-
-
-@dataclasses.dataclass(frozen=True)
-class Facts:
-    """What users did, as tables."""
-
-    sequence: sessions.Sequence
-    openings: ibis.Table
-    searches: ibis.Table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,10 +68,8 @@ class Features:
 
 @dataclasses.dataclass(frozen=True)
 class Tables:
-    """What windows are made of beside lists and F; see `Material`."""
+    """What windows are made of beside behaviors, lists and F; see `Material`."""
 
-    behaviors: Columns
-    answers: Columns
     targets: Columns
     user_row: Integers
     group_row: Integers
@@ -106,26 +95,23 @@ def read_base(
     return extension.read_earlier(open_dataset(settings.extend), extension.Names(*ids))
 
 
-def choose_targets(
-    settings: PrepareSettings, engine: Engine, log: LogTables, sequence: sessions.Sequence
-) -> Chosen:
+def choose_targets(settings: PrepareSettings, log: LogTables, sequence: Sequence) -> Chosen:
     """Finds what is ranked for and cuts the splits.
 
     Raises:
         ValueError: The log is empty.
     """
-    possible = possible_targets.find_possible(engine, log, sequence)
-    about = sequence.sessions
-    span = about.aggregate(count=about.count(), start=about.start.min(), end=about.end.max())
-    if not engine.collect(span.select("count"), ["count"])["count"][0].as_py():
+    moments = sequence.visits["time"]
+    if not len(moments):
         raise ValueError(
             f"A log needs at least one request or browse. Received: {settings.log!r} without any."
             " Import it again and look at its quarantine table."
         )
-    (start,), (end,) = (engine.fetch(span.select(n), [n])[n].tolist() for n in ("start", "end"))
-    starts = possible_targets.starts_of_sessions(engine, possible)
-    limits = splits.boundaries(starts, start, end, settings.split)
-    rows, left_out = possible_targets.valid_targets(engine, possible, limits.train)
+    possible = possible_targets.find_possible(sequence, log.bare)
+    starts = possible_targets.starts_of_sessions(possible)
+    span = int(moments.min()), int(moments.max())
+    limits = splits.boundaries(starts, *span, settings.split)
+    rows, left_out = possible_targets.valid_targets(possible, limits.train, sequence)
     return Chosen(rows, splits.assign(rows["start"], limits), left_out, limits, possible.lists)
 
 
@@ -133,12 +119,16 @@ def encode_texts(
     settings: PrepareSettings,
     engine: Engine,
     log: LogTables,
+    shown: ShownLists,
+    sequence: Sequence,
     chosen: Chosen,
+    document_text: Integers,
     folder: pathlib.Path,
 ) -> corpus.Encoded:
     """Learns the vocabulary, or takes it over, and writes the tokens of all texts."""
     texts = corpus.read_texts(engine, log)
-    met = corpus.occurrences(engine, log, chosen.limits.validation, len(texts))
+    before = chosen.limits.validation
+    met = corpus.occurrences(engine, shown, sequence, document_text, before, len(texts))
     return corpus.encode(folder, texts, met, settings.text, vocabulary_of(settings))
 
 
@@ -146,7 +136,8 @@ def lay_out_lists(
     settings: PrepareSettings,
     engine: Engine,
     log: LogTables,
-    facts: Facts,
+    shown: ShownLists,
+    sequence: Sequence,
     chosen: Chosen,
     texts: features.TextTable,
     documents: pa.Table,
@@ -162,7 +153,7 @@ def lay_out_lists(
     browses = {name: chosen.rows[name][needy] for name in ("user", "time", "request", "doc")}
     docs = np.zeros((len(needy), 1 + settings.negatives.drawn), np.int64)
     if len(needy) or settings.candidates.protocol != "shown":
-        known = _known(engine, log, facts, texts, documents)
+        known = _known(engine, log, shown, sequence.openings, texts, documents)
         base = earlier.row_of(browses) if earlier else np.full(len(needy), -1, np.int64)
         if earlier:
             docs[base >= 0] = earlier.lists(base[base >= 0], docs.shape[1])
@@ -172,7 +163,7 @@ def lay_out_lists(
         )
     made = targets.build_targets(
         engine,
-        log,
+        shown,
         chosen.rows,
         chosen.split,
         targets.PseudoLists(needy, docs),
@@ -201,14 +192,16 @@ def lay_out_lists(
 def _known(
     engine: Engine,
     log: LogTables,
-    facts: Facts,
+    shown: ShownLists,
+    openings: Columns,
     texts: features.TextTable,
     documents: pa.Table,
 ) -> Known:
-    columns = ["user", "doc", "satisfied", "known_after", "asked"]
-    opened = engine.fetch(facts.openings.select(*columns), columns)
+    keys = ("asked", "known_after", "satisfied", "doc", "user")
+    order = np.lexsort([openings[name] for name in keys])
+    opened = {name: openings[name][order] for name in keys}
     drawable = Documents(
-        np.append(NEVER, documents["available"].to_numpy()),
+        availability(engine, log, shown),
         texts.vectors[texts.document_text],
         opened["doc"],
         opened["known_after"],
@@ -224,8 +217,7 @@ def _known(
 
 def compute_features(
     settings: PrepareSettings,
-    engine: Engine,
-    facts: Facts,
+    sequence: Sequence,
     lists: Lists,
     texts: features.TextTable,
     earlier: extension.Earlier | None,
@@ -235,16 +227,9 @@ def compute_features(
     base = earlier.row_of(rows) if earlier else np.full(len(rows["time"]), -1)
     new = base < 0
     slots = slice(None) if new.all() else np.flatnonzero(new[listed["target_id"]])
-    # Openings that are equal in these count alike, in whatever order they come.
-    opened, searched = ("user", "known_after", "doc"), ("user", "time", "query")
     found = features.relevance_features(
-        engine.fetch(
-            facts.openings.select(
-                *opened, "query", "session", "satisfied", "time", "visible_after"
-            ),
-            opened,
-        ),
-        engine.fetch(facts.searches.select(*searched), searched),
+        sequence.openings,
+        latest_last(sequence.searches),
         {n: rows[n][new] for n in ("target_id", "user", "session", "query", "time")},
         {n: listed[n][slots] for n in ("target_id", "position", "doc")},
         texts,
@@ -283,7 +268,7 @@ def _beside_earlier(
 def write_tables(
     engine: Engine,
     log: LogTables,
-    facts: Facts,
+    sequence: Sequence,
     lists: Lists,
     found: Features,
     users: list[str],
@@ -292,16 +277,8 @@ def write_tables(
 ) -> Tables:
     """Writes the tables of the dataset."""
     chosen = lists.targets
-    searches = facts.searches.select("request", "user", "time", "query", "session")
-    behaviors = engine.fetch(
-        facts.sequence.behaviors.select(
-            "behavior", "user", "time", "known_after", "type", "text", "doc", "session"
-        ),
-        ["behavior"],
-    )
-    answers = engine.fetch(facts.sequence.answers, ["behavior", "rank"])
-    rows = dict(chosen.rows)
-    rows["next_query"] = targets.next_queries(rows, engine.fetch(searches, ["request"]))
+    behaviors, rows = sequence.behaviors, dict(chosen.rows)
+    rows["next_query"] = targets.next_queries(rows, sequence.searches)
     rows["past_behaviors"] = Timeline(behaviors["user"], behaviors["known_after"]).before(
         rows["user"], rows["time"]
     )
@@ -322,28 +299,25 @@ def write_tables(
     )
     np.save(folder / FEATURES_FILE, found.values)
     group_row, positive = targets.groups(chosen)
-    return Tables(behaviors, answers, rows, user_row[rows["user"]], group_row, positive)
+    return Tables(rows, user_row[rows["user"]], group_row, positive)
 
 
 def write_windows(
     settings: PrepareSettings,
-    engine: Engine,
-    log: LogTables,
-    sequence: sessions.Sequence,
+    sequence: Sequence,
     material: Material,
     name: str,
     folder: pathlib.Path,
 ) -> dict[str, int]:
     """Writes the windows of one view; returns their number by split."""
-    visits = sessions.view_visits(engine, log, sequence, name, settings.sequence)
+    session = view_sessions(sequence, name, settings.sequence)
+    behaviors, answers = of_view(sequence, name)
     mine = targets.of_view(material.targets, name)
-    seen = sessions.view_behaviors(sequence, visits, name)
     view = View(
-        engine.fetch(
-            seen.select("behavior", "user", "time", "known_after", "session"), ["behavior"]
-        ),
+        behaviors | {"session": session[behaviors["visit"]]},
+        answers,
         mine,
-        targets.view_sessions(engine, visits, material.targets, mine),
+        session[material.targets["visit"][mine]],
     )
     place = folder / "windows" / name
     # What a killed run had begun.
@@ -353,25 +327,20 @@ def write_windows(
 
 
 def count_statistics(
-    engine: Engine,
-    sequence: sessions.Sequence,
-    lists: Lists,
-    material: Material,
-    chosen: Chosen,
+    sequence: Sequence, lists: Lists, material: Material, chosen: Chosen
 ) -> dict[str, Any]:
     """Table 1 of the paper and the histograms, for the manifest."""
-    about = sequence.sessions.select("session", "user", "start", "has_both")
     return {
         "statistics": statistics.table_1(
-            material.behaviors,
-            material.answers,
-            engine.fetch(about, ["session"]),
+            sequence.behaviors,
+            sequence.answers,
+            sequence.sessions,
             lists.targets,
             material.group_row,
             chosen.limits,
         ),
         "histograms": {
-            "session_lengths": histograms.session_lengths(material.behaviors),
-            "transitions": histograms.transitions(material.behaviors),
+            "session_lengths": histograms.session_lengths(sequence.behaviors),
+            "transitions": histograms.transitions(sequence.behaviors),
         },
     }

@@ -54,7 +54,7 @@ def table_1(
     Args:
         behaviors: type, user, text, session of the kept sessions' behaviors.
         answers: behavior (1-based), the satisfied clicks of searches.
-        sessions: session, user, start, has_both, of all sessions in their order.
+        sessions: start, has_both of all sessions in their order.
         targets: The targets.
         group_row: int64 [groups], target of each group.
         limits: Where periods begin.

@@ -1,10 +1,12 @@
 """Finished steps of a preparation, kept on disk: a killed run goes on where it stood.
 
 A step's result is written under a temporary name and renamed when it is whole. Arrays are read back
-as memory maps and tables as Parquet files, so that what no step is using takes no memory.
+as memory maps, whose pages each step gives back at its end, and tables as Parquet files, so that what
+no step is using takes no memory.
 """
 
 import json
+import mmap
 import os
 import pathlib
 import pickle
@@ -51,6 +53,7 @@ class Steps:
 
     def __init__(self, folder: pathlib.Path, engine: Engine, fingerprint: dict[str, Any]) -> None:
         self._folder, self._engine = folder, engine
+        self._maps: list[mmap.mmap] = []
         self.seconds: dict[str, float] = {}
         mark = folder / _FINGERPRINT
         text = json.dumps(fingerprint, sort_keys=True)
@@ -80,11 +83,13 @@ class Steps:
             with open(fresh / _RESULT, "wb") as file:
                 _Pickler(file, fresh, self._engine).dump(make())
             fresh.rename(folder)
+            for pages in self._maps:
+                pages.madvise(mmap.MADV_DONTNEED)
             self.seconds[name] = time.monotonic() - began
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
             print(f"  {name:<30}{self.seconds[name]:9.1f} s{peak:8.2f} GiB at most", flush=True)
         with open(folder / _RESULT, "rb") as file:
-            return _Unpickler(file, folder, self._engine).load()
+            return _Unpickler(file, folder, self._engine, self._maps).load()
 
 
 class _Pickler(pickle.Pickler):
@@ -108,14 +113,17 @@ class _Pickler(pickle.Pickler):
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: Any, folder: pathlib.Path, engine: Engine) -> None:
+    def __init__(
+        self, file: Any, folder: pathlib.Path, engine: Engine, maps: list[mmap.mmap]
+    ) -> None:
         super().__init__(file)
-        self._folder, self._engine = folder, engine
+        self._folder, self._engine, self._maps = folder, engine, maps
 
     def persistent_load(self, place: tuple[str, str]) -> Any:
         kind, name = place
         path = os.fspath(self._folder / name)
         if kind == "table":
             return self._engine.parquet(path)
-        # An empty file cannot be mapped.
-        return np.load(path, mmap_mode="r" if np.load(path, mmap_mode=None).size else None)
+        array = np.load(path, mmap_mode="r")
+        self._maps.append(array.base)
+        return array

@@ -21,40 +21,41 @@ import ibis
 import numpy as np
 import numpy.typing as npt
 
-from data_pipeline.engine import Engine
+from data_pipeline.asof import NEVER
+from data_pipeline.engine import Columns, Engine
 from data_pipeline.settings import SequenceSettings
+from data_pipeline.shown_lists import ShownLists, check_documents, satisfied
+
+Integers = npt.NDArray[np.int64]
 
 SECOND = 1_000_000
-NEVER = 2**62
-"""A time later than any other, for what never becomes known (int64 microseconds)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LogTables:
-    """Ibis tables of one log; integers but for the four string columns named here.
+    """One log in numbers: Ibis tables of what has strings or is long, arrays of the rest.
 
     * users: user, user_id (string, masked)
     * texts: text, content (string): every distinct title and query but the empty one
-    * documents: doc, doc_id (string), text, available (published, else the time it was first
-      shown or opened, else `NEVER`), part (number of the first log that lists it, from 0 on)
+    * documents: doc, doc_id (string), text, published (`NEVER` where unknown), part (number of the
+      first log that lists it, from 0 on)
     * requests: request, request_id (string), user, time, query (text; 0 = recommendation)
-    * shown: request, time, position (0-based), doc, clicked (0/1), click_time (null where unknown;
-      never before the request), satisfied (0/1)
-    * clicks: the clicked rows of `shown`, with user and query
-    * browses: user, time, doc, satisfied (0/1)
-    * begins (array, not a table): int64 [logs], the time each log begins
+    * clicks (arrays): `ShownLists.clicks`
+    * bare (array): int64 [n], requests that show nothing, ascending
+    * browses (arrays): user, time, doc, satisfied (0/1), in this order
+    * begins (array): int64 [logs], the time each log begins
     """
 
     users: ibis.Table
     texts: ibis.Table
     documents: ibis.Table
     requests: ibis.Table
-    shown: ibis.Table
-    clicks: ibis.Table
-    browses: ibis.Table
-    begins: npt.NDArray[np.int64]
+    clicks: Columns
+    bare: Integers
+    browses: Columns
+    begins: Integers
 
-    def part(self, time: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def part(self, time: Integers) -> Integers:
         """Number of the log that holds what happened at each time."""
         return np.searchsorted(self.begins[1:], time, side="right")
 
@@ -69,13 +70,6 @@ def click_delay(settings: SequenceSettings) -> int:
     if settings.relevance == "click":
         return 0
     return round(settings.satisfied_seconds * SECOND)
-
-
-def _satisfied(dwell: ibis.Value, settings: SequenceSettings) -> ibis.Value:
-    """Whether an opened document satisfied: its dwell is unknown or above the limit."""
-    if settings.relevance == "click":
-        return ibis.literal(True)
-    return dwell.isnull() | (dwell > settings.satisfied_seconds)
 
 
 def _number(table: ibis.Table, name: str, order_by: list[str]) -> ibis.Table:
@@ -99,7 +93,7 @@ def read_tables(
 
     Raises:
         FileNotFoundError: A table is missing.
-        ValueError: A list or browse names a document that the documents table lacks; a log does
+        ValueError: A click or browse names a document that the documents table lacks; a log does
             not begin after those before it end; two logs hold a request of the same id.
     """
     folders = [*earlier, folder]
@@ -128,7 +122,7 @@ def read_tables(
             "doc_id",
             "part",
             text=ibis.coalesce(named.text, 0),
-            published=engine.microseconds(named.published),
+            published=ibis.coalesce(engine.microseconds(named.published), NEVER),
         )
     )
 
@@ -142,67 +136,65 @@ def read_tables(
     )
     owned = engine.materialise(_number(owned, "request", ["user", "time", "request_id"]))
 
-    lists = owned.select("request_id", "request", "time")
-    rows = requests.select("request_id", "results").join(lists, "request_id").drop("request_id")
-    # Unnesting the positions only streams; DuckDB plans `Table.unnest` as a join with itself.
-    rows = rows.mutate(position=ibis.range(rows.results.length()).unnest())
-    rows = rows.mutate(results=rows.results[rows.position]).unpack("results")
-    rows = rows.left_join(named, "doc_id")
-    click_time = engine.microseconds(rows.click_time)
-    shown = engine.materialise(
-        rows.select(
-            "request",
-            "time",
-            doc="doc",
-            position=rows.position.cast("int64"),
-            clicked=rows.clicked.cast("int64"),
-            # A log's validation refuses earlier clicks; one that slipped through must not be
-            # known before its list was shown.
-            click_time=ibis.ifelse(
-                rows.clicked & click_time.notnull(),
-                ibis.greatest(click_time, rows.time),
-                ibis.null("int64"),
-            ),
-            satisfied=(rows.clicked & _satisfied(rows.dwell_seconds, settings)).cast("int64"),
-        )
-    )
-    clicked = shown.filter(shown.clicked == 1)
-    clicks = engine.materialise(clicked.join(owned.select("request", "user", "query"), "request"))
-
+    clicks, bare = ShownLists(requests, owned, named, settings).clicks(engine)
     read = browses.join(users, "user_id").left_join(named, "doc_id")
-    read = engine.materialise(
+    read = engine.fetch(
         read.select(
             "user",
-            doc="doc",
             time=engine.microseconds(read.time),
-            satisfied=_satisfied(read.dwell_seconds, settings).cast("int64"),
-        )
+            doc=ibis.coalesce(read.doc, 0),
+            satisfied=satisfied(read.dwell_seconds, settings).cast("int64"),
+        ),
+        ["user", "time", "doc", "satisfied"],
     )
-    for name, table in (("requests", shown), ("browses", read)):
-        unknown = len(engine.collect(table.filter(table.doc.isnull()).limit(1), ["time"]))
-        if unknown:
-            raise ValueError(
-                f"Every document of `{name}` must stand in documents.parquet. Received: {name} of "
-                f"{os.fspath(folder)!r} with an unknown doc_id. Import the log again."
-            )
-
-    seen = shown.select("doc", "time").union(read.select("doc", "time"))
-    seen = seen.group_by("doc").aggregate(first=seen.time.min())
-    found = named.left_join(seen, "doc")
-    available = ibis.coalesce(found.published, found.first, NEVER)
-    for part, begin in enumerate(begins[1:].tolist(), 1):
-        available = ibis.ifelse(found.part == part, ibis.greatest(available, begin), available)
-    dated = engine.materialise(found.select("doc", "doc_id", "text", "part", available=available))
+    check_documents("browses", read["doc"])
     return LogTables(
         users=users,
         texts=texts,
-        documents=dated,
+        documents=named,
         requests=owned,
-        shown=shown,
         clicks=clicks,
+        bare=bare,
         browses=read,
         begins=begins,
     )
+
+
+def open_lists(
+    engine: Engine,
+    log: LogTables,
+    folders: Sequence[str | os.PathLike[str]],
+    settings: SequenceSettings,
+) -> ShownLists:
+    """The lists of the logs that `log` was read from.
+
+    Args:
+        engine: Where the tables live.
+        log: `read_tables`.
+        folders: All logs, the earliest first.
+        settings: As for `read_tables`.
+    """
+    lists = _together(engine, folders, "requests")
+    return ShownLists(lists, log.requests, log.documents, settings)
+
+
+def availability(engine: Engine, log: LogTables, shown: ShownLists) -> Integers:
+    """From when on each document may be drawn as a negative.
+
+    Returns:
+        int64 [documents]: the time it was published, else the time it was first shown or opened,
+        else `NEVER`; number 0 is the pad document.
+    """
+    about = engine.fetch(log.documents.select("doc", "part", "published"), ["doc"])
+    first = np.full(len(about["doc"]) + 1, NEVER)
+    sights = shown.first_sights(engine)
+    first[sights["doc"]] = sights["time"]
+    np.minimum.at(first, log.browses["doc"], log.browses["time"])
+    published = np.append(NEVER, about["published"])
+    available = np.where(published < NEVER, published, first)
+    # The log that an earlier one does not know must not be seen through its documents.
+    later = np.append(0, about["part"])
+    return np.where(later > 0, np.maximum(available, log.begins[later]), available)
 
 
 def _together(engine: Engine, folders: Sequence[str | os.PathLike[str]], name: str) -> ibis.Table:

@@ -9,18 +9,16 @@ import dataclasses
 import hashlib
 from collections.abc import Sequence as Items
 
-import ibis
 import numpy as np
 import numpy.typing as npt
 
-from data_pipeline.asof import Timeline
 from data_pipeline.engine import Columns, Engine
 from data_pipeline.lookup import ranges, runs
 from data_pipeline.possible_targets import RECOMMENDATION_TASK, SEARCH_TASK, TASKS, LeftOut
 from data_pipeline.sessions import SEARCH, UNIFIED
+from data_pipeline.shown_lists import ShownLists
 from data_pipeline.splitmix import keyed
 from data_pipeline.splits import SPLITS
-from data_pipeline.tables import LogTables
 
 Integers = npt.NDArray[np.int64]
 
@@ -47,9 +45,9 @@ class Targets:
 
     Attributes:
         rows: int64 columns, one row a target, total order (user, time, request, doc): target_id
-            (0, 1, ...), user, time, session (unified), task (1, 2), request (0 for a browse), doc
-            (the browsed one, else 0), query (text), split (index in `SPLITS`), first_of_task,
-            query_seen, has_both, pseudo (all 0/1).
+            (0, 1, ...), user, time, visit, session (unified), task (1, 2), request (0 for a
+            browse), doc (the browsed one, else 0), query (text), split (index in `SPLITS`),
+            first_of_task, query_seen, has_both, pseudo (all 0/1).
         candidates: int64 columns, one row a candidate, order (target_id, position): target_id,
             position (0-based), doc, label (0/1), clicked (0/1).
         offsets: int64 [targets + 1], where each target's candidates begin.
@@ -93,7 +91,7 @@ def seed_keys(rows: Columns, user_ids: Items[str]) -> Integers:
 
 def build_targets(
     engine: Engine,
-    log: LogTables,
+    shown: ShownLists,
     rows: Columns,
     split: Integers,
     pseudo: PseudoLists,
@@ -102,7 +100,7 @@ def build_targets(
     """Numbers the targets and lays out their candidates.
 
     Args:
-        engine, log: For the shown lists.
+        engine, shown: The lists.
         rows: `possible_targets.valid_targets`.
         split: int64 [rows], index in `SPLITS`.
         pseudo: Of the browses among the rows.
@@ -115,7 +113,7 @@ def build_targets(
     valid = np.ones(len(rows["time"]), bool)
     valid[pseudo.row[empty]] = False
     kept = np.flatnonzero(valid)
-    names = ("user", "time", "session", "task", "request", "doc", "query")
+    names = ("user", "time", "visit", "session", "task", "request", "doc", "query")
     flags = ("first_of_task", "query_seen", "has_both")
     result = {name: rows[name][kept] for name in names + flags}
     result["target_id"] = np.arange(len(kept))
@@ -139,21 +137,18 @@ def build_targets(
     positive = np.repeat(result["doc"][place], sizes[place])
     candidates["label"][slots] = candidates["doc"][slots] == positive
     candidates["clicked"][slots] = candidates["label"][slots]
-    _fill_lists(engine, log, result, offsets, candidates)
+    _fill_lists(engine, shown, result, offsets, candidates)
     return Targets(result, candidates, offsets, left_out)
 
 
 def _fill_lists(
-    engine: Engine, log: LogTables, rows: Columns, offsets: Integers, candidates: Columns
+    engine: Engine, shown: ShownLists, rows: Columns, offsets: Integers, candidates: Columns
 ) -> None:
     """Writes the logged lists of the targets into `candidates`."""
-    import pyarrow as pa
-
     listed = np.flatnonzero(rows["request"] > 0)
-    wanted = engine.table(pa.table({"request": rows["request"][listed]}))
-    shown = log.shown.select("request", "position", "doc", "satisfied", "clicked")
-    shown = shown.semi_join(wanted, "request")
-    found = engine.fetch(shown, ["request", "position"])
+    if not len(listed):
+        return
+    found = shown.of_requests(engine, rows["request"][listed])
     # Request numbers run in the order (user, time, request id), so among targets with a list the
     # order of requests is the order of target ids.
     slots = ranges(offsets[listed], np.diff(offsets)[listed])
@@ -166,16 +161,12 @@ def next_queries(rows: Columns, searches: Columns) -> Integers:
     """Text of the user's first query after each target in the same unified session, 0 for none.
 
     Args:
-        rows: user, time, session of the targets.
-        searches: user, time, query, session, in the order (user, time, request).
+        rows: visit, session of the targets.
+        searches: visit, query, session, in the order of their requests.
     """
-    if not len(searches["query"]):
-        return np.zeros(len(rows["time"]), np.int64)
-    timeline = Timeline(searches["user"], searches["time"])
-    place = timeline.position(rows["user"], rows["time"] + 1)
-    inside = np.minimum(place, len(searches["query"]) - 1)
-    same = (place < len(searches["query"])) & (searches["session"][inside] == rows["session"])
-    return np.where(same, searches["query"][inside], 0)
+    place = np.searchsorted(searches["visit"], rows["visit"], side="right")
+    session, query = (np.append(searches[name], 0)[place] for name in ("session", "query"))
+    return np.where(session == rows["session"], query, 0)
 
 
 def groups(targets: Targets) -> tuple[Integers, Integers]:
@@ -199,21 +190,3 @@ def of_view(rows: Columns, view: str) -> Integers:
         return rows["target_id"]
     task = SEARCH_TASK if view == SEARCH else RECOMMENDATION_TASK
     return np.flatnonzero(rows["task"] == task)
-
-
-def view_sessions(engine: Engine, visits: ibis.Table, rows: Columns, mine: Integers) -> Integers:
-    """Session of a view in which each of its targets lies.
-
-    Args:
-        engine: Where `visits` lives.
-        visits: user, time, session of the view.
-        rows: Columns of the targets.
-        mine: int64 [n], the view's targets.
-    """
-    import pyarrow as pa
-
-    moments = engine.table(
-        pa.table({"target_id": mine, "user": rows["user"][mine], "time": rows["time"][mine]})
-    )
-    placed = moments.join(visits, ["user", "time"]).select("target_id", "session")
-    return engine.fetch(placed, ["target_id"])["session"]

@@ -27,13 +27,15 @@ class View:
     """What a view shows of the log.
 
     Attributes:
-        behaviors: Columns behavior (number in the unified log), user, time, known_after, session
-            (of the view), in the order of `behavior`.
+        behaviors: Columns behavior (1, 2, ... in the view), user, time, known_after, type, text,
+            doc, session (of the view), in the order of `behavior`.
+        answers: Columns behavior, rank, doc, known_after, in the order (behavior, rank).
         target: int64 [n], ids of the view's targets, ascending.
         session: int64 [n], session of the view in which each of them lies.
     """
 
     behaviors: Columns
+    answers: Columns
     target: Integers
     session: Integers
 
@@ -43,9 +45,6 @@ class Material:
     """What all windows are made of.
 
     Attributes:
-        behaviors: Columns behavior, user, time, known_after, session, type, text, doc of the
-            unified log, in the order of `behavior` (1, 2, ...).
-        answers: Columns behavior, rank, doc, known_after, in the order (behavior, rank).
         targets: Columns target_id, user, time, split, task, query, next_query; row = target id.
         user_row: int64 [targets], row of users.parquet.
         offsets: int64 [targets + 1], where candidates begin.
@@ -57,8 +56,6 @@ class Material:
         positive: int64 [groups], position of its positive.
     """
 
-    behaviors: Columns
-    answers: Columns
     targets: Columns
     user_row: Integers
     offsets: Integers
@@ -141,11 +138,11 @@ def _write(
     rows = material.group_row[groups]
     ids, place = np.unique(rows, return_inverse=True)
     user = material.targets["user"][ids]
-    behaviors = _of_users(material.behaviors, "user", user[0], user[-1])
+    behaviors = _of_users(view.behaviors, "user", user[0], user[-1])
     shift = behaviors["behavior"][0] - 1 if len(behaviors["behavior"]) else 0
-    answers = _of_users(material.answers, "behavior", shift + 1, shift + len(behaviors["user"]))
-    states = States(_shifted(behaviors, shift), _shifted(answers, shift), settings.clicked_titles)
-    seen = _shifted(_of_users(view.behaviors, "user", user[0], user[-1]), shift)
+    answers = _of_users(view.answers, "behavior", shift + 1, shift + len(behaviors["user"]))
+    behaviors, answers = _shifted(behaviors, shift), _shifted(answers, shift)
+    states = States(behaviors, answers, settings.clicked_titles)
     placed = view.session[np.searchsorted(view.target, ids)]
     targets = {"user": user, "time": material.targets["time"][ids], "session": placed}
     content = Content(
@@ -159,7 +156,7 @@ def _write(
         material.features,
         material.document_text,
     )
-    past = see(seen, states, targets, settings)
+    past = see(behaviors, states, targets, settings)
     return write_shard(path, content, past, rows, place, material.positive[groups], edges)
 
 

@@ -23,7 +23,7 @@ def integers(rows, column):
 def test_known_events_are_those_of_the_owner_that_are_strictly_earlier(events, probes):
     owner, time, value = (integers(events, column) for column in range(3))
     clock = Clock(time)
-    ledger = Ledger(owner, clock.rank(time), clock.size)
+    ledger = Ledger(owner, clock.rank(time), clock.size, ordered=True)
     moment = clock.rank(integers(probes, 1))
     first, after = ledger.known(integers(probes, 0), moment)
     sums = ledger.running(value)
@@ -43,7 +43,7 @@ def test_known_events_are_those_of_the_owner_that_are_strictly_earlier(events, p
 def test_events_lie_in_the_order_of_their_moments(events):
     owner, time = integers(events, 0), integers(events, 1)
     clock = Clock(time)
-    order = Ledger(owner, clock.rank(time), clock.size).order
+    order = Ledger(owner, clock.rank(time), clock.size, ordered=True).order
     assert [(owner[n], time[n]) for n in order] == sorted((o, t) for o, t, _ in events)
 
 

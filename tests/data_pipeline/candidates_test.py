@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from data_pipeline import candidates
+from data_pipeline.asof import NEVER
 from data_pipeline.dataset import open_dataset
 from data_pipeline.features import FEATURES
 from data_pipeline.negatives import Documents
 from data_pipeline.prepare import check, prepare
 from data_pipeline.settings import CandidateSettings, NegativeSettings
 from data_pipeline.splits import SPLITS
-from data_pipeline.tables import NEVER
 from data_pipeline.targets import Targets
 
 NOBODY = (np.zeros(0, np.int64), np.zeros(0, np.int64))

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from data_pipeline import document_index
+from data_pipeline.asof import NEVER
 from data_pipeline.negatives import BrowseTargets, Documents, draw_negatives
 from data_pipeline.settings import NegativeSettings
-from data_pipeline.tables import NEVER
 from data_pipeline.vectors import unit
 
 # All of the pool is drawn, so that a row of draws is the pool.

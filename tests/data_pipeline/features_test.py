@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from data_pipeline.asof import NEVER
 from data_pipeline.features import (
     FEATURES,
     TextTable,
@@ -13,7 +14,6 @@ from data_pipeline.features import (
     relevance_features,
     standardisation,
 )
-from data_pipeline.tables import NEVER
 from data_pipeline.vectors import text_vectors
 
 DOCS, QUERIES, USERS = 6, 3, 3
@@ -99,7 +99,7 @@ def compute(log, texts, rows=1_000_000, workers=1, shuffled=None):
         "targets": ["target_id", "user", "session", "query", "time"],
         "candidates": ["target_id", "position", "doc"],
     }
-    ordered = {"openings": 2, "queries": 3, "targets": 1, "candidates": 2}
+    ordered = {"openings": 0, "queries": 3, "targets": 1, "candidates": 2}
     tables = []
     for name, columns in names.items():
         given = list(log[name])

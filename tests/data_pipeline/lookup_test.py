@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 from data_pipeline import lookup
 from data_pipeline.lookup import Pairs, distinct, places, ranges, runs
 
-numbers = st.lists(st.integers(0, 9), max_size=20)
+whole = st.lists(st.integers(0, 9), max_size=20)
 
 
 @pytest.mark.parametrize("cached", [0, lookup._CACHED])
-@given(values=numbers, wanted=numbers)
+@given(values=whole, wanted=whole)
 def test_places_are_the_counts_of_what_is_smaller(cached, values, wanted):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lookup, "_CACHED", cached)
@@ -22,10 +22,10 @@ def test_places_are_the_counts_of_what_is_smaller(cached, values, wanted):
 def test_pairs_are_numbered_in_their_order_and_others_are_not_found(seed):
     draw = np.random.default_rng(seed)
     left, right = draw.integers(0, 2**31, 30) // 2**28, draw.integers(0, 3, 30)
-    pairs = Pairs(left, right)
+    pairs, numbers = Pairs.of(left, right)
     order = sorted(set(zip(left.tolist(), right.tolist(), strict=True)))
     number = {pair: n for n, pair in enumerate(order)}
-    assert [order[n] for n in pairs.number] == list(zip(left, right, strict=True))
+    assert [order[n] for n in numbers] == list(zip(left, right, strict=True))
     # A right column beyond the known ones must not be taken for one of the next left.
     asked = [(a, b) for a in range(10) for b in range(8)]
     found = pairs.find(*np.array(asked).T)
@@ -37,4 +37,5 @@ def test_nothing_has_no_runs_no_ranges_and_no_pairs():
     assert runs(none).tolist() == [0]
     assert ranges(none, none).tolist() == []
     assert distinct(none).tolist() == []
-    assert Pairs(none, none).find(np.array([0, 3]), np.array([0, 5])).tolist() == [0, 0]
+    pairs, _ = Pairs.of(none, none)
+    assert pairs.find(np.array([0, 3]), np.array([0, 5])).tolist() == [0, 0]

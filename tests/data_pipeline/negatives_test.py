@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from data_pipeline.asof import NEVER
 from data_pipeline.negatives import BrowseTargets, Documents, draw_negatives, shuffled_lists
 from data_pipeline.settings import NegativeSettings
 from data_pipeline.splitmix import keyed
-from data_pipeline.tables import NEVER
 from data_pipeline.vectors import unit
 
 SETTINGS = NegativeSettings(pool=8, drawn=3)

@@ -1,11 +1,14 @@
 """Sessions, behaviors and when each fact is known, on logs made by hand (times in seconds)."""
 
+import numpy as np
 import pytest
 
 from data_pipeline import sessions
+from data_pipeline.asof import NEVER
 from data_pipeline.duckdb_engine import DuckDBEngine
+from data_pipeline.sequence import build_sequence, of_view, view_sessions
 from data_pipeline.settings import SequenceSettings
-from data_pipeline.tables import NEVER, read_tables
+from data_pipeline.tables import read_tables
 
 MINUTE = 60
 
@@ -19,22 +22,24 @@ def built(tmp_path):
             settings = SequenceSettings(**changes)
             folder = tmp_path / f"log{len(list(tmp_path.iterdir()))}"
             log = read_tables(engine, builder.write(folder), settings)
-            sequence = sessions.build_sequence(engine, log, settings)
-            visits = sessions.view_visits(engine, log, sequence, view, settings)
+            documents = engine.fetch(log.documents.select("doc", "text"), ["doc"])
+            text = np.append(0, documents["text"])
+            sequence = build_sequence(engine, log, text, settings)
+            session = view_sessions(sequence, view, settings)
+            behaviors, answers = of_view(sequence, view)
+            opened = sequence.openings
+            order = np.lexsort([opened[name] for name in ("doc", "time", "user")])
             tables = {
-                "visits": (visits, ["user", "time"]),
-                "sessions": (sequence.sessions, ["session"]),
-                "clicks": (sequence.clicks, ["request", "position"]),
-                "behaviors": (sessions.view_behaviors(sequence, visits, view), ["behavior"]),
-                "answers": (sequence.answers, ["behavior", "rank"]),
-                "openings": (
-                    sessions.openings(sequence, log, settings),
-                    list(sessions.OPENING_ORDER),
-                ),
+                "visits": {**sequence.visits, "session": session},
+                "sessions": sequence.sessions,
+                "clicks": sequence.clicks,
+                "behaviors": behaviors | {"session": session[behaviors["visit"]]},
+                "answers": answers,
+                "openings": {name: column[order] for name, column in opened.items()},
             }
             zero, result = builder.micro(0), {}
-            for name, (table, order) in tables.items():
-                columns = engine.fetch(table, order)
+            for name, columns in tables.items():
+                columns = dict(columns)
                 for column, values in columns.items():
                     if column in ("time", "start", "end", "next_start", "click_time") or (
                         column.endswith("_after")
@@ -75,7 +80,6 @@ def test_sessions_are_numbered_by_user_and_start(builder, built):
     builder.browse("b", 0, "d").browse("a", 9000, "d").browse("a", 100, "d")
     found = built(builder)["sessions"]
     assert found["user"] == [1, 1, 2]
-    assert found["session"] == [1, 2, 3]
     assert found["start"] == [100, 9000, 0]
 
 
@@ -150,8 +154,12 @@ def test_a_fact_is_known_at_the_same_time_in_every_view(builder, built):
     builder.browse("u", 20 * MINUTE, "a")
     builder.request("r2", "u", 40 * MINUTE, "red", "a", "b")
     builder.request("r3", "u", 90 * MINUTE, "red", "a", "b")
-    for view in sessions.SCENARIOS:
+    builder.request("r4", "u", 95 * MINUTE, "", ("b", None, 90.0), "a")
+    builder.request("r5", "u", 200 * MINUTE, "red", "a", "b")
+    for view in (sessions.UNIFIED, sessions.SEARCH):
         assert built(builder, view)["answers"]["known_after"] == [90 * MINUTE - 1e-6]
+    for view in (sessions.UNIFIED, sessions.RECOMMENDATION):
+        assert 200 * MINUTE - 1e-6 in built(builder, view)["behaviors"]["known_after"]
 
 
 def test_the_filter_keeps_sessions_with_both_kinds_and_their_neighbors(builder, built):

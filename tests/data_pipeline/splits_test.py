@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from data_pipeline.asof import NEVER
 from data_pipeline.settings import SplitSettings
 from data_pipeline.splits import Boundaries, assign, boundaries
-from data_pipeline.tables import NEVER
 
 
 def test_quantiles_run_over_the_sessions_after_the_history_period():

@@ -1,9 +1,11 @@
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from data_pipeline.asof import NEVER
 from data_pipeline.duckdb_engine import DuckDBEngine
 from data_pipeline.settings import SequenceSettings
-from data_pipeline.tables import NEVER, read_tables
+from data_pipeline.tables import availability, open_lists, read_tables
 
 
 @pytest.fixture
@@ -14,17 +16,26 @@ def read(tmp_path):
         "texts": ["text"],
         "documents": ["doc"],
         "requests": ["request"],
-        "shown": ["request", "position"],
-        "browses": ["user", "time", "doc"],
     }
     with DuckDBEngine(threads=1, memory_gib=0.5) as engine:
 
         def rows(builder, shuffle=None):
-            folder = builder.write(tmp_path / f"log{shuffle}", shuffle)
-            log = read_tables(engine, folder, SequenceSettings())
+            folder, settings = (
+                builder.write(tmp_path / f"log{shuffle}", shuffle),
+                SequenceSettings(),
+            )
+            log = read_tables(engine, folder, settings)
+            shown = open_lists(engine, log, [folder], settings)
+            arrays = {
+                "clicks": log.clicks,
+                "browses": log.browses,
+                "shown": shown.of_requests(engine, np.arange(1, 99)),
+            }
             return {
-                name: engine.collect(getattr(log, name), order).to_pylist()
-                for name, order in orders.items()
+                **{n: engine.collect(getattr(log, n), o).to_pylist() for n, o in orders.items()},
+                **{name: pa.table(columns).to_pylist() for name, columns in arrays.items()},
+                "bare": log.bare.tolist(),
+                "available": availability(engine, log, shown).tolist()[1:],
             }
 
         yield rows
@@ -53,7 +64,7 @@ def test_a_document_is_available_from_its_publication_or_else_its_first_sight(bu
     for doc, published in (("a", 100), ("b", None), ("c", None), ("d", None)):
         builder.document(doc, published=published)
     builder.request("r1", "u", 9, "moon", "b", "a").browse("u", 4, "b").browse("u", 5, "c")
-    available = [row["available"] for row in read(builder)["documents"]]
+    available = read(builder)["available"]
     assert available == [builder.micro(100), builder.micro(4), builder.micro(5), NEVER]
 
 
@@ -63,6 +74,61 @@ def test_the_order_of_the_rows_does_not_matter(builder, read):
     builder.request("r1", "v", 9, "moon", "b", "a").request("r2", "u", 9, "sun", "b", "a")
     builder.browse("u", 4, "b").browse("w", 5, "c")
     assert read(builder, 1) == read(builder, 2)
+
+
+def test_clicks_are_read_with_their_lists_length_and_empty_lists_are_told(builder, read):
+    for doc in "abc":
+        builder.document(doc)
+    builder.request("r1", "u", 0, "red", "a", ("c", 9, 30.5), ("b", None, 3.0))
+    builder.request("r2", "u", 5, "red").request("r3", "u", 6, "", "a")
+    log = read(builder)
+    assert log["clicks"] == [
+        {
+            "request": 1,
+            "position": 1,
+            "doc": 3,
+            "satisfied": 1,
+            "click_time": builder.micro(9),
+            "candidates": 3,
+        },
+        {
+            "request": 1,
+            "position": 2,
+            "doc": 2,
+            "satisfied": 0,
+            "click_time": NEVER,
+            "candidates": 3,
+        },
+    ]
+    assert log["bare"] == [2]
+    clicked = [row["position"] for row in log["shown"] if row["clicked"]]
+    assert (clicked, [row["satisfied"] for row in log["shown"]]) == ([1, 2], [0, 1, 0, 0])
+
+
+@pytest.mark.parametrize("reader", ["of_requests", "occurrences", "first_sights"])
+def test_a_list_that_shows_an_unknown_document_is_refused(builder, tmp_path, reader):
+    builder.document("a").request("r1", "u", 0, "red", "a", "lost")
+    settings = SequenceSettings()
+    arguments = {"of_requests": [np.array([1])], "occurrences": [NEVER], "first_sights": []}
+    folder = builder.write(tmp_path / "log")
+    with DuckDBEngine(threads=1, memory_gib=0.5) as engine:
+        log = read_tables(engine, folder, settings)
+        shown = open_lists(engine, log, [folder], settings)
+        with pytest.raises(
+            ValueError, match=r"must stand in documents\.parquet\. Received: 1 rows"
+        ):
+            getattr(shown, reader)(engine, *arguments[reader])
+
+
+@pytest.mark.parametrize("kind", ["clicks", "browses"])
+def test_an_unknown_document_that_was_opened_is_refused(builder, read, kind):
+    builder.document("a")
+    if kind == "clicks":
+        builder.request("r1", "u", 0, "red", "a", ("lost", 3, None))
+    else:
+        builder.browse("u", 3, "lost")
+    with pytest.raises(ValueError, match=f"Every document of `{kind}`"):
+        read(builder)
 
 
 def test_equal_titles_and_queries_are_one_text(builder, read):
@@ -81,6 +147,8 @@ def test_a_later_log_changes_nothing_of_what_was_before_it(log_builder, tmp_path
     folders = [builder.write(tmp_path / name) for builder, name in ((early, "e"), (late, "l"))]
     with DuckDBEngine(threads=1, memory_gib=0.5) as engine:
         log = read_tables(engine, folders[1], SequenceSettings(), folders[:1])
+        shown = open_lists(engine, log, folders, SequenceSettings())
+        available = availability(engine, log, shown)
         texts = ["", *engine.collect(log.texts, ["text"])["content"].to_pylist()]
         documents = engine.collect(log.documents, ["doc"]).to_pylist()
         requests = engine.collect(log.requests, ["request"])["request_id"].to_pylist()
@@ -95,7 +163,8 @@ def test_a_later_log_changes_nothing_of_what_was_before_it(log_builder, tmp_path
         "c": ("title of c", 1),
         "d": ("title of d", 1),
     }
-    assert [row["available"] for row in documents] == [
+    assert available.tolist() == [
+        NEVER,
         early.micro(10),
         NEVER,
         early.micro(100),
