@@ -36,6 +36,8 @@ def varints(values: Integers) -> tuple[npt.NDArray[np.uint8], Integers]:
         >>> encoded.tolist(), begins.tolist()
         ([1, 172, 2], [0, 1, 3])
     """
+    if values.max(initial=0) < 0x80:
+        return values.astype(np.uint8), np.arange(len(values) + 1)
     width = _width(values)
     begins = np.concatenate([[0], np.cumsum(width, dtype=np.int64)])
     encoded = np.empty(int(begins[-1]), np.uint8)

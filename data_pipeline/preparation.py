@@ -6,8 +6,10 @@ so that a killed preparation goes on after the last finished step and memory hol
 
 import dataclasses
 import functools
+import importlib
 import os
 import pathlib
+import threading
 from typing import Any
 
 import numpy as np
@@ -85,6 +87,8 @@ def prepare_dataset(
 
     shown = open_lists(engine, log, [*settings.earlier_logs, settings.log], settings.sequence)
 
+    # Its import takes seconds of one core, and the next step has work for one.
+    threading.Thread(target=importlib.import_module, args=["tensorflow"], daemon=True).start()
     sequence = steps.run(
         "sessions",
         lambda: build_sequence(engine, log, document_text, settings.sequence),

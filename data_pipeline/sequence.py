@@ -37,10 +37,9 @@ class Sequence:
       (0/1), kept (0/1: passes the session filter); row s - 1 is session s, order (user, start)
     * requests: user, time, query, visit, session: every request of the unfiltered log; row r - 1 is
       request r
-    * clicks: request, user, time (of the request), query, position, doc, satisfied, timed (0/1),
-      click_time (the request's time where unknown), known_after (satisfaction known),
-      visible_after (the click itself known), session (of the request), candidates (length of its
-      list): every click of a list, order (request, position)
+    * clicks: request, query, satisfied, candidates (length of its list), visit (of the click, of
+      its request where that is unknown or a search): every click of a list, order (request,
+      position)
     * browses: user, time, doc, satisfied, visit, session
     * behaviors: behavior (1, 2, ... in the order user, time, type, request, doc), user, time,
       known_after, type (1 browse, 2 search), text, doc (0 for a search), request (0 for a logged
@@ -101,7 +100,7 @@ def build_sequence(
         visits,
         about,
         requests,
-        clicks,
+        {n: clicks[n] for n in ("request", "query", "satisfied", "candidates", "visit")},
         browses,
         behaviors,
         _answers(behaviors, clicks),
@@ -111,7 +110,10 @@ def build_sequence(
 
 
 def _with_requests(clicks: Columns, requests: Columns) -> Columns:
-    """Clicks with the columns of their requests, and with a time where it is unknown."""
+    """Clicks with user, time and query of their requests.
+
+    `timed` (0/1) tells whether `click_time` is known; else it is the request's time.
+    """
     row = clicks["request"] - 1
     taken = {name: requests[name][row] for name in ("user", "time", "query")}
     timed = clicks["click_time"] < NEVER
@@ -122,7 +124,7 @@ def _with_requests(clicks: Columns, requests: Columns) -> Columns:
 
 
 def _known(clicks: Columns, next_start: Integers, delay: int) -> Columns:
-    """From when on each click, and its being satisfied, are known."""
+    """From when on each click (visible_after), and its being satisfied (known_after), are known."""
     following = next_start[clicks["session"] - 1]
     later = np.where(following == NEVER, NEVER, following - 1)
     timed, time = clicks["timed"] == 1, clicks["click_time"]
@@ -233,7 +235,9 @@ def openings(clicks: Columns, browses: Columns, delay: int) -> Columns:
     """Every document a user opened, in the unfiltered log: what popularity and F count.
 
     Args:
-        clicks, browses: As of a `Sequence`.
+        clicks: request, user, time, query, doc, satisfied, click_time, known_after, visible_after,
+            session (of the request) of every click.
+        browses: As of a `Sequence`.
         delay: Microseconds from an opening to the moment its satisfaction is known.
 
     Returns:

@@ -30,6 +30,7 @@ from data_pipeline.pseudo_lists import Known, pseudo_lists
 from data_pipeline.sequence import Sequence, latest_last, of_view, view_sessions
 from data_pipeline.settings import PrepareSettings
 from data_pipeline.shown_lists import ShownLists
+from data_pipeline.steps import link
 from data_pipeline.tables import LogTables, availability
 from data_pipeline.views import Material, View, write_view
 
@@ -297,7 +298,7 @@ def write_tables(
         found.popularity,
         found.last_touch,
     )
-    np.save(folder / FEATURES_FILE, found.values)
+    link(found.values, folder / FEATURES_FILE)
     group_row, positive = targets.groups(chosen)
     return Tables(rows, user_row[rows["user"]], group_row, positive)
 

@@ -5,6 +5,7 @@ as memory maps, whose pages each step gives back at its end, and tables as Parqu
 no step is using takes no memory.
 """
 
+import contextlib
 import json
 import mmap
 import os
@@ -90,6 +91,22 @@ class Steps:
             print(f"  {name:<30}{self.seconds[name]:9.1f} s{peak:8.2f} GiB at most", flush=True)
         with open(folder / _RESULT, "rb") as file:
             return _Unpickler(file, folder, self._engine, self._maps).load()
+
+
+def _is_whole(array: np.memmap) -> bool:
+    """Whether an array is all that its file holds."""
+    return os.path.getsize(str(array.filename)) == array.offset + array.nbytes
+
+
+def link(array: np.ndarray, path: pathlib.Path) -> None:
+    """`np.save`, but what a step made and is mapped from its file becomes that file's second name."""
+    # What a killed run left may be a second name already; writing it would alter what is mapped.
+    path.unlink(missing_ok=True)
+    if isinstance(array, np.memmap) and _is_whole(array):
+        with contextlib.suppress(OSError):
+            os.link(str(array.filename), path)
+            return
+    np.save(path, array)
 
 
 class _Pickler(pickle.Pickler):

@@ -32,7 +32,6 @@ def built(tmp_path):
             tables = {
                 "visits": {**sequence.visits, "session": session},
                 "sessions": sequence.sessions,
-                "clicks": sequence.clicks,
                 "behaviors": behaviors | {"session": session[behaviors["visit"]]},
                 "answers": answers,
                 "openings": {name: column[order] for name, column in opened.items()},
@@ -136,9 +135,9 @@ def test_openings_count_after_their_delay_and_are_touched_at_once(builder, built
 def test_with_relevance_click_every_click_counts_and_is_known_at_once(builder, built):
     builder.document("a").document("b")
     builder.request("r1", "u", 0, "red", ("a", 10, 5.0), ("b", None, None))
-    found = built(builder, relevance="click")["clicks"]
+    found = built(builder, relevance="click")["openings"]
     assert found["satisfied"] == [1, 1]
-    assert found["known_after"] == [10, None]
+    assert found["known_after"] == [None, 10]
 
 
 def test_a_click_before_its_request_counts_at_the_request(builder, built):

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from data_pipeline.duckdb_engine import DuckDBEngine
-from data_pipeline.steps import Steps
+from data_pipeline.steps import Steps, link
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,3 +58,13 @@ def test_results_of_other_settings_are_thrown_away(engine, tmp_path):
     Steps(tmp_path / "steps", engine, {"seed": 1}).run("draw", lambda: 1)
     other = Steps(tmp_path / "steps", engine, {"seed": 2})
     assert other.anew and other.run("draw", lambda: 2) == 2
+
+
+def test_a_steps_array_gets_a_second_name_and_a_part_of_it_a_file_of_its_own(engine, tmp_path):
+    made = Steps(tmp_path / "steps", engine, {}).run("draw", lambda: np.arange(6.0).reshape(3, 2))
+    path = tmp_path / "array.npy"
+    for array in (made, made, made[1:], np.arange(2)):
+        link(array, path)
+        np.testing.assert_array_equal(np.load(path), array)
+        assert path.stat().st_nlink == (2 if array is made else 1)
+    assert made.tolist() == [[0, 1], [2, 3], [4, 5]]
