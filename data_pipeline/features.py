@@ -8,7 +8,7 @@ the integers of `data_pipeline.counts`.
 
 import concurrent.futures
 import dataclasses
-import itertools
+import os
 
 import numpy as np
 import numpy.typing as npt
@@ -104,7 +104,8 @@ class FeatureRows:
     """F of candidates, in the order they were given.
 
     Attributes:
-        features: float32 [rows, features], finite; columns that need a query are 0 without one.
+        features: float32 [rows, features], finite, mapped from its file; columns that need a query
+            are 0 without one.
         popularity: int64 [rows], openings of the document known before the target.
         last_touch: int64 [rows], time of the user's last visible opening of it, -1 for none.
     """
@@ -135,10 +136,11 @@ def relevance_features(
     targets: Columns,
     candidates: Columns,
     texts: TextTable,
+    path: str | os.PathLike[str],
     rows: int = _ROWS,
     workers: int = 1,
 ) -> FeatureRows:
-    """F of all candidates.
+    """F of all candidates, written as one array.
 
     Args:
         openings: user, doc, query, session, satisfied, time, known_after, visible_after; in any
@@ -148,17 +150,14 @@ def relevance_features(
         candidates: target_id, position (distinct within a target), doc; in the order (target_id,
             position).
         texts: Tokens and vectors; `query` is a text's number, 0 for none.
+        path: File of F, as of `np.save`.
         rows: Rows of a block, about; a whole target is never cut. Changes nothing about F.
         workers: Blocks computed at a time. Changes nothing about F.
 
     See `data_pipeline.counts` for the columns' meaning.
     """
     size = len(candidates["doc"])
-    result = FeatureRows(
-        np.empty((size, len(FEATURES)), np.float32),
-        np.empty(size, np.int64),
-        np.empty(size, np.int64),
-    )
+    popularity, last_touch = np.empty(size, np.int64), np.empty(size, np.int64)
     edges = runs(candidates["target_id"])
     # A block ends with the target in which its last row lies.
     cuts = [0, *edges[1:][np.diff(edges[1:] // rows, append=-1) != 0]]
@@ -168,7 +167,7 @@ def relevance_features(
     vectors = _Vectors.of(texts)
     columns = np.ascontiguousarray(vectors.titles.T)
 
-    def fill(first: int, after: int) -> None:
+    def fill(first: int, after: int) -> npt.NDArray[np.float32]:
         block = slice(first, after)
         number = candidates["target_id"][block]
         begin, end = np.searchsorted(targets["target_id"], [number[0], number[-1] + 1])
@@ -179,14 +178,15 @@ def relevance_features(
         target = np.searchsorted(about["target_id"], number)
         position, doc = candidates["position"][block], candidates["doc"][block]
         counted = counts.of_candidates(target, about, doc)
-        result.features[block] = _features(target, position, doc, counted, about, history, vectors)
-        result.popularity[block] = counted["clicks"]
-        result.last_touch[block] = counted["last_touch"]
+        popularity[block], last_touch[block] = counted["clicks"], counted["last_touch"]
+        return _features(target, position, doc, counted, about, history, vectors)
 
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        for done in [pool.submit(fill, *cut) for cut in itertools.pairwise(cuts)]:
-            done.result()
-    return result
+    array = {"descr": "<f4", "fortran_order": False, "shape": (size, len(FEATURES))}
+    with open(path, "wb") as file, concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        np.lib.format.write_array_header_1_0(file, array)
+        for block in pool.map(fill, cuts[:-1], cuts[1:]):
+            block.tofile(file)
+    return FeatureRows(np.load(path, mmap_mode="r+"), popularity, last_touch)
 
 
 def _features(

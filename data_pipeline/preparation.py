@@ -121,7 +121,7 @@ def prepare_dataset(
     )
     found = steps.run(
         "features",
-        lambda: stages.compute_features(settings, sequence, lists, text_table, earlier),
+        lambda: stages.compute_features(settings, sequence, lists, text_table, earlier, folder),
     )
 
     def tables() -> stages.Tables:

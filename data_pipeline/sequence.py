@@ -42,8 +42,8 @@ class Sequence:
       position)
     * browses: user, time, doc, satisfied, visit, session
     * behaviors: behavior (1, 2, ... in the order user, time, type, request, doc), user, time,
-      known_after, type (1 browse, 2 search), text, doc (0 for a search), request (0 for a logged
-      browse), visit, session: those of kept sessions
+      known_after, type (1 browse, 2 search), text, doc (0 for a search), visit, session: those of
+      kept sessions
     * answers: behavior, rank (0, 1, ... in order of click, clicks without a time last), doc,
       known_after: the satisfied clicks of search behaviors, order (behavior, rank)
     * searches: user, time, query, visit, session: the requests with a query, in their order
@@ -95,6 +95,8 @@ def build_sequence(
     inside = np.flatnonzero(about["kept"][behaviors["session"] - 1])
     behaviors = {name: column[inside] for name, column in behaviors.items()}
     behaviors["behavior"] = np.arange(1, len(inside) + 1)
+    answers = _answers(behaviors, clicks)
+    del behaviors["request"]
     asked = np.flatnonzero(requests["query"] > 0)
     return Sequence(
         visits,
@@ -103,7 +105,7 @@ def build_sequence(
         {n: clicks[n] for n in ("request", "query", "satisfied", "candidates", "visit")},
         browses,
         behaviors,
-        _answers(behaviors, clicks),
+        answers,
         {name: column[asked] for name, column in requests.items()},
         openings(clicks, browses, click_delay(settings)),
     )

@@ -30,7 +30,6 @@ from data_pipeline.pseudo_lists import Known, pseudo_lists
 from data_pipeline.sequence import Sequence, latest_last, of_view, view_sessions
 from data_pipeline.settings import PrepareSettings
 from data_pipeline.shown_lists import ShownLists
-from data_pipeline.steps import link
 from data_pipeline.tables import LogTables, availability
 from data_pipeline.views import Material, View, write_view
 
@@ -222,8 +221,9 @@ def compute_features(
     lists: Lists,
     texts: features.TextTable,
     earlier: extension.Earlier | None,
+    folder: pathlib.Path,
 ) -> Features:
-    """Counts and computes F of all candidates, but those of targets taken over."""
+    """Counts and writes F of all candidates; that of targets taken over is not computed again."""
     rows, listed = lists.targets.rows, lists.targets.candidates
     base = earlier.row_of(rows) if earlier else np.full(len(rows["time"]), -1)
     new = base < 0
@@ -234,6 +234,7 @@ def compute_features(
         {n: rows[n][new] for n in ("target_id", "user", "session", "query", "time")},
         {n: listed[n][slots] for n in ("target_id", "position", "doc")},
         texts,
+        folder / FEATURES_FILE,
         workers=settings.threads,
     )
     if earlier:
@@ -243,6 +244,8 @@ def compute_features(
     )
     mean, std = features.standardisation(found.features, learned[listed["target_id"]])
     candidates.forget_ranks(found.features, lists.targets, lists.redrawn, mean)
+    if earlier:
+        np.save(folder / FEATURES_FILE, found.features)
     return Features(found.features, found.popularity, found.last_touch, mean, std)
 
 
@@ -298,7 +301,6 @@ def write_tables(
         found.popularity,
         found.last_touch,
     )
-    link(found.values, folder / FEATURES_FILE)
     group_row, positive = targets.groups(chosen)
     return Tables(rows, user_row[rows["user"]], group_row, positive)
 

@@ -70,7 +70,8 @@ class Steps:
         Args:
             name: Name of the step, also of its folder.
             make: Makes the result: arrays, Ibis tables and plain values, in dataclasses, tuples,
-                lists and dicts. It may write files elsewhere; after a kill it is called again.
+                lists and dicts. It may write files elsewhere; after a kill it is called again. An
+                array that is mapped from a file of its own must not be altered afterwards.
 
         Returns:
             The result as read from disk; its arrays are read-only memory maps.
@@ -93,19 +94,14 @@ class Steps:
             return _Unpickler(file, folder, self._engine, self._maps).load()
 
 
-def _is_whole(array: np.memmap) -> bool:
-    """Whether an array is all that its file holds."""
-    return os.path.getsize(str(array.filename)) == array.offset + array.nbytes
-
-
-def link(array: np.ndarray, path: pathlib.Path) -> None:
-    """`np.save`, but what a step made and is mapped from its file becomes that file's second name."""
-    # What a killed run left may be a second name already; writing it would alter what is mapped.
-    path.unlink(missing_ok=True)
-    if isinstance(array, np.memmap) and _is_whole(array):
-        with contextlib.suppress(OSError):
-            os.link(str(array.filename), path)
-            return
+def _save(array: np.ndarray, path: pathlib.Path) -> None:
+    """`np.save`, but what is mapped from a file of its own is not written again: it gets a name."""
+    if isinstance(array, np.memmap):
+        file = str(array.filename)
+        if os.path.getsize(file) == array.offset + array.nbytes:
+            with contextlib.suppress(OSError):
+                os.link(file, path)
+                return
     np.save(path, array)
 
 
@@ -119,7 +115,7 @@ class _Pickler(pickle.Pickler):
     def persistent_id(self, value: Any) -> tuple[str, str] | None:
         if isinstance(value, np.ndarray):
             kind, name = "array", f"{self._written}.npy"
-            np.save(self._folder / name, value)
+            _save(value, self._folder / name)
         elif isinstance(value, ibis.Table):
             kind, name = "table", f"{self._written}.parquet"
             self._engine.save(value, (self._folder / name).absolute())

@@ -2,6 +2,7 @@
 
 import collections
 import math
+import tempfile
 
 import numpy as np
 import pytest
@@ -108,7 +109,9 @@ def compute(log, texts, rows=1_000_000, workers=1, shuffled=None):
         order = columns[: ordered[name]]
         given.sort(key=lambda row, order=order: [row[column] for column in order])
         tables.append(integers(given, columns))
-    return relevance_features(*tables, texts, rows=rows, workers=workers)
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/features.npy"
+        return relevance_features(*tables, texts, path, rows=rows, workers=workers)
 
 
 def cosine(a, b):
