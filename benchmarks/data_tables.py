@@ -64,17 +64,18 @@ def negatives(content: dict[str, Any], origin: str) -> list[str]:
         origin: Where the numbers come from.
     """
     lines = [
-        f"The best 100 documents of {content['targets']} targets; seeds "
-        f"{', '.join(content['seeds'])}, mean ± standard deviation. The index's seconds contain "
-        "building it.",
+        f"The best 100 documents of some targets; seeds {', '.join(content['seeds'])}, mean ± "
+        "standard deviation. The index's seconds contain building it and keeping it up to date.",
         "",
-        "| documents | weight of popularity | recall of the index | exact, s | by the index, s |",
-        "|---|---|---|---|---|",
+        "| documents | targets | weight of popularity | recall of the index | exact, s | by the "
+        "index, s |",
+        "|---|---|---|---|---|---|",
     ]
     for size in content["sizes"]:
         exact, index = (f"{size[n]:.1f} ± {size[f'{n}_std']:.1f}" for n in ("exact", "index"))
         recall = f"{size['recall']:.3f} ± {size['recall_std']:.3f}"
         lines.append(
-            f"| {size['documents']:,} | {size['popularity_weight']:g} | {recall} | {exact} | {index} |"
+            f"| {size['documents']:,} | {size['targets']:,} | {size['popularity_weight']:g} | {recall} "
+            f"| {exact} | {index} |"
         )
     return [*lines, "", origin, ""]

@@ -38,7 +38,9 @@ class NegativesBenchmark:
     weights: tuple[str, ...] = dataclasses.field(
         default=("0.5", "0.1"), metadata={"help": "Weights of the popularity in the score."}
     )
-    targets: int = setting(500, "Targets that ask.")
+    targets: tuple[str, ...] = dataclasses.field(
+        default=("500", "5000"), metadata={"help": "Numbers of targets that ask."}
+    )
     width: int = setting(64, "Width of the title vectors.")
     seeds: tuple[str, ...] = dataclasses.field(
         default=("1", "2", "3"), metadata={"help": "Seeds of the documents, targets and centers."}
@@ -63,9 +65,9 @@ def example(count: int, targets: int, width: int, seed: int) -> tuple[BrowseTarg
     return asked, Documents(available, vectors, opened, known)
 
 
-def measure(count: int, weight: float, settings: NegativesBenchmark, seed: int) -> dict[str, float]:
+def measure(count: int, asking: int, weight: float, width: int, seed: int) -> dict[str, float]:
     """Seconds of both searches and the recall of the index, for one draw of the documents."""
-    targets, documents = example(count, settings.targets, settings.width, seed)
+    targets, documents = example(count, asking, width, seed)
     nobody = (np.zeros(0, np.int64), np.zeros(0, np.int64))
     found, seconds = [], []
     for exact in (count, count // 4):
@@ -87,10 +89,16 @@ def main(arguments: list[str]) -> None:
 
     settings = flagtree.read(NegativesBenchmark)
     sizes = []
-    for number, share in itertools.product(settings.documents, settings.weights):
-        count, weight = int(number), float(share)
-        runs = [measure(count, weight, settings, int(seed)) for seed in settings.seeds]
-        size: dict[str, float] = {"documents": count, "popularity_weight": weight}
+    cases = itertools.product(settings.documents, settings.targets, settings.weights)
+    for count, asking, weight in ((int(n), int(m), float(share)) for n, m, share in cases):
+        runs = [
+            measure(count, asking, weight, settings.width, int(seed)) for seed in settings.seeds
+        ]
+        size: dict[str, float] = {
+            "documents": count,
+            "targets": asking,
+            "popularity_weight": weight,
+        }
         for name in runs[0]:
             values = [run[name] for run in runs]
             size[name], size[f"{name}_std"] = float(np.mean(values)), float(np.std(values, ddof=1))
@@ -99,7 +107,7 @@ def main(arguments: list[str]) -> None:
     command = ("python -m benchmarks.negatives " + shlex.join(sys.argv[1:])).strip()
     provenance = report.provenance(command, 0)
     del provenance["seed"]
-    content = {"seeds": list(settings.seeds), "targets": settings.targets, "sizes": sizes}
+    content = {"seeds": list(settings.seeds), "sizes": sizes}
     write_json(pathlib.Path(settings.output) / "negatives.json", {**provenance, **content})
 
 

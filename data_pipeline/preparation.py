@@ -29,8 +29,9 @@ from data_pipeline.engine import Engine
 from data_pipeline.lookup import distinct
 from data_pipeline.sequence import build_sequence
 from data_pipeline.settings import PrepareSettings
+from data_pipeline.source import open_source
 from data_pipeline.steps import Steps
-from data_pipeline.tables import open_lists, read_tables
+from data_pipeline.tables import read_tables
 from data_pipeline.views import Material
 
 _OF_THE_MACHINE = (
@@ -80,25 +81,20 @@ def prepare_dataset(
         "log",
         lambda: read_tables(engine, settings.log, settings.sequence, settings.earlier_logs),
     )
-    documents = engine.collect(log.documents, ["doc"])
-    document_text = np.append(0, documents["text"].to_numpy())
-    users = ["", *engine.collect(log.users, ["user"])["user_id"].to_pylist()]
-    earlier = stages.read_base(settings, engine, log, users, documents) if settings.extend else None
-
-    shown = open_lists(engine, log, [*settings.earlier_logs, settings.log], settings.sequence)
+    source = open_source(settings, engine, log)
+    document_text = source.document_text
+    earlier = stages.read_base(settings, source) if settings.extend else None
 
     # Its import takes seconds of one core, and the next step has work for one.
-    threading.Thread(target=importlib.import_module, args=["tensorflow"], daemon=True).start()
+    threading.Thread(target=importlib.import_module, args=["tensorflow"]).start()
     sequence = steps.run(
         "sessions",
         lambda: build_sequence(engine, log, document_text, settings.sequence),
     )
-    chosen = steps.run("targets", lambda: stages.choose_targets(settings, log, sequence))
+    chosen = steps.run("targets", lambda: stages.choose_targets(settings, source, sequence))
     texts = steps.run(
         "texts",
-        lambda: stages.encode_texts(
-            settings, engine, log, shown, sequence, chosen, document_text, folder
-        ),
+        lambda: stages.encode_texts(settings, source, sequence, chosen, folder),
     )
     taken = stages.vocabulary_of(settings)
     text_table = steps.run(
@@ -106,30 +102,13 @@ def prepare_dataset(
     )
     lists = steps.run(
         "candidates",
-        lambda: stages.lay_out_lists(
-            settings,
-            engine,
-            log,
-            shown,
-            sequence,
-            chosen,
-            text_table,
-            documents,
-            users[1:],
-            earlier,
-        ),
+        lambda: stages.lay_out_lists(settings, source, sequence, chosen, text_table, earlier),
     )
     found = steps.run(
         "features",
         lambda: stages.compute_features(settings, sequence, lists, text_table, earlier, folder),
     )
-
-    def tables() -> stages.Tables:
-        return stages.write_tables(
-            engine, log, sequence, lists, found, users, document_text, folder
-        )
-
-    made = steps.run("tables", tables)
+    made = steps.run("tables", lambda: stages.write_tables(source, sequence, lists, found, folder))
     material = Material(
         made.targets,
         made.user_row,
@@ -166,7 +145,7 @@ def prepare_dataset(
         "boundaries": dataclasses.asdict(chosen.limits),
         "counts": {
             "documents": len(document_text),
-            "users": len(users),
+            "users": len(source.users),
             "known_users": len(distinct(material.user_row[material.user_row > 0])),
             "texts": len(text_table.tokens),
             "targets": len(lists.targets.rows["target_id"]),

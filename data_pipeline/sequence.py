@@ -79,7 +79,8 @@ def build_sequence(
     clicked = clicks["user"][of_list], clicks["click_time"][of_list]
     logged = browses["user"], browses["time"]
     moments = requests["user"], requests["time"]
-    visits, (requests["visit"], browses["visit"], place) = sessions.visit(moments, logged, clicked)
+    visits, rows = sessions.number_visits(moments, logged, clicked)
+    requests["visit"], browses["visit"], place = rows
     clicks["visit"] = requests["visit"][clicks["request"] - 1]
     clicks["visit"][of_list] = place
 

@@ -63,7 +63,7 @@ def cut(user: Integers, time: Integers, settings: SequenceSettings) -> Integers:
     return np.cumsum(begins)
 
 
-def visit(*moments: tuple[Integers, Integers]) -> tuple[Columns, list[Integers]]:
+def number_visits(*moments: tuple[Integers, Integers]) -> tuple[Columns, list[Integers]]:
     """The distinct moments of users, in their order, and where each stands.
 
     Args:
@@ -73,7 +73,8 @@ def visit(*moments: tuple[Integers, Integers]) -> tuple[Columns, list[Integers]]
         (user, time; int64 [n] row of each moment, for every pair).
 
     Example:
-        >>> visits, rows = visit((np.array([2, 1]), np.array([5, 9])), (np.array([2]), np.array([5])))
+        >>> anna, both = (np.array([2]), np.array([5])), (np.array([2, 1]), np.array([5, 9]))
+        >>> visits, rows = number_visits(both, anna)
         >>> visits["user"].tolist(), visits["time"].tolist(), [row.tolist() for row in rows]
         ([1, 2], [9, 5], [[1, 0], [1]])
     """
@@ -120,7 +121,8 @@ def marks(user: Integers, behaviors: Columns, settings: SequenceSettings) -> Col
     if settings.filter_sessions:
         held = np.flatnonzero(holds[0] | holds[1])
         near, owner = both[held], user[held]
-        for distance in range(1, min(settings.filter_neighbors, len(held) - 1) + 1):
+        most = int(np.diff(runs(owner)).max(initial=1)) - 1
+        for distance in range(1, min(settings.filter_neighbors, most) + 1):
             same = owner[distance:] == owner[:-distance]
             near[distance:] |= same & both[held[:-distance]]
             near[:-distance] |= same & both[held[distance:]]

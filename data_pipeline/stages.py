@@ -23,14 +23,14 @@ from data_pipeline import (
 from data_pipeline.asof import Timeline
 from data_pipeline.assets import write_documents, write_targets, write_users
 from data_pipeline.dataset import FEATURES_FILE, open_dataset
-from data_pipeline.engine import Columns, Engine
+from data_pipeline.engine import Columns
 from data_pipeline.lookup import ranges
 from data_pipeline.negatives import Documents
 from data_pipeline.pseudo_lists import Known, pseudo_lists
 from data_pipeline.sequence import Sequence, latest_last, of_view, view_sessions
 from data_pipeline.settings import PrepareSettings
-from data_pipeline.shown_lists import ShownLists
-from data_pipeline.tables import LogTables, availability
+from data_pipeline.source import Source
+from data_pipeline.tables import availability
 from data_pipeline.views import Material, View, write_view
 
 Integers = npt.NDArray[np.int64]
@@ -82,20 +82,14 @@ def vocabulary_of(settings: PrepareSettings) -> pathlib.Path | None:
     return pathlib.Path(taken) if taken else None
 
 
-def read_base(
-    settings: PrepareSettings,
-    engine: Engine,
-    log: LogTables,
-    users: list[str],
-    documents: pa.Table,
-) -> extension.Earlier:
+def read_base(settings: PrepareSettings, source: Source) -> extension.Earlier:
     """What is taken over from the dataset of `--extend`."""
-    requests = engine.collect(log.requests.select("request", "request_id"), ["request"])
-    ids = (pa.array(users[1:], pa.string()), documents["doc_id"], requests["request_id"])
+    users = pa.array(source.users[1:], pa.string())
+    ids = (users, source.documents["doc_id"], source.request_ids())
     return extension.read_earlier(open_dataset(settings.extend), extension.Names(*ids))
 
 
-def choose_targets(settings: PrepareSettings, log: LogTables, sequence: Sequence) -> Chosen:
+def choose_targets(settings: PrepareSettings, source: Source, sequence: Sequence) -> Chosen:
     """Finds what is ranked for and cuts the splits.
 
     Raises:
@@ -107,7 +101,7 @@ def choose_targets(settings: PrepareSettings, log: LogTables, sequence: Sequence
             f"A log needs at least one request or browse. Received: {settings.log!r} without any."
             " Import it again and look at its quarantine table."
         )
-    possible = possible_targets.find_possible(sequence, log.bare)
+    possible = possible_targets.find_possible(sequence, source.log.bare)
     starts = possible_targets.starts_of_sessions(possible)
     span = int(moments.min()), int(moments.max())
     limits = splits.boundaries(starts, *span, settings.split)
@@ -117,31 +111,30 @@ def choose_targets(settings: PrepareSettings, log: LogTables, sequence: Sequence
 
 def encode_texts(
     settings: PrepareSettings,
-    engine: Engine,
-    log: LogTables,
-    shown: ShownLists,
+    source: Source,
     sequence: Sequence,
     chosen: Chosen,
-    document_text: Integers,
     folder: pathlib.Path,
 ) -> corpus.Encoded:
     """Learns the vocabulary, or takes it over, and writes the tokens of all texts."""
-    texts = corpus.read_texts(engine, log)
-    before = chosen.limits.validation
-    met = corpus.occurrences(engine, shown, sequence, document_text, before, len(texts))
+    texts = corpus.read_texts(source.engine, source.log)
+    met = corpus.occurrences(
+        source.engine,
+        source.shown,
+        sequence,
+        source.document_text,
+        chosen.limits.validation,
+        len(texts),
+    )
     return corpus.encode(folder, texts, met, settings.text, vocabulary_of(settings))
 
 
 def lay_out_lists(
     settings: PrepareSettings,
-    engine: Engine,
-    log: LogTables,
-    shown: ShownLists,
+    source: Source,
     sequence: Sequence,
     chosen: Chosen,
     texts: features.TextTable,
-    documents: pa.Table,
-    user_ids: list[str],
     earlier: extension.Earlier | None,
 ) -> Lists:
     """Lays out the candidates of every target: lists logged, pseudo lists, drawn ones.
@@ -149,21 +142,22 @@ def lay_out_lists(
     Raises:
         ValueError: There is no target.
     """
+    user_ids = source.users[1:]
     needy = np.flatnonzero(chosen.rows["request"] == 0)
     browses = {name: chosen.rows[name][needy] for name in ("user", "time", "request", "doc")}
     docs = np.zeros((len(needy), 1 + settings.negatives.drawn), np.int64)
     if len(needy) or settings.candidates.protocol != "shown":
-        known = _known(engine, log, shown, sequence.openings, texts, documents)
+        known = _known(source, sequence.openings, texts)
         base = earlier.row_of(browses) if earlier else np.full(len(needy), -1, np.int64)
         if earlier:
             docs[base >= 0] = earlier.lists(base[base >= 0], docs.shape[1])
         new = {name: browses[name][base < 0] for name in ("user", "time", "doc")}
         docs[base < 0] = pseudo_lists(
-            new, log.part(new["time"]), known, user_ids, settings.negatives, settings.seed
+            new, source.log.part(new["time"]), known, user_ids, settings.negatives, settings.seed
         )
     made = targets.build_targets(
-        engine,
-        shown,
+        source.engine,
+        source.shown,
         chosen.rows,
         chosen.split,
         targets.PseudoLists(needy, docs),
@@ -189,29 +183,22 @@ def lay_out_lists(
     return Lists(made, redrawn)
 
 
-def _known(
-    engine: Engine,
-    log: LogTables,
-    shown: ShownLists,
-    openings: Columns,
-    texts: features.TextTable,
-    documents: pa.Table,
-) -> Known:
+def _known(source: Source, openings: Columns, texts: features.TextTable) -> Known:
     keys = ("asked", "known_after", "satisfied", "doc", "user")
     order = np.lexsort([openings[name] for name in keys])
     opened = {name: openings[name][order] for name in keys}
     drawable = Documents(
-        availability(engine, log, shown),
+        availability(source.engine, source.log, source.shown),
         texts.vectors[texts.document_text],
         opened["doc"],
         opened["known_after"],
     )
     return Known(
         drawable,
-        np.append(0, documents["part"].to_numpy()),
+        np.append(0, source.documents["part"].to_numpy()),
         opened["user"],
         opened["satisfied"],
-        log.part(opened["asked"]),
+        source.log.part(opened["asked"]),
     )
 
 
@@ -270,14 +257,7 @@ def _beside_earlier(
 
 
 def write_tables(
-    engine: Engine,
-    log: LogTables,
-    sequence: Sequence,
-    lists: Lists,
-    found: Features,
-    users: list[str],
-    document_text: Integers,
-    folder: pathlib.Path,
+    source: Source, sequence: Sequence, lists: Lists, found: Features, folder: pathlib.Path
 ) -> Tables:
     """Writes the tables of the dataset."""
     chosen = lists.targets
@@ -286,17 +266,16 @@ def write_tables(
     rows["past_behaviors"] = Timeline(behaviors["user"], behaviors["known_after"]).before(
         rows["user"], rows["time"]
     )
-    user_row = write_users(folder, users, rows)
-    document_ids = ["", *engine.collect(log.documents, ["doc"])["doc_id"].to_pylist()]
-    write_documents(folder, document_ids, document_text)
-    request_ids = engine.collect(log.requests.select("request", "request_id"), ["request"])
+    user_row = write_users(folder, source.users, rows)
+    document_ids = ["", *source.documents["doc_id"].to_pylist()]
+    write_documents(folder, document_ids, source.document_text)
     write_targets(
         folder,
         dataclasses.replace(chosen, rows=rows),
-        users,
+        source.users,
         document_ids,
-        corpus.read_texts(engine, log),
-        request_ids["request_id"],
+        corpus.read_texts(source.engine, source.log),
+        source.request_ids(),
         user_row,
         found.popularity,
         found.last_touch,
