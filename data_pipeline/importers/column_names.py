@@ -115,6 +115,32 @@ def file_columns(
     return FileColumns(sources, [name for name in names if name not in sources.values()])
 
 
+def check_needed(
+    file: str, what: str, names: Sequence[str], needed: Sequence[str], mend: str
+) -> None:
+    """Refuses a file that lacks a column that is read, or has it twice.
+
+    Args:
+        file: Its name in messages.
+        what: What it is, such as "a mind file".
+        names: Names of its columns.
+        needed: Those that are read.
+        mend: What to do if one is missing.
+
+    Raises:
+        LogError: Naming the first such column.
+    """
+    for column in needed:
+        count = names.count(column)
+        if count != 1:
+            raise LogError(
+                file,
+                f"{what} must have the column `{column}`{' once' if count else ''}",
+                columns_found(names, needed),
+                "Remove one of them." if count else mend,
+            )
+
+
 class ColumnNames:
     """The names of columns in the files of a source; remembers which were left out.
 

@@ -88,7 +88,7 @@ def _given(text: str) -> str:
 
 _MOMENT_FAULTS = f"""
     WHEN NOT regexp_full_match(sessionId, {_NUMBER}) THEN 'session-id'
-    WHEN ms IS NULL OR abs(ms) > {_YEAR_MS} THEN 'timeframe'
+    WHEN ms IS NULL OR ms NOT BETWEEN -{_YEAR_MS} AND {_YEAR_MS} THEN 'timeframe'
     WHEN day IS NULL OR day < DATE '1990-01-01' OR day >= DATE '2100-01-01' THEN 'eventdate'
 """
 
@@ -154,7 +154,7 @@ SELECT *, row_number() OVER (PARTITION BY queryId, itemId, fault ORDER BY ms, nu
 FROM (
     SELECT clicks.*, withheld, CASE
             WHEN NOT regexp_full_match(clicks.itemId, {_NUMBER}) THEN 'item-id'
-            WHEN ms IS NULL OR abs(ms) > {_YEAR_MS} THEN 'timeframe'
+            WHEN ms IS NULL OR ms NOT BETWEEN -{_YEAR_MS} AND {_YEAR_MS} THEN 'timeframe'
             WHEN withheld IS NULL THEN 'click-query'
             WHEN NOT list_contains(shown, clicks.itemId) THEN 'click-item'
         END AS fault

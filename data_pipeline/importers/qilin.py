@@ -37,10 +37,11 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from data_pipeline.canonical import LogError, columns_found
+from data_pipeline.canonical import LogError
+from data_pipeline.importers.column_names import check_needed
 from data_pipeline.importers.rejection import split_rows
 from data_pipeline.importers.source import Source
-from data_pipeline.importers.table_files import parquet_names, read_parquet, table_files
+from data_pipeline.importers.table_files import as_text, parquet_names, read_parquet, table_files
 from data_pipeline.importers.text_files import COLUMNS, TextRows, check_file, csv_header, read_csv
 from data_pipeline.log import RawBatch, Rejected
 from data_pipeline.quarantine import Rule, quarantine_rows
@@ -92,6 +93,7 @@ REQUESTS = {
     "recommendation_train": RECOMMENDATIONS,
     "recommendation_test": RECOMMENDATIONS,
 }
+RESULTS = (SEARCHES.results, RECOMMENDATIONS.results)
 NOTES = ("note_idx", "note_title", "note_content", "taxonomy1_id")
 
 RULES = (
@@ -277,22 +279,23 @@ def _parts(path: pathlib.Path, name: str, columns: tuple[str, ...]) -> Iterator[
     if not is_parquet:
         check_file(path)
     found = parquet_names(path, name) if is_parquet else csv_header(path)
-    missing = [column for column in columns if column not in found]
-    if missing:
-        raise LogError(
-            name,
-            f"the file must have the column `{missing[0]}`",
-            columns_found(found, columns),
-            "Take the file as it was published.",
-        )
+    check_needed(name, "the file", found, columns, "Take the file as it was published.")
     if is_parquet:
         first = 1
         for rows in read_parquet(path, name, columns, ROWS_AT_ONCE):
+            # Lists of results stay as they are; whatever else is stored as is read as text.
+            lists = [column for column in RESULTS if _is_list(rows, column)]
+            rows = as_text(rows, [column for column in columns if column not in lists], name)
             yield TextRows(rows, np.arange(first, first + rows.num_rows), [])
             first += rows.num_rows
     else:
         for part in read_csv(path):
             yield dataclasses.replace(part, rows=part.rows.select(list(columns)))
+
+
+def _is_list(rows: pa.Table, column: str) -> bool:
+    kind = rows[column].type if column in rows.column_names else pa.null()
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind)
 
 
 def _raw_batch(

@@ -22,7 +22,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from data_pipeline.canonical import SCHEMAS, LogError, columns_found
+from data_pipeline.canonical import SCHEMAS, LogError
+from data_pipeline.importers.column_names import check_needed
 from data_pipeline.importers.rejection import split_rows
 from data_pipeline.importers.source import Source
 from data_pipeline.importers.text_files import COLUMNS, check_file, csv_header, read_csv
@@ -110,15 +111,10 @@ def _find(source: str, folder: pathlib.Path, raw: RawFile) -> pathlib.Path:
             f"Name the folder of its files; this one may be called {' or '.join(names)}.",
         )
     check_file(path)
-    header = csv_header(path, raw.delimiter) if raw.header else list(raw.columns)
-    missing = [column for column in raw.columns if column not in header]
-    if missing:
-        raise LogError(
-            path.name,
-            f"a {source} file must have the column `{missing[0]}`",
-            columns_found(header, raw.columns),
-            "Take the file as it was published.",
-        )
+    if raw.header:
+        header = csv_header(path, raw.delimiter, raw.quoted)
+        mend = "Take the file as it was published."
+        check_needed(path.name, f"a {source} file", header, raw.columns, mend)
     return path
 
 

@@ -90,6 +90,29 @@ def read_parquet(
         raise _broken(name, path, error) from error
 
 
+def as_text(rows: pa.Table, columns: Sequence[str], name: str) -> pa.Table:
+    """Some columns of a Parquet file as text, whatever their type; null stays null.
+
+    Raises:
+        LogError: A column is of a type that is no text, such as a list, or holds a value that has
+            none, such as bytes.
+    """
+    for column in columns:
+        kind = rows[column].type
+        try:
+            text = rows[column].cast(pa.string())
+            text.validate(full=True)
+        except pa.ArrowException as error:
+            raise LogError(
+                name,
+                f"the column `{column}` must hold text or numbers",
+                str(kind),
+                "Write it as text.",
+            ) from error
+        rows = rows.set_column(rows.column_names.index(column), column, text)
+    return rows
+
+
 def _broken(name: str, path: pathlib.Path, error: Exception) -> LogError:
     if path.is_dir():
         return LogError(name, "the input must be a file", "a folder", "Check the path.")

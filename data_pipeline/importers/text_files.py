@@ -5,13 +5,14 @@ import collections
 import csv
 import dataclasses
 import gzip
+import io
 import itertools
 import os
 import pathlib
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import IO, cast
+from typing import IO, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -93,16 +94,17 @@ def check_file(path: pathlib.Path, text: bool = True) -> None:
         ) from error
 
 
-def csv_header(path: pathlib.Path, delimiter: str = ",") -> list[str]:
-    """Column names of a CSV file.
+def csv_header(path: pathlib.Path, delimiter: str = ",", quoted: bool = True) -> list[str]:
+    """Column names of a CSV file; a quote in them is a letter if they are not `quoted`.
 
     Raises:
         LogError: The file is empty, or its first line no header.
     """
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
     with open_bytes(path) as file:
-        lines = codecs.getreader("utf-8-sig")(file)
+        lines = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
         try:
-            header = next(csv.reader(lines, delimiter=delimiter), [])
+            header = next(csv.reader(lines, delimiter=delimiter, quoting=quoting), [])
         except csv.Error as error:
             raise LogError(
                 path.name,
@@ -139,8 +141,8 @@ def read_csv(
             character like any other.
 
     Raises:
-        LogError: A row is longer than a block, or a quote is never closed, so that all after it
-            would be one value.
+        LogError: A row is longer than a block, a quote is never closed, so that all after it would
+            be one value, or a gzip file has other bytes after its end.
     """
     broken: list[int] = []
     last = ""
@@ -153,7 +155,7 @@ def read_csv(
         last = row.text
         return "skip"
 
-    columns = list(names) or csv_header(path, delimiter)
+    columns = list(names) or csv_header(path, delimiter, quoted)
     none = pa.schema([(name, pa.string()) for name in columns]).empty_table()
     with open_bytes(path) as file:
         # Arrow refuses a header without a line end, after which there are no rows either.
@@ -193,6 +195,14 @@ def read_csv(
             "one that is not",
             "Close its quotes, or shorten it.",
         ) from error
+    except OSError as error:
+        # Zeros after the end of a gzip file, which Python passes over, Arrow does not.
+        raise LogError(
+            path.name,
+            "the file must be readable to its end",
+            error.strerror or "bytes that are no gzip",
+            "Fetch it again, or pack it anew.",
+        ) from error
     if told < len(broken):
         yield TextRows(none, np.zeros(0, np.int64), broken[told:])
     if quoted and "\n" in last and _ends_in_quotes(path, delimiter):
@@ -209,7 +219,8 @@ def _ends_in_quotes(path: pathlib.Path, delimiter: str) -> bool:
     limit = csv.field_size_limit(sys.maxsize)
     try:
         with open_bytes(path) as file:
-            lines = itertools.chain(codecs.getreader("utf-8-sig")(file), ["\n", "end"])
+            text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+            lines = itertools.chain(text, ["\n", "end"])
             rows = csv.reader(lines, delimiter=delimiter)
             return collections.deque(rows, maxlen=1).pop() != ["end"]
     finally:

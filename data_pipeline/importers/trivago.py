@@ -26,11 +26,11 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from data_pipeline.canonical import LogError, columns_found
+from data_pipeline.importers.column_names import check_needed
 from data_pipeline.importers.rejection import split_rows
 from data_pipeline.importers.source import Source
+from data_pipeline.importers.table_files import as_text, parquet_names, read_parquet
 from data_pipeline.importers.text_files import COLUMNS, check_file, csv_header, read_csv
 from data_pipeline.log import RawBatch, Rejected
 from data_pipeline.quarantine import Rule, quarantine_rows
@@ -218,35 +218,25 @@ def read(path: pathlib.Path) -> Source:
         LogError: The file is missing, not UTF-8, or lacks a column.
     """
     check_file(path, text=path.suffix != ".parquet")
-    _check_columns(path, _names(path))
+    mend = "Name the file of sessions (train.csv, test.csv or a slice of them)."
+    check_needed(path.name, "a trivago file", _names(path), NEEDED, mend)
     description: dict[str, Any] = {"name": "trivago", "files": [path.name], "relevance": "click"}
     return Source(_batches(path, description), description)
 
 
-def _check_columns(path: pathlib.Path, names: list[str]) -> None:
-    missing = [name for name in NEEDED if name not in names]
-    if missing:
-        raise LogError(
-            path.name,
-            f"a trivago file must have the column `{missing[0]}`",
-            columns_found(names, NEEDED),
-            "Name the file of sessions (train.csv, test.csv or a slice of them).",
-        )
-
-
 def _names(path: pathlib.Path) -> list[str]:
-    if path.suffix == ".parquet":
-        return list(pq.read_schema(path).names)
-    return csv_header(path)
+    return parquet_names(path, path.name) if path.suffix == ".parquet" else csv_header(path)
 
 
 def _text(path: pathlib.Path) -> tuple[pa.Table, list[int]]:
     """Needed columns as strings with the row number, and the rows with a wrong column count."""
     if path.suffix == ".parquet":
-        rows = pq.read_table(path, columns=list(NEEDED))
-        columns = {name: rows[name].cast(pa.string()).fill_null("") for name in NEEDED}
+        batches = read_parquet(path, path.name, NEEDED)
+        rows = pa.concat_tables(as_text(batch, NEEDED, path.name) for batch in batches)
+        columns = {name: rows[name].fill_null("") for name in NEEDED}
         return pa.table({**columns, "number": np.arange(1, rows.num_rows + 1)}), []
-    parts, broken = [], []
+    none = pa.schema([*((name, pa.string()) for name in NEEDED), ("number", pa.int64())])
+    parts, broken = [none.empty_table()], []
     for part in read_csv(path):
         number = pa.array(part.numbers, pa.int64())
         parts.append(part.rows.select(list(NEEDED)).append_column("number", number))

@@ -1,6 +1,8 @@
 """Writes hand-made files of a source and tells what became of them in the log."""
 
+import collections
 import datetime
+import math
 import os
 import pathlib
 import re
@@ -8,8 +10,12 @@ import re
 import pyarrow.parquet as pq
 import pytest
 
+from data_pipeline.canonical import SCHEMAS
+from data_pipeline.duckdb_engine import DuckDBEngine
 from data_pipeline.log import open_log, write_log
-from data_pipeline.settings import LogSettings
+from data_pipeline.log_report import KEYS
+from data_pipeline.settings import LogSettings, SequenceSettings
+from data_pipeline.tables import read_tables
 
 DATA = pathlib.Path(
     os.environ.get("USER_TF_SHARED_DATA")
@@ -104,6 +110,52 @@ def assert_adds_up(log, rows) -> None:
     raw = [log.report.tables[name] for name in log.report.tables if name not in canonical]
     assert sum(table.read for table in raw) == sum(rows.values())
     assert sum(table.quarantined for table in raw) == told
+
+
+def assert_whole(folder):
+    """Every row read is kept or quarantined, every kept row keeps the rules."""
+    log = open_log(folder)
+    told = collections.Counter(pq.read_table(log.quarantine)["table"].to_pylist())
+    rows = {}
+    for table, schema in SCHEMAS.items():
+        written = pq.read_table(getattr(log, table))
+        assert written.schema.equals(schema)
+        rows[table] = written.to_pylist()
+        report = log.report.tables[table]
+        assert report.kept == len(rows[table])
+        assert report.quarantined == told[table] == sum(report.rules.values())
+        assert report.read == len(rows[table]) + told[table]
+        keys = [tuple(row[name] for name in KEYS[table]) for row in rows[table]]
+        assert len(set(keys)) == len(keys)
+        optional = {"category", "published", "dwell_seconds"}
+        assert all(value is not None for row in rows[table] for value in _needed(row, optional))
+        for row in rows[table]:
+            assert all(row[name] for name in ("doc_id", "user_id", "request_id") if name in row)
+            _assert_in_range(row.get("time"), row.get("published"), row.get("dwell_seconds"))
+    known = {row["doc_id"] for row in rows["documents"]}
+    assert {row["doc_id"] for row in rows["browses"]} <= known
+    for row in rows["requests"]:
+        shown = [item["doc_id"] for item in row["results"]]
+        assert known.issuperset(shown) and len(set(shown)) == len(shown)
+        assert shown or row["query"]
+        for item in row["results"]:
+            assert item["clicked"] in (True, False)
+            assert item["clicked"] or (item["click_time"], item["dwell_seconds"]) == (None, None)
+            assert item["click_time"] is None or item["click_time"] >= row["time"]
+            _assert_in_range(None, item["click_time"], item["dwell_seconds"])
+    with DuckDBEngine() as engine:
+        read_tables(engine, folder, SequenceSettings())
+    return log
+
+
+def _needed(row, optional):
+    return (value for name, value in row.items() if name not in optional)
+
+
+def _assert_in_range(time, other, dwell):
+    for moment in (time, other):
+        assert moment is None or 1990 <= moment.year <= 2099
+    assert dwell is None or (math.isfinite(dwell) and dwell >= 0)
 
 
 def assert_holds_none_of(log, raw: set[str]) -> None:

@@ -331,6 +331,34 @@ def test_rows_that_cannot_be_mapped_are_quarantined(tmp_path):
     assert read["search_train"] == {"quarantined": 13, "request": 5}
 
 
+def test_text_of_parquet_files_may_be_of_any_type_but_a_list(tmp_path):
+    (tmp_path / "in").mkdir()
+    notes = {
+        "note_title": [b"A title"],
+        "note_content": [7],
+        "taxonomy1_id": [2],
+        "note_idx": ["1"],
+    }
+    pq.write_table(pa.table(notes), tmp_path / "in/notes.parquet")
+    search = {"query": [b"q"], "search_idx": [1.0], "user_idx": ["5"]}
+    lists = pa.array([_json([_result(1, 1, 0)])], pa.large_string())
+    pq.write_table(pa.table({**search, SEARCH_LIST: lists}), tmp_path / "in/dqa.parquet")
+    log, _ = import_folder(qilin, tmp_path / "in")
+    assert documents(log) == {"1": ("A title", "2", None)}
+    assert requests(log, START) == {"s1": ("5", 0.0, "q", [("1", False, None, None)])}
+    search["query"] = [["q"]]
+    pq.write_table(pa.table({**search, SEARCH_LIST: lists}), tmp_path / "in/dqa.parquet")
+    with pytest.raises(LogError, match=r"dqa\.parquet: the column `query` must hold text or num"):
+        list(qilin.read(tmp_path / "in").batches)
+
+
+def test_a_column_that_stands_twice_is_an_error(tmp_path):
+    _write_csv(tmp_path / "notes.csv", [*NOTE_COLUMNS, "note_idx"], [])
+    _write_csv(tmp_path / "dqa.csv", SEARCH_COLUMNS, [])
+    with pytest.raises(LogError, match=r"notes\.csv: .* must have the column `note_idx` once"):
+        list(qilin.read(tmp_path).batches)
+
+
 def test_a_folder_that_lacks_tables_or_columns_is_an_error(tmp_path):
     with pytest.raises(LogError, match="the input must be a folder"):
         qilin.read(tmp_path / "none")

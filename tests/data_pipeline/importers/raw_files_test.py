@@ -73,6 +73,16 @@ def test_quotes_are_letters_where_values_are_not_quoted(tmp_path):
     assert batch.rows.to_pydict() == {"doc_id": ['"x', "y"], "title": ['5" shelf', "Y"]}
 
 
+def test_a_column_that_is_read_must_stand_once_in_the_header_as_it_is(tmp_path):
+    (tmp_path / "people.txt").write_text("b;a.c;extra;b;extra\ny;Y;;z;\n")
+    with pytest.raises(LogError, match=r"people\.txt: a test file must have the column `b` once"):
+        _map(tmp_path)
+    raw = RawFile("people", ("people.txt",), ("b", "a.c"), ";", quoted=False)
+    (tmp_path / "people.txt").write_text('"b";a.c\ny;Y\n')
+    with pytest.raises(LogError, match=r"people\.txt: a test file must have the column `b`\."):
+        map_files("test", tmp_path, [raw], STATEMENTS, [RULE], {}, {})
+
+
 def test_a_folder_that_does_not_fit_is_an_error_that_names_what_is_missing(tmp_path):
     with pytest.raises(LogError, match="the input must be a folder"):
         _map(tmp_path / "none")

@@ -21,15 +21,23 @@ import pytest
 from hypothesis import strategies as st
 
 from data_pipeline.canonical import SCHEMAS, LogError
-from data_pipeline.duckdb_engine import DuckDBEngine
 from data_pipeline.import_log import ImportSettings, import_log
-from data_pipeline.log import open_log
-from data_pipeline.log_report import KEYS
-from data_pipeline.settings import LogSettings, SequenceSettings
-from data_pipeline.tables import read_tables
+from data_pipeline.settings import LogSettings
 from data_pipeline.validation import EARLIEST, LATEST
+from tests.data_pipeline.importers.fuzzing import (
+    ANY,
+    JUNK,
+    NUMBERS,
+    OTHER_TYPES,
+    PLAIN,
+    ROWS,
+    TEXTS,
+    TIMES,
+    damage,
+    harm,
+)
+from tests.data_pipeline.importers.importing import assert_whole
 
-ROWS = int(os.environ.get("USER_TF_FUZZ_ROWS") or 100)
 ROWS_A_FILE = 25
 KINDS = ("csv", "csv.gz", "jsonl", "jsonl.gz", "parquet")
 MINUTE = 60_000_000
@@ -61,41 +69,6 @@ def _good(table, number, kind):
     return {**row, "request_id": f"r{number}", "query": "words", "results": results}
 
 
-TEXTS = st.one_of(
-    st.sampled_from(["", " ", "d1", "d0", "zz", "NULL", "null", "\x00", "'", '"', 'a"b', "a\nb"]),
-    st.sampled_from(["\ufeff", "\u2028", "🛒", "é", "\r", "\\", "$", "a,b", "x" * 200_000]),
-    st.text(st.characters(codec="utf-8"), max_size=12),
-)
-TIMES = st.sampled_from(
-    [
-        *("1969-12-31T23:59:59Z", "1989-12-31T23:59:59.999999Z", "2100-01-01T00:00:00Z"),
-        *("2024-02-30T12:00:00Z", "2024-01-31T24:00:00Z", "2024-01-31T12:00:60Z", "2024-01-31"),
-        *("9999-12-31T23:59:59Z", "294247-01-10T04:00:54Z", "infinity", "-infinity", "epoch"),
-        *(
-            "now",
-            "noon",
-            "2024-01-31T12:00:00+99:99",
-            "2024-01-31T12:00:00 Mars/Base",
-            "1706702400",
-        ),
-        *("2024-01-31T12:00:00.1234567890Z", "0000-00-00T00:00:00Z", "2024-01-31T12:00-12:00"),
-    ]
-)
-NUMBERS = st.one_of(
-    st.floats(),
-    st.integers(),
-    st.sampled_from([math.nan, math.inf, -0.0, -1, 1e308, 10**30, 10**400, 2**63, 2**53 + 1]),
-)
-PLAIN = st.one_of(st.none(), st.booleans(), NUMBERS, TEXTS, TIMES)
-DEEP = [json.loads("[" * depth + "]" * depth) for depth in (2, 300)]
-ANY = st.one_of(
-    PLAIN,
-    st.lists(PLAIN, max_size=3),
-    st.dictionaries(TEXTS, PLAIN, max_size=2),
-    st.sampled_from(DEEP),
-)
-
-
 def _items(clicks, dwells, texts):
     """Places of a list, of which little need be right."""
     right = st.fixed_dictionaries(
@@ -109,11 +82,6 @@ ODD_ITEM = st.dictionaries(
     st.sampled_from(["doc_id", "clicked", "click_time", "dwell_seconds", "rank", ""]), PLAIN
 )
 TEXT_VALUES = ANY | _items(TIMES | st.none(), NUMBERS | st.none(), TEXTS) | st.lists(ODD_ITEM)
-JUNK = st.one_of(
-    st.sampled_from([b'"', b'""a"b,"', b",,,,,,,,,", b"{", b"[]", b"null", b"1", b"\\", b"\x00"]),
-    st.sampled_from([b"{}{}", b'{"user_id"', b'{"a": 1, "a": 2}', b"\r", b"NaN", b"\t", b"a\rb"]),
-    st.text(st.characters(codec="utf-8"), max_size=20).map(str.encode),
-)
 WHEN = st.none() | st.sampled_from([NOON, 0, EARLIEST - 1, LATEST, -(2**63), 2**63 - 1])
 DWELL = st.none() | st.floats()
 TYPED = {
@@ -123,11 +91,6 @@ TYPED = {
     "results": st.none() | _items(WHEN, DWELL, TEXTS | st.none()),
 }
 """Values that a Parquet column can hold."""
-OTHER_TYPES = [
-    *(pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string()), pa.binary()),
-    *(pa.int64(), pa.float32(), pa.bool_(), pa.null(), pa.date32()),
-    *(pa.timestamp(unit, zone) for unit in ("s", "ms", "ns") for zone in (None, "Asia/Tokyo")),
-]
 
 
 @st.composite
@@ -145,13 +108,6 @@ def _changes(draw, table, kind):
     if kind != "parquet":
         kinds += [JUNK, st.sampled_from(names).map(lambda name: {name})]
     return draw(st.lists(st.one_of(kinds), min_size=ROWS_A_FILE, max_size=ROWS_A_FILE))
-
-
-@st.composite
-def _damage(draw):
-    """What is done to a whole file; mostly nothing."""
-    what = draw(st.sampled_from(["none"] * 24 + ["cut", "flip", "append", "empty", "latin", "bom"]))
-    return what, draw(st.floats(0, 1)), draw(st.integers(1, 255))
 
 
 def _lines(table, kind, changes):
@@ -203,22 +159,6 @@ def _write_parquet(path, table, changes, types):
     return len(rows)
 
 
-def _harm(content, damage):
-    what, share, number = damage
-    at = round(share * len(content))
-    if what == "flip":
-        at = min(at, len(content) - 1)
-        return content[:at] + bytes([content[at] ^ number]) + content[at + 1 :]
-    return {
-        "none": content,
-        "cut": content[:at],
-        "append": content + bytes([number]) * number,
-        "empty": b"",
-        "latin": b"\xe9" + content,
-        "bom": b"\xef\xbb\xbf" + content,
-    }[what]
-
-
 def _write_good(folder, table, kind):
     path = folder / f"{table}.{kind}"
     if kind == "parquet":
@@ -226,52 +166,6 @@ def _write_good(folder, table, kind):
         return
     content = b"\n".join(_lines(table, kind, [()] * ROWS_A_FILE)[0])
     path.write_bytes(gzip.compress(content) if kind.endswith(".gz") else content)
-
-
-def assert_whole(folder):
-    """Every row read is kept or quarantined, every kept row keeps the rules."""
-    log = open_log(folder)
-    told = collections.Counter(pq.read_table(log.quarantine)["table"].to_pylist())
-    rows = {}
-    for table, schema in SCHEMAS.items():
-        written = pq.read_table(getattr(log, table))
-        assert written.schema.equals(schema)
-        rows[table] = written.to_pylist()
-        report = log.report.tables[table]
-        assert report.kept == len(rows[table])
-        assert report.quarantined == told[table] == sum(report.rules.values())
-        assert report.read == len(rows[table]) + told[table]
-        keys = [tuple(row[name] for name in KEYS[table]) for row in rows[table]]
-        assert len(set(keys)) == len(keys)
-        optional = {"category", "published", "dwell_seconds"}
-        assert all(value is not None for row in rows[table] for value in _needed(row, optional))
-        for row in rows[table]:
-            assert all(row[name] for name in ("doc_id", "user_id", "request_id") if name in row)
-            _assert_in_range(row.get("time"), row.get("published"), row.get("dwell_seconds"))
-    known = {row["doc_id"] for row in rows["documents"]}
-    assert {row["doc_id"] for row in rows["browses"]} <= known
-    for row in rows["requests"]:
-        shown = [item["doc_id"] for item in row["results"]]
-        assert known.issuperset(shown) and len(set(shown)) == len(shown)
-        assert shown or row["query"]
-        for item in row["results"]:
-            assert item["clicked"] in (True, False)
-            assert item["clicked"] or (item["click_time"], item["dwell_seconds"]) == (None, None)
-            assert item["click_time"] is None or item["click_time"] >= row["time"]
-            _assert_in_range(None, item["click_time"], item["dwell_seconds"])
-    with DuckDBEngine() as engine:
-        read_tables(engine, folder, SequenceSettings())
-    return log
-
-
-def _needed(row, optional):
-    return (value for name, value in row.items() if name not in optional)
-
-
-def _assert_in_range(time, other, dwell):
-    for moment in (time, other):
-        assert moment is None or 1990 <= moment.year <= 2099
-    assert dwell is None or (math.isfinite(dwell) and dwell >= 0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -287,14 +181,14 @@ def test_every_row_is_kept_or_quarantined_or_the_file_refused(tmp_path, table, k
     )
     @hypothesis.given(
         _changes(table, kind),
-        _damage(),
+        damage(),
         st.dictionaries(
             st.sampled_from(SCHEMAS[table].names), st.sampled_from(OTHER_TYPES), max_size=1
         )
         if kind == "parquet"
         else st.just({}),
     )
-    def run(changes, damage, types):
+    def run(changes, done, types):
         shutil.rmtree(tmp_path)
         folder, path = tmp_path / "in", tmp_path / "in" / f"{table}.{kind}"
         folder.mkdir(parents=True)
@@ -308,7 +202,7 @@ def test_every_row_is_kept_or_quarantined_or_the_file_refused(tmp_path, table, k
             lines, count = _lines(table, kind, changes)
             content = b"\n".join(lines)
             content = gzip.compress(content) if kind.endswith(".gz") else content
-        path.write_bytes(_harm(content, damage))
+        path.write_bytes(harm(content, done))
         made["files"] += 1
         made["rows"] += len(changes)
         try:
@@ -324,7 +218,7 @@ def test_every_row_is_kept_or_quarantined_or_the_file_refused(tmp_path, table, k
         assert sorted(os.listdir(tmp_path)) == ["in", "log"]
         log = assert_whole(tmp_path / "log")
         counts = log.report.tables[table]
-        if count is not None and damage[0] == "none":
+        if count is not None and done[0] == "none":
             assert counts.read == count
         made["rows kept"] += counts.kept
         made["rows quarantined"] += counts.quarantined

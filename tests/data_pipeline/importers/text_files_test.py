@@ -146,3 +146,16 @@ def test_a_gzip_file_with_a_bit_turned_is_refused(tmp_path):
         with pytest.raises(LogError, match=r"whole gzip file|must be UTF-8"):
             check_file(tmp_path / "a.csv.gz")
         packed[place] ^= 1
+
+
+def test_bytes_after_the_end_of_a_gzip_file_are_refused(tmp_path):
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"a,b\n1,2\n") + bytes(8))
+    check_file(tmp_path / "a.csv.gz")
+    with pytest.raises(LogError, match=r"a\.csv\.gz: .* to its end.*bytes that are no gzip"):
+        list(read_csv(tmp_path / "a.csv.gz"))
+
+
+def test_only_line_ends_end_a_header(tmp_path):
+    (tmp_path / "a.csv").write_text("a\x0cb,c\u2028\n1,2\n", encoding="utf-8")
+    [part] = read_csv(tmp_path / "a.csv")
+    assert csv_header(tmp_path / "a.csv") == part.rows.column_names == ["a\x0cb", "c\u2028"]

@@ -304,6 +304,34 @@ def test_a_file_with_other_columns_or_none_at_all_is_an_error(tmp_path):
         trivago.read(tmp_path / "other.parquet")
 
 
+def test_a_parquet_file_that_is_cut_or_of_other_types_is_an_error(tmp_path):
+    path = tmp_path / "sessions.parquet"
+    rows = [_row("u", "s", 2, 3, "clickout item", "11", shown="11")] * 9
+    good = {name: list(cells) for name, cells in zip(COLUMNS, zip(*rows, strict=True), strict=True)}
+    pq.write_table(pa.table(good), path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(LogError, match=r"sessions\.parquet: the file must be whole Parquet"):
+        trivago.read(path)
+    pq.write_table(pa.table({**good, "step": [[1]] * 9}), path)
+    with pytest.raises(LogError, match=r"sessions\.parquet: the column `step` must hold text or n"):
+        list(trivago.read(path).batches)
+    for city in (pa.array([b"\xe9"] * 9), pa.array([b"\xe9"] * 9).view(pa.string())):
+        pq.write_table(pa.table({**good, "city": city}), path)
+        with pytest.raises(LogError, match=r"sessions\.parquet: .* text"):
+            list(trivago.read(path).batches)
+
+
+def test_a_header_that_stands_alone_or_names_a_column_twice_is_an_error(tmp_path):
+    path = tmp_path / "sessions.csv"
+    path.write_text(",".join(COLUMNS) + "\n\n\n")
+    with pytest.raises(LogError, match="a log must hold a request or a browse"):
+        write_log(tmp_path / "log", trivago.read(path).batches, PLAIN)
+    path.write_text(",".join([*COLUMNS, "step"]) + "\n")
+    with pytest.raises(LogError, match=r"sessions\.csv: .* must have the column `step` once"):
+        trivago.read(path)
+
+
 # Real rows, where they are -----------------------------------------------------------------------
 
 DEV = importing.DATA / "trivago" / "sessions_dev.csv.gz"

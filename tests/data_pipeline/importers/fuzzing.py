@@ -1,0 +1,85 @@
+"""What both fuzz tests of importers make: odd values, odd lines and damage to whole files."""
+
+import json
+import math
+import os
+
+import pyarrow as pa
+from hypothesis import strategies as st
+
+ROWS = int(os.environ.get("USER_TF_FUZZ_ROWS") or 100)
+
+TEXTS = st.one_of(
+    st.sampled_from(["", " ", "d1", "d0", "zz", "NULL", "null", "\x00", "'", '"', 'a"b', "a\nb"]),
+    st.sampled_from(["\ufeff", "\u2028", "🛒", "é", "\r", "\\", "$", "a,b", "x" * 200_000]),
+    st.text(st.characters(codec="utf-8"), max_size=12),
+)
+TIMES = st.sampled_from(
+    [
+        *("1969-12-31T23:59:59Z", "1989-12-31T23:59:59.999999Z", "2100-01-01T00:00:00Z"),
+        *("2024-02-30T12:00:00Z", "2024-01-31T24:00:00Z", "2024-01-31T12:00:60Z", "2024-01-31"),
+        *("9999-12-31T23:59:59Z", "294247-01-10T04:00:54Z", "infinity", "-infinity", "epoch"),
+        *(
+            "now",
+            "noon",
+            "2024-01-31T12:00:00+99:99",
+            "2024-01-31T12:00:00 Mars/Base",
+            "1706702400",
+        ),
+        *("2024-01-31T12:00:00.1234567890Z", "0000-00-00T00:00:00Z", "2024-01-31T12:00-12:00"),
+    ]
+)
+NUMBERS = st.one_of(
+    st.floats(),
+    st.integers(),
+    st.sampled_from(
+        [math.nan, math.inf, -0.0, -1, 1e308, 10**30, 10**400, 2**63, -(2**63), 2**53 + 1]
+    ),
+)
+PLAIN = st.one_of(st.none(), st.booleans(), NUMBERS, TEXTS, TIMES)
+DEEP = [json.loads("[" * depth + "]" * depth) for depth in (2, 300)]
+ANY = st.one_of(
+    PLAIN,
+    st.lists(PLAIN, max_size=3),
+    st.dictionaries(TEXTS, PLAIN, max_size=2),
+    st.sampled_from(DEEP),
+)
+
+
+JUNK = st.one_of(
+    st.sampled_from([b'"', b'""a"b,"', b",,,,,,,,,", b"{", b"[]", b"null", b"1", b"\\", b"\x00"]),
+    st.sampled_from([b"{}{}", b'{"user_id"', b'{"a": 1, "a": 2}', b"\r", b"NaN", b"\t", b"a\rb"]),
+    st.text(st.characters(codec="utf-8"), max_size=20).map(str.encode),
+)
+OTHER_TYPES = [
+    *(pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string()), pa.binary()),
+    *(pa.int64(), pa.float32(), pa.bool_(), pa.null(), pa.date32()),
+    *(pa.timestamp(unit, zone) for unit in ("s", "ms", "ns") for zone in (None, "Asia/Tokyo")),
+]
+
+
+@st.composite
+def damage(draw):
+    """What is done to a whole file; mostly nothing."""
+    what = draw(
+        st.sampled_from(["none"] * 24 + ["cut", "flip", "append", "empty", "latin", "bom", "zeros"])
+    )
+    return what, draw(st.floats(0, 1)), draw(st.integers(1, 255))
+
+
+def harm(content, done):
+    """The bytes of a file after `damage`."""
+    what, share, number = done
+    at = round(share * len(content))
+    if what == "flip":
+        at = min(at, len(content) - 1)
+        return content[:at] + bytes([content[at] ^ number]) + content[at + 1 :]
+    return {
+        "none": content,
+        "cut": content[:at],
+        "append": content + bytes([number]) * number,
+        "empty": b"",
+        "latin": b"\xe9" + content,
+        "bom": b"\xef\xbb\xbf" + content,
+        "zeros": content + bytes(8),
+    }[what]

@@ -1,0 +1,449 @@
+"""Malformed raw rows and files: refused as a whole, or every row told of once.
+
+`make fuzz` makes 5,000 rows for every importer, `make test` a few; USER_TF_FUZZ_ROWS sets how many.
+"""
+
+import collections
+import csv
+import dataclasses
+import datetime
+import gzip
+import io
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import hypothesis
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import strategies as st
+
+from data_pipeline.canonical import LogError
+from data_pipeline.import_log import ImportSettings, import_log, importers
+from data_pipeline.importers import qilin
+from data_pipeline.importers.text_files import COLUMNS
+from tests.data_pipeline.importers.fuzzing import (
+    ANY,
+    JUNK,
+    NUMBERS,
+    OTHER_TYPES,
+    PLAIN,
+    ROWS,
+    TEXTS,
+    TIMES,
+    damage,
+    harm,
+)
+from tests.data_pipeline.importers.importing import PLAIN as UNMASKED
+from tests.data_pipeline.importers.importing import assert_adds_up, assert_whole
+
+ROWS_A_FILE = 16
+SECOND = 1_706_702_400
+"""Noon of 31 January 2024."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Raw:
+    """A file of a source: its columns and its good rows, by their number from 0 on."""
+
+    columns: str
+    row: Callable[[int], list[Any]]
+    delimiter: str = ","
+    header: bool = True
+    quoted: bool = True
+
+    @property
+    def names(self) -> list[str]:
+        return self.columns.split()
+
+
+def _results(n, time, at):
+    """A list of Qilin, with an answer above it and a note shown again."""
+    places = ((1, 1, 31.5), (2, 0, math.nan), (n % 9 + 1, 0, -1.0))
+    shown = [
+        {"note_idx": note, "position": float(place), "click": click, "page_time": page, time: at}
+        for place, (note, click, page) in enumerate(places, 1)
+    ]
+    return [{**shown[0], "position": 0.0}, *shown]
+
+
+def _trivago(n):
+    action, reference, shown = (
+        ("search for poi", "Opera", ""),
+        ("clickout item", "12", "11|12|13"),
+        ("interaction item image", "12", ""),
+        ("interaction item deals", "12", ""),
+        ("search for item", "unknown", ""),
+    )[n % 5]
+    return [f"u{n // 10}", "s", SECOND + n, n + 1, action, reference, "Oslo, Norway", shown]
+
+
+def _jd_user(n):
+    actions = n % 4
+    history = [["5\x186", "-1", "7"][:actions], ["11", "12", "13"][:actions], ["ORD"] * actions]
+    lists = ["_".join(of[: min(actions, 3)]) for of in history]
+    lists[2] = "_".join(["ORD"] * min(actions, 3))
+    return ["5\x1860", "11_12_99", "1.0_0.0_0", *lists, "_".join(["60"] * (min(actions, 3) + 1))]
+
+
+RAW = {
+    "kuaisar": {
+        "item_features.csv": Raw(
+            "item_id caption upload_time upload_type first_level_category_name_en",
+            lambda n: [10 + n, "[20, 34]", "2023-05-23", "LongImport", "Funny"],
+        ),
+        "src_inter.csv": Raw(
+            "user_id search_session_id search_session_timestamp keyword item_id click_cnt",
+            lambda n: [n // 8, n // 2, f"{SECOND + n // 2}000.0", "[20, 3]", 11 + n % 4, n % 3],
+        ),
+        "rec_inter.csv": Raw(
+            "user_id item_id playing_time timestamp click",
+            lambda n: [n // 8, 11 + n % 4, "900.5", (SECOND + n // 2) * 1000, n % 2],
+        ),
+    },
+    "diginetica": {
+        "products.csv": Raw("itemId pricelog2 product.name.tokens", lambda n: [n, 3, "5,7"], ";"),
+        "product-categories.csv": Raw("itemId categoryId", lambda n: [n, n % 3], ";"),
+        "train-queries.csv": Raw(
+            "queryId sessionId userId timeframe eventdate searchstring.tokens items is.test",
+            lambda n: [
+                *(n, n // 3, ["NA", 5][n % 2], n * 1000, "2016-05-09", ["NA", "5,7"][n % 2]),
+                *("11,12,99", ["FALSE", "FALSE", "TRUE"][n % 3]),
+            ],
+            ";",
+        ),
+        "train-clicks.csv": Raw(
+            "queryId timeframe itemId", lambda n: [n // 2, n * 1000, 11 + n % 2], ";"
+        ),
+        "train-item-views.csv": Raw(
+            "sessionId userId itemId timeframe eventdate",
+            lambda n: [n // 3, "NA", 11 + n % 2, n // 4 * 1000, "2016-05-10"],
+            ";",
+        ),
+    },
+    "jdsearch": {
+        "product_meta_data.txt": Raw(
+            "wid name brand_id cate_id_1", lambda n: [n, "5\x187", 1, 35], "\t", quoted=False
+        ),
+        "user_behavior_data.txt": Raw(
+            "query candidate_wid_list candidate_label_list history_qry_list history_wid_list "
+            "history_type_list history_time_list",
+            _jd_user,
+            "\t",
+            quoted=False,
+        ),
+    },
+    "mind": {
+        "news.tsv": Raw(
+            "id category subcategory title abstract url title_entities abstract_entities",
+            lambda n: [f"N{n}", "news", "world", 'A "title', "words", "url", '[{"a": "b"}]', "[]"],
+            "\t",
+            header=False,
+            quoted=False,
+        ),
+        "behaviors.tsv": Raw(
+            "impression_id user_id time history impressions",
+            lambda n: [
+                *(n, f"U{n // 4}", f"11/12/2019 1:{n:02}:46 PM"),
+                *("N1 N2 N3" if n // 4 % 2 else "", "N3-0 N1-1 N2-0"),
+            ],
+            "\t",
+            header=False,
+            quoted=False,
+        ),
+    },
+    "qilin": {
+        "notes.csv": Raw(
+            "note_title note_content taxonomy1_id note_idx",
+            lambda n: [["A title", ""][n % 2], "Some\nwords", "c1", n],
+        ),
+        "search_train.csv": Raw(
+            f"query {qilin.SEARCHES.results} search_idx user_idx",
+            lambda n: ["words", _results(n, qilin.SEARCHES.time, SECOND + 0.5), n, n // 4],
+        ),
+        "recommendation_train.csv": Raw(
+            f"query {qilin.RECOMMENDATIONS.results} request_idx user_idx",
+            lambda n: ["t", _results(n, qilin.RECOMMENDATIONS.time, SECOND * 1000), n, n // 4],
+        ),
+    },
+    "trivago": {
+        "sessions.csv": Raw(
+            "user_id session_id timestamp step action_type reference city impressions", _trivago
+        )
+    },
+}
+HANDED_OVER = {
+    "documents": ("document", "document with an empty title"),
+    "requests": ("request", "search", "page of a category"),
+    "browses": ("browse", "browse at a synthetic time"),
+}
+"""Outcomes of which each is one row handed over to the log."""
+NOT_TOLD = {("kuaisar", "requests"), ("jdsearch", "requests"), ("trivago", "documents")}
+"""Rows made of several raw ones, or several of one, whose outcomes do not tell how many."""
+
+# Beside what is odd anywhere: what is nearly right in one of the sources.
+NEARLY = st.sampled_from(
+    [
+        *("NA", "unknown", "TRUE", "-1", "007", "1.0", "1e3", "+5", " 11", "１１", "0x1f", "1_000"),
+        *("[20", "[]", "[a]", "11,,12", "11,11", ",", "11|", "11|11", "11_", "_", "\x18", "5\x18"),
+        *("N1-1 N1-0", "N1-2", "N1", "N1-1  N2-0", " N3-1", "N77-0", "N2 N1", "-1", "CLICK_CLICK"),
+        *("631151999", "631152000", "4102444799", "4102444800", "4102444799999", "99999999999"),
+        *("9" * 18, "9" * 19, "-" + "9" * 18, "31622400000", "31622400001", "999999999_999999999"),
+        *("13/12/2019 1:00:00 PM", "11/12/0001 1:00:00 AM", "11/12/9999 1:00:00 PM", "0001-01-01"),
+        *("1990-01-01", "2100-01-01", "5877642-06-25", "290309-12-22 (BC)", "clickout item"),
+    ]
+)
+VALUES = ANY | NEARLY | NUMBERS | TIMES
+FIELDS = ["note_idx", "position", "click", "page_time", qilin.SEARCHES.time, "extra"]
+
+
+def _cell_changes(names):
+    """(place, how, what): what is done to one cell of a row."""
+    how = st.one_of(
+        st.tuples(st.just("put"), VALUES),
+        st.tuples(st.just("take"), st.integers(0, len(names) - 1)),
+        st.tuples(st.sampled_from(["append", "prepend"]), NEARLY | TEXTS),
+        st.tuples(st.just("inside"), st.tuples(st.sampled_from(FIELDS), PLAIN | NEARLY)),
+        st.tuples(st.sampled_from(["repeat", "no item"]), st.none()),
+    )
+    return st.tuples(st.integers(0, len(names) - 1), how).map(lambda pair: (pair[0], *pair[1]))
+
+
+def _changes(names):
+    """What is done to each row: cells changed, one left out or added, or the whole row."""
+    kinds = [
+        st.just(()),
+        st.lists(_cell_changes(names), min_size=1, max_size=2).map(tuple),
+        st.sampled_from(["again", "swap", "more"]),
+        st.integers(0, len(names) - 1),
+    ]
+    # How many rows a CSV file with junk has is not certain, so many have none.
+    return st.sampled_from([kinds, [*kinds, JUNK]]).flatmap(
+        lambda some: st.lists(st.one_of(some), min_size=ROWS_A_FILE, max_size=ROWS_A_FILE)
+    )
+
+
+def _changed(row, changes):
+    row = list(row)
+    for place, how, what in changes:
+        old = row[place]
+        if how == "put":
+            row[place] = what
+        elif how == "take":
+            row[place] = row[what]
+        elif how in ("append", "prepend") and not isinstance(old, list):
+            row[place] = f"{old}{what}" if how == "append" else f"{what}{old}"
+        elif isinstance(old, list) and old:
+            first = dict([what]) if how == "inside" else {}
+            row[place] = {
+                "inside": [{**old[-1], **first} if isinstance(old[-1], dict) else what, *old[1:]],
+                "repeat": old * 2,
+            }.get(how, [*old, None])
+    return row
+
+
+def _rows(raw, changes):
+    """Rows as lists of cells, and lines of bytes among them."""
+    rows = []
+    for number, change in enumerate(changes):
+        row = raw.row(number)
+        if change == "again" and rows:
+            row = rows[-1]
+        elif change == "swap" and rows:
+            rows[-1], row = row, rows[-1]
+        elif change == "more":
+            row = [*row, "more"]
+        elif isinstance(change, bytes):
+            row = change
+        elif isinstance(change, int):
+            row = row[:change] + row[change + 1 :]
+        elif isinstance(change, tuple):
+            row = _changed(row, change)
+        rows.append(row)
+    return rows
+
+
+def _text(value, number):
+    if not isinstance(value, list | dict):
+        return "" if value is None else str(value)
+    # Lists stand in files as JSON or as NumPy prints them.
+    return repr(value) if number % 2 else json.dumps(value)
+
+
+def _lines(raw, rows, header):
+    """The bytes of a text file, and how many rows it has if that is certain."""
+    lines, certain = [], True
+    for number, row in enumerate(([header] if raw.header else []) + rows):
+        if isinstance(row, bytes):
+            # What a quote or a line end amounts to depends on the lines around it.
+            certain &= not (raw.quoted or b"\n" in row or b"\r" in row) and bool(row.strip())
+            lines.append(row)
+            continue
+        cells = [_text(cell, number) for cell in row]
+        if raw.quoted:
+            file = io.StringIO(newline="")
+            csv.writer(file, delimiter=raw.delimiter, lineterminator="\r\n").writerow(cells)
+            line = file.getvalue().removesuffix("\r\n")
+        else:
+            line = raw.delimiter.join(cells)
+            certain &= not {"\n", "\r"}.intersection(line)
+        certain &= "\x00" not in line and bool(line)
+        lines.append(line.encode())
+    return b"\n".join(lines), len(rows) if certain else None
+
+
+def _parquet(raw, rows, header, types):
+    """A Parquet file of the rows that have a cell for every column, and their number."""
+    rows = [row for row in rows if isinstance(row, list) and len(row) == len(raw.names)]
+    columns = []
+    for place, name in enumerate(raw.names):
+        values = [row[place] for row in rows]
+        try:
+            column = pa.array(values)
+        except (pa.ArrowException, TypeError, OverflowError):
+            column = pa.array([_text(value, 0) for value in values])
+        wanted = types.get(name)
+        try:
+            if wanted == "list":
+                column = pa.array([[value] for value in column.to_pylist()])
+            elif wanted:
+                column = column.cast(wanted, safe=False)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            pass
+        columns.append(column)
+    sink = io.BytesIO()
+    found = dict(enumerate(columns))
+    pq.write_table(
+        pa.Table.from_arrays(
+            [found[raw.names.index(name)] for name in header if name in raw.names],
+            names=[name for name in header if name in raw.names],
+        ),
+        sink,
+    )
+    return sink.getvalue(), len(rows)
+
+
+@st.composite
+def _files(draw, source):
+    """Which file is changed, how, and in what kind of file it stands."""
+    name = draw(st.sampled_from(sorted(RAW[source])))
+    raw = RAW[source][name]
+    kinds = ["", ".gz"] + [".parquet"] * (source in ("qilin", "trivago"))
+    types = st.dictionaries(
+        st.sampled_from(raw.names), st.sampled_from([*OTHER_TYPES, "list"]), max_size=1
+    )
+    # A header with columns left out, twice or in another order; mostly as it should be.
+    names = st.lists(st.sampled_from([*raw.names, "x", ""]), min_size=1, max_size=9)
+    header = draw(st.sampled_from([raw.names] * 14 + [None, "twice"]))
+    header = {"twice": [*raw.names, raw.names[0]], "None": []}.get(str(header), header)
+    header = header or draw(names)
+    kind = draw(st.sampled_from(kinds))
+    return name, raw, kind, draw(_changes(raw.names)), header, draw(types), draw(damage())
+
+
+def _write(folder, source, changed, raw, kind, changes, header, types, done):
+    """Writes good files and the changed one; {file: rows}, None where the number is not certain."""
+    counts = {}
+    for name, good in RAW[source].items():
+        rows = [good.row(number) for number in range(ROWS_A_FILE)]
+        content, counts[name] = _lines(good, rows, good.names)
+        (folder / name).write_bytes(content)
+    (folder / changed).unlink()
+    rows = _rows(raw, changes)
+    if kind == ".parquet":
+        path = folder / changed.replace(".csv", kind)
+        content, count = _parquet(raw, rows, header, types)
+    else:
+        path = folder / f"{changed}{kind}"
+        content, count = _lines(raw, rows, header)
+        # A text file is harmed before or after it is packed.
+        if kind and done[2] % 2:
+            content, done = harm(content, done), ("none", *done[1:])
+            count = None
+        content = gzip.compress(content) if kind else content
+    path.write_bytes(harm(content, done))
+    del counts[changed]
+    counts[path.name] = count if done[0] == "none" else None
+    return path, counts
+
+
+def _assert_every_row_is_told_of_once(source, log, rows):
+    read = log.source["read"]
+    actions = read["actions"]
+    if source == "trivago":
+        # It tells by action, and counts rows that reach the mapping to the tables they are meant for.
+        [count] = rows.values()
+        told = sum(sum(outcomes.values()) for outcomes in actions.values())
+        assert read["rows"] == told == log.report.tables["sessions"].read
+        assert count in (None, told)
+    elif source == "qilin":
+        tables = {name.split(".")[0]: count for name, count in rows.items()}
+        told = {table: sum(actions.get(table, {}).values()) for table in tables}
+        assert {table: count for table, count in tables.items() if count is not None}.items() <= (
+            told.items()
+        )
+        assert read["rows"] == sum(told.values())
+        assert log.report.tables["documents"].read == told["notes"]
+        assert log.report.tables["requests"].read == read["rows"] - told["notes"]
+    else:
+        told = {name: sum(actions[name].values()) for name in rows}
+        assert_adds_up(
+            log, {name: told[name] if count is None else count for name, count in rows.items()}
+        )
+    rules = [COLUMNS.name, *(rule.name for rule in importers()[source].RULES)]
+    for table, outcomes in HANDED_OVER.items():
+        if (source, table) not in NOT_TOLD:
+            counts = log.report.tables[table]
+            handed = counts.read - sum(counts.rules.get(rule, 0) for rule in rules)
+            made = sum(told.get(outcome, 0) for told in actions.values() for outcome in outcomes)
+            assert handed == made, table
+
+
+@pytest.mark.parametrize("source", RAW)
+def test_every_raw_row_is_told_of_once_or_the_file_refused(tmp_path, source):
+    made = collections.Counter()
+
+    @hypothesis.settings(
+        max_examples=math.ceil(ROWS / ROWS_A_FILE),
+        # No hang either: an import takes less than a second.
+        deadline=datetime.timedelta(minutes=1),
+        derandomize="USER_TF_FUZZ_ROWS" not in os.environ,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(_files(source))
+    def run(change):
+        shutil.rmtree(tmp_path)
+        folder = tmp_path / "in"
+        folder.mkdir(parents=True)
+        path, rows = _write(folder, source, *change)
+        made["files"] += 1
+        made["rows"] += ROWS_A_FILE
+        try:
+            import_log(
+                ImportSettings(
+                    source=source,
+                    input=str(path if source == "trivago" else folder),
+                    output=str(tmp_path / "log"),
+                ),
+                UNMASKED,
+            )
+        except LogError as error:
+            assert os.listdir(tmp_path) == ["in"]
+            assert str(error).startswith(path.name) or "must hold a request" in str(error)
+            made["files refused"] += 1
+            return
+        assert sorted(os.listdir(tmp_path)) == ["in", "log"]
+        log = assert_whole(tmp_path / "log")
+        _assert_every_row_is_told_of_once(source, log, rows)
+        told = log.report.tables.values()
+        made["rows kept"] += sum(table.kept for table in told)
+        made["rows quarantined"] += sum(table.quarantined for table in told)
+
+    run()
+    print(f"{source}: {', '.join(f'{what} {count:,}' for what, count in made.items())}")
+    assert made["rows"] >= ROWS
+    assert made["rows kept"] and made["rows quarantined"] and made["files refused"] < made["files"]
