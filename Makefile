@@ -45,7 +45,7 @@ faults: $(STAMP)
 	USER_TF_KILLS=20 $(RUN) -m pytest tests/data_pipeline/prepare_faults_test.py
 
 fuzz: $(STAMP)
-	USER_TF_FUZZ_ROWS=5000 $(RUN) -m pytest tests/data_pipeline/importers/tables_fuzz_test.py
+	USER_TF_FUZZ_ROWS=5000 $(RUN) -m pytest tests/data_pipeline/importers/tables_fuzz_test.py tests/data_pipeline/importers/raw_fuzz_test.py
 
 benchmarks: $(STAMP)
 	$(RUN) -m benchmarks.train_throughput --work=$(WORK)/throughput
