@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from data_pipeline.settings import NegativeSettings
+
 
 def prepare(content: dict[str, Any], origin: str) -> list[str]:
     """Lines about the costs of `data_pipeline.prepare`, step by step.
@@ -78,4 +80,33 @@ def negatives(content: dict[str, Any], origin: str) -> list[str]:
             f"| {size['documents']:,} | {size['targets']:,} | {size['popularity_weight']:g} | {recall} "
             f"| {exact} | {index} |"
         )
+    lines += ["", "| documents | exact, ms a further target | by the index |", "|---|---|---|"]
+    cheaper = []
+    for documents, few, many in _by_targets(content["sizes"]):
+        exact, index = (
+            1000 * (many[name] - few[name]) / (many["targets"] - few["targets"])
+            for name in ("exact", "index")
+        )
+        lines.append(f"| {documents:,} | {exact:.2f} | {index:.2f} |")
+        cheaper += [f"{documents:,}"] * (index < exact)
+    lines += [
+        "",
+        f"Once it is built, the index is the cheaper one at {', '.join(cheaper) or 'none of these'} "
+        f"documents. `--negatives.exact_documents` is {NegativeSettings().exact_documents:,}.",
+    ]
     return [*lines, "", origin, ""]
+
+
+def _by_targets(sizes: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any], dict[str, Any]]]:
+    """Each number of documents with its means over weights for the fewest and the most targets."""
+    result = []
+    for documents in sorted({size["documents"] for size in sizes}):
+        mine = [size for size in sizes if size["documents"] == documents]
+        counts = sorted({size["targets"] for size in mine})
+        means = []
+        for count in (counts[0], counts[-1]):
+            asked = [size for size in mine if size["targets"] == count]
+            names = ("targets", "exact", "index")
+            means.append({n: sum(size[n] for size in asked) / len(asked) for n in names})
+        result.append((documents, means[0], means[1]))
+    return result
