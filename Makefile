@@ -12,7 +12,7 @@ help:
 	@echo "make quickstart   simulate, prepare, train, evaluate, export and rank one example"
 	@echo "make test         lint, types, tests"
 	@echo "make faults       kill a preparation at 20 points (10 minutes)"
-	@echo "make fuzz         5,000 malformed rows and files a table (half an hour)"
+	@echo "make fuzz         5,000 malformed rows and files a table and a source (an hour)"
 	@echo "make benchmarks   measure speed again (half an hour on an idle machine)"
 	@echo "make results      rewrite README's results, RESULTS.md and the flagfiles' from benchmarks/results"
 	@echo "make clean        remove what quickstart made (not the virtual environment)"

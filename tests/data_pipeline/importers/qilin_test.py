@@ -399,8 +399,9 @@ needs_real_rows = importing.needs_real_rows(SAMPLE)
 
 
 @needs_real_rows
-def test_every_real_row_and_click_is_accounted_for(tmp_path):
-    csv.field_size_limit(1 << 30)
+def test_every_real_row_and_click_is_accounted_for(tmp_path, request):
+    limit = csv.field_size_limit(1 << 30)
+    request.addfinalizer(lambda: csv.field_size_limit(limit))
     shown, clicks, folder = set(), 0, tmp_path / "in"
     folder.mkdir()
     for table in qilin.REQUESTS:

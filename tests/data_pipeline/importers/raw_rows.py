@@ -28,7 +28,7 @@ class Raw:
 
 def _results(n, time, at):
     """A list of Qilin, with an answer above it and a note shown again."""
-    places = ((1, 1, 31.5), (2, 0, math.nan), (n % 9 + 1, 0, -1.0))
+    places = ((n % 9, 1, 31.5), ((n + 1) % 9, 0, math.nan), (n % 9, 0, -1.0))
     shown = [
         {"note_idx": note, "position": float(place), "click": click, "page_time": page, time: at}
         for place, (note, click, page) in enumerate(places, 1)
@@ -114,7 +114,7 @@ RAW = {
             "impression_id user_id time history impressions",
             lambda n: [
                 *(n, f"U{n // 4}", f"11/12/2019 1:{n:02}:46 PM"),
-                *("N1 N2 N3" if n // 4 % 2 else "", "N3-0 N1-1 N2-0"),
+                *("N1 N2 N3" if n // 4 % 2 else "", f"N{n % 9}-0 N{n % 7 + 9}-1"),
             ],
             "\t",
             header=False,
