@@ -29,7 +29,6 @@ class Counts:
             where it never is.
         searches: One row a search in the order (user, time): user, query (1 and above), time. Of
             those at one time the last one is the latest.
-
         workers: Threads of the work done here.
 
     Attributes:

@@ -70,7 +70,7 @@ def find_possible(sequence: Sequence, bare: Integers) -> Possible:
     numbers = [LEFT_OUT.index(name) for name in ("filtered_session", *rules)]
     reason = np.select(broken, numbers, -1)
 
-    left_out = {task: dict.fromkeys(LEFT_OUT, 0) for task in TASKS.values()}
+    left_out = {}
     for code, task in TASKS.items():
         counts = np.bincount(reason[rows["task"] == code] + 1, minlength=len(LEFT_OUT) + 1)[1:]
         left_out[task] = dict(zip(LEFT_OUT, counts.tolist(), strict=True))

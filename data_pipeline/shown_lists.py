@@ -57,12 +57,12 @@ class ShownLists:
         rows = _places(lists, least=1)
         rows = rows.filter((rows.candidates == 0) | rows.clicked)
         rows = rows.join(self.requests.select("request", "request_id"), "request_id")
-        rows = rows.left_join(self.documents.select("doc", "doc_id"), "doc_id")
+        rows = self._numbered(rows)
         columns = engine.fetch(
             rows.select(
                 "request",
+                "doc",
                 position=rows.position.cast("int64"),
-                doc=ibis.coalesce(rows.doc, 0),
                 satisfied=satisfied(rows.dwell_seconds, self.settings).cast("int64"),
                 click_time=ibis.coalesce(engine.microseconds(rows.click_time), NEVER),
                 candidates=rows.candidates.cast("int64"),
@@ -84,7 +84,7 @@ class ShownLists:
         early = self.lists.filter(engine.microseconds(self.lists.time) < before)
         shown = _places(early.select("results"))
         counted = shown.group_by("doc_id").aggregate(count=shown.count())
-        return self._numbered(engine, counted)
+        return self._by_document(engine, counted)
 
     def first_sights(self, engine: Engine) -> Columns:
         """doc, time: when each document was first shown.
@@ -94,7 +94,7 @@ class ShownLists:
         """
         shown = _places(self.lists.select("time", "results"))
         seen = shown.group_by("doc_id").aggregate(time=engine.microseconds(shown.time).min())
-        return self._numbered(engine, seen)
+        return self._by_document(engine, seen)
 
     def of_requests(self, engine: Engine, wanted: Integers) -> Columns:
         """The lists of some requests.
@@ -113,14 +113,13 @@ class ShownLists:
         given = engine.table(pa.table({"request": wanted}))
         chosen = self.requests.select("request", "request_id").semi_join(given, "request")
         lists = self.lists.select("request_id", "results").join(chosen, "request_id")
-        rows = _places(lists.select("request", "results"))
-        rows = rows.left_join(self.documents.select("doc", "doc_id"), "doc_id")
+        rows = self._numbered(_places(lists.select("request", "results")))
         liked = rows.clicked & satisfied(rows.dwell_seconds, self.settings)
         columns = engine.fetch(
             rows.select(
                 "request",
+                "doc",
                 position=rows.position.cast("int64"),
-                doc=ibis.coalesce(rows.doc, 0),
                 satisfied=liked.cast("int64"),
                 clicked=rows.clicked.cast("int64"),
             ),
@@ -129,11 +128,15 @@ class ShownLists:
         check_documents("requests", columns["doc"])
         return columns
 
-    def _numbered(self, engine: Engine, rows: ibis.Table) -> Columns:
-        """Rows of a `doc_id` each, with its number instead."""
+    def _numbered(self, rows: ibis.Table) -> ibis.Table:
+        """Rows with the number `doc` of their `doc_id` instead, 0 where there is none."""
         known = self.documents.select("doc", "doc_id")
         named = rows.left_join(known, "doc_id").drop("doc_id", "doc_id_right")
-        columns = engine.fetch(named.mutate(doc=ibis.coalesce(named.doc, 0)), ["doc"])
+        return named.mutate(doc=ibis.coalesce(named.doc, 0))
+
+    def _by_document(self, engine: Engine, rows: ibis.Table) -> Columns:
+        """Rows of a `doc_id` each, in the order of its number."""
+        columns = engine.fetch(self._numbered(rows), ["doc"])
         check_documents("requests", columns["doc"])
         return columns
 

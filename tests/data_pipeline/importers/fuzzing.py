@@ -1,11 +1,19 @@
-"""What both fuzz tests of importers make: odd values, odd lines and damage to whole files."""
+"""What both fuzz tests of importers make, odd values, odd lines and damage to whole files, and ask."""
 
+import collections
+import datetime
 import json
 import math
 import os
+import pathlib
 
+import hypothesis
 import pyarrow as pa
 from hypothesis import strategies as st
+
+from data_pipeline.canonical import LogError
+from data_pipeline.import_log import import_log
+from tests.data_pipeline.importers import importing
 
 ROWS = int(os.environ.get("USER_TF_FUZZ_ROWS") or 100)
 
@@ -83,3 +91,49 @@ def harm(content, done):
         "bom": b"\xef\xbb\xbf" + content,
         "zeros": content + bytes(8),
     }[what]
+
+
+def examples(rows_a_file):
+    """Hypothesis settings for about `ROWS` rows."""
+    return hypothesis.settings(
+        max_examples=math.ceil(ROWS / rows_a_file),
+        # No hang either: an import takes less than a second.
+        deadline=datetime.timedelta(minutes=1),
+        derandomize="USER_TF_FUZZ_ROWS" not in os.environ,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+
+
+class Fates:
+    """Imports files of `rows` rows each and tells what became of them."""
+
+    def __init__(self):
+        self.counts = collections.Counter()
+
+    def log_of(self, settings, path, rows):
+        """The log of an import, or None where it refused a file, by the name of the harmed one."""
+        self.counts["files"] += 1
+        self.counts["rows"] += rows
+        folder, output = path.parent, pathlib.Path(settings.output)
+        try:
+            import_log(settings, importing.PLAIN)
+        except LogError as error:
+            assert os.listdir(output.parent) == [folder.name]
+            assert str(error).startswith(path.name) or "must hold a request" in str(error)
+            self.counts["files refused"] += 1
+            return None
+        assert sorted(os.listdir(output.parent)) == [folder.name, output.name]
+        return importing.assert_whole(output)
+
+    def add(self, *tables):
+        """Counts rows of tables of a log's report."""
+        self.counts["rows kept"] += sum(table.kept for table in tables)
+        self.counts["rows quarantined"] += sum(table.quarantined for table in tables)
+
+    def close(self, name):
+        """Prints the counts; there must be enough rows, and some of every fate."""
+        counts = self.counts
+        print(f"{name}: {', '.join(f'{what} {count:,}' for what, count in counts.items())}")
+        assert counts["rows"] >= ROWS
+        assert counts["rows kept"] and counts["rows quarantined"]
+        assert counts["files refused"] < counts["files"]

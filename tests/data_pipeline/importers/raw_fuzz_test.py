@@ -3,14 +3,10 @@
 `make fuzz` makes 5,000 rows for every importer, `make test` a few; USER_TF_FUZZ_ROWS sets how many.
 """
 
-import collections
 import csv
-import datetime
 import gzip
 import io
 import json
-import math
-import os
 import shutil
 
 import hypothesis
@@ -19,8 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import strategies as st
 
-from data_pipeline.canonical import LogError
-from data_pipeline.import_log import ImportSettings, import_log, importers
+from data_pipeline.import_log import ImportSettings, importers
 from data_pipeline.importers import qilin
 from data_pipeline.importers.text_files import COLUMNS
 from tests.data_pipeline.importers.fuzzing import (
@@ -29,14 +24,14 @@ from tests.data_pipeline.importers.fuzzing import (
     NUMBERS,
     OTHER_TYPES,
     PLAIN,
-    ROWS,
     TEXTS,
     TIMES,
+    Fates,
     damage,
+    examples,
     harm,
 )
-from tests.data_pipeline.importers.importing import PLAIN as UNMASKED
-from tests.data_pipeline.importers.importing import assert_adds_up, assert_whole
+from tests.data_pipeline.importers.importing import assert_adds_up
 from tests.data_pipeline.importers.raw_rows import RAW
 
 ROWS_A_FILE = 20
@@ -270,45 +265,24 @@ def _assert_every_row_is_told_of_once(source, log, rows):
 
 @pytest.mark.parametrize("source", RAW)
 def test_every_raw_row_is_told_of_once_or_the_file_refused(tmp_path, source):
-    made = collections.Counter()
+    fates = Fates()
 
-    @hypothesis.settings(
-        max_examples=math.ceil(ROWS / ROWS_A_FILE),
-        # No hang either: an import takes less than a second.
-        deadline=datetime.timedelta(minutes=1),
-        derandomize="USER_TF_FUZZ_ROWS" not in os.environ,
-        suppress_health_check=list(hypothesis.HealthCheck),
-    )
+    @examples(ROWS_A_FILE)
     @hypothesis.given(_files(source))
     def run(change):
         shutil.rmtree(tmp_path)
         folder = tmp_path / "in"
         folder.mkdir(parents=True)
         path, rows = _write(folder, source, *change)
-        made["files"] += 1
-        made["rows"] += ROWS_A_FILE
-        try:
-            import_log(
-                ImportSettings(
-                    source=source,
-                    input=str(path if source == "trivago" else folder),
-                    output=str(tmp_path / "log"),
-                ),
-                UNMASKED,
-            )
-        except LogError as error:
-            assert os.listdir(tmp_path) == ["in"]
-            assert str(error).startswith(path.name) or "must hold a request" in str(error)
-            made["files refused"] += 1
-            return
-        assert sorted(os.listdir(tmp_path)) == ["in", "log"]
-        log = assert_whole(tmp_path / "log")
-        _assert_every_row_is_told_of_once(source, log, rows)
-        told = log.report.tables.values()
-        made["rows kept"] += sum(table.kept for table in told)
-        made["rows quarantined"] += sum(table.quarantined for table in told)
+        settings = ImportSettings(
+            source=source,
+            input=str(path if source == "trivago" else folder),
+            output=str(tmp_path / "log"),
+        )
+        log = fates.log_of(settings, path, ROWS_A_FILE)
+        if log:
+            _assert_every_row_is_told_of_once(source, log, rows)
+            fates.add(*log.report.tables.values())
 
     run()
-    print(f"{source}: {', '.join(f'{what} {count:,}' for what, count in made.items())}")
-    assert made["rows"] >= ROWS
-    assert made["rows kept"] and made["rows quarantined"] and made["files refused"] < made["files"]
+    fates.close(source)
