@@ -96,7 +96,8 @@ class Steps:
 
 def _save(array: np.ndarray, path: pathlib.Path) -> None:
     """`np.save`, but what is mapped from a file of its own is not written again: it gets a name."""
-    if isinstance(array, np.memmap):
+    # A view (reversed, transposed) may be as large as the file and is not what stands in it.
+    if isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap):
         file = str(array.filename)
         if os.path.getsize(file) == array.offset + array.nbytes:
             with contextlib.suppress(OSError):

@@ -60,14 +60,15 @@ def test_results_of_other_settings_are_thrown_away(engine, tmp_path):
     assert other.anew and other.run("draw", lambda: 2) == 2
 
 
-def test_a_mapped_array_is_kept_as_its_file_and_a_part_of_it_as_a_copy(engine, tmp_path):
+def test_a_mapped_array_is_kept_as_its_file_and_a_view_of_it_as_a_copy(engine, tmp_path):
     path = tmp_path / "made.npy"
 
     def make():
         np.save(path, np.arange(6.0).reshape(3, 2))
         made = np.load(path, mmap_mode="r+")
-        return made, made[1:]
+        return made, made[1:], made[::-1], made.T
 
-    whole, part = Steps(tmp_path / "steps", engine, {}).run("draw", make)
+    whole, part, back, turned = Steps(tmp_path / "steps", engine, {}).run("draw", make)
     assert whole.tolist() == [[0, 1], [2, 3], [4, 5]] and part.tolist() == [[2, 3], [4, 5]]
+    assert back.tolist() == [[4, 5], [2, 3], [0, 1]] and turned.tolist() == [[0, 2, 4], [1, 3, 5]]
     assert path.stat().st_nlink == 2 and not whole.flags.writeable
