@@ -33,7 +33,7 @@ test: lint types unit
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(RUN) -m benchmarks.readme --check
+	$(RUN) -m benchmarks.results_page.readme --check
 
 types: $(STAMP)
 	$(VENV)/bin/mypy
@@ -42,7 +42,7 @@ unit: $(STAMP)
 	$(RUN) -m pytest -n 2 --dist loadfile
 
 faults: $(STAMP)
-	USER_TF_KILLS=20 $(RUN) -m pytest tests/data_pipeline/prepare_faults_test.py
+	USER_TF_KILLS=20 $(RUN) -m pytest tests/data_pipeline/preparation/prepare_faults_test.py
 
 fuzz: $(STAMP)
 	USER_TF_FUZZ_ROWS=5000 $(RUN) -m pytest tests/data_pipeline/importers/tables_fuzz_test.py tests/data_pipeline/importers/raw_fuzz_test.py
@@ -54,7 +54,7 @@ benchmarks: $(STAMP)
 	$(RUN) -m benchmarks.negatives
 
 results: $(STAMP)
-	$(RUN) -m benchmarks.readme
+	$(RUN) -m benchmarks.results_page.readme
 
 clean:
 	rm -rf $(WORK)/quickstart

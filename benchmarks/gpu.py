@@ -28,12 +28,12 @@ from absl import app
 from benchmarks import packed_batches
 from benchmarks.jax_trainer import JaxTrainer, shapes_of
 from benchmarks.rates import summary
-from data_pipeline import flagtree
-from data_pipeline.flagtree import setting
+from data_pipeline.common import flagtree
+from data_pipeline.common.flagtree import setting
 from user_tf.config import ModelConfig, TrainConfig
 from user_tf.experiments.commands import call
 from user_tf.provenance import provenance as of_machine
-from user_tf.training.runs import write_json
+from user_tf.run_folder import write_json
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 PAPER_SCALE = 1_000_000  # groups of an epoch

@@ -4,7 +4,7 @@
 
 Every folder of --grids is a grid of user_tf.experiment: its report is written anew, and of its
 report.json grid_<folder>.json is made. Every folder of --tunings that user_tf.tune has finished
-gives tuning_<folder>.json. `python -m benchmarks.readme` makes the tables of them.
+gives tuning_<folder>.json. `python -m benchmarks.results_page.readme` makes the tables of them.
 """
 
 import dataclasses
@@ -17,13 +17,13 @@ from typing import Any
 
 from absl import app
 
-from data_pipeline import flagtree
-from data_pipeline.flagtree import setting
+from data_pipeline.common import flagtree
+from data_pipeline.common.flagtree import setting
 from user_tf import report, tune
 from user_tf.experiments import results
 from user_tf.experiments.grids import GRID
 from user_tf.reporting.contents import FIGURE_4
-from user_tf.reporting.tables import TABLE_2
+from user_tf.reporting.report_tables import TABLE_2
 
 # Of a metric; the main one, which differences are tabulated of, keeps all.
 _NUMBERS = ("mean", "std", "improvement", "difference", "holm")

@@ -16,7 +16,7 @@ def mean_loss(batch: Any, scores: Any) -> Any:
     """Mean listwise softmax of the real groups; the same in training (`user_tf.training.step`)."""
     from keras import ops
 
-    from user_tf.ranking.listwise_softmax import ops_listwise_softmax
+    from user_tf.training.loss import ops_listwise_softmax
 
     losses = ops_listwise_softmax(batch["labels"], scores, batch["candidate_mask"])
     weights = ops.cast(batch["target_weight"], losses.dtype)

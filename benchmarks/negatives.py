@@ -17,12 +17,12 @@ import time
 import numpy as np
 from absl import app
 
-from data_pipeline import flagtree
-from data_pipeline.asof import NEVER
-from data_pipeline.flagtree import setting
-from data_pipeline.negatives import BrowseTargets, Documents, draw_negatives
+from data_pipeline.common import flagtree
+from data_pipeline.common.flagtree import setting
+from data_pipeline.events.as_of import NEVER
 from data_pipeline.settings import NegativeSettings
-from data_pipeline.vectors import unit
+from data_pipeline.targets.pseudo_negatives import BrowseTargets, Documents, draw_negatives
+from data_pipeline.text.word_vectors import unit
 
 TOPICS, SPREAD, ZIPF, LAST = 500, 0.7, 1.2, 10_000_000
 
@@ -84,8 +84,8 @@ def main(arguments: list[str]) -> None:
     """Measures all sizes and writes the JSON."""
     if len(arguments) > 1:
         raise app.UsageError(f"Unexpected arguments: {arguments[1:]}. Write --name=value.")
-    from user_tf.evaluation import report
-    from user_tf.training.runs import write_json
+    from user_tf.evaluation import metrics_table
+    from user_tf.run_folder import write_json
 
     settings = flagtree.read(NegativesBenchmark)
     sizes = []
@@ -105,7 +105,7 @@ def main(arguments: list[str]) -> None:
         print(size, flush=True)
         sizes.append(size)
     command = ("python -m benchmarks.negatives " + shlex.join(sys.argv[1:])).strip()
-    provenance = report.provenance(command, 0)
+    provenance = metrics_table.provenance(command, 0)
     del provenance["seed"]
     content = {"seeds": list(settings.seeds), "sizes": sizes}
     write_json(pathlib.Path(settings.output) / "negatives.json", {**provenance, **content})

@@ -3,7 +3,7 @@
     python -m benchmarks.packed_batches --work=work/gpu
 
 Writes one folder for each number of windows in a batch, `folder_of(...)`: batch-000.npz, ... with
-the fields of `data_pipeline.batch`, and last of all manifest.json. Packing needs TensorFlow;
+the fields of `data_pipeline.batching.batches`, and last of all manifest.json. Packing needs TensorFlow;
 `load` needs NumPy alone, so that the folder may be copied to another machine.
 """
 
@@ -19,8 +19,8 @@ import numpy as np
 from absl import app
 
 from benchmarks import workload
-from data_pipeline import flagtree
-from data_pipeline.flagtree import setting
+from data_pipeline.common import flagtree
+from data_pipeline.common.flagtree import setting
 
 Arrays = dict[str, np.ndarray]
 
@@ -98,8 +98,8 @@ def pack(settings: PackSettings, windows: int) -> None:
     Raises:
         ValueError: An epoch has fewer windows than one batch, or sizes would not be padded.
     """
-    from data_pipeline.batch import training_batches, windows_in_epoch
-    from data_pipeline.dataset import open_dataset
+    from data_pipeline.batching.batches import training_batches, windows_in_epoch
+    from data_pipeline.dataset.dataset_folder import open_dataset
     from data_pipeline.settings import BatchSettings
 
     work = pathlib.Path(settings.work)

@@ -16,8 +16,8 @@ import sys
 
 from absl import app
 
-from data_pipeline import flagtree
-from data_pipeline.flagtree import setting
+from data_pipeline.common import flagtree
+from data_pipeline.common.flagtree import setting
 from user_tf.experiments import commands
 
 USERS_A_MILLION = 36_400
@@ -59,7 +59,7 @@ def measure(settings: PrepareBenchmark, millions: float, cores: list[int]) -> di
     shutil.rmtree(dataset, ignore_errors=True)
     command = f"{PREPARE} --threads={settings.threads} --memory_gib={settings.memory_gib:g}"
     cost = commands.call(f"{command} --log={log} --output={dataset}", told, cores)
-    from data_pipeline.dataset import open_dataset
+    from data_pipeline.dataset.dataset_folder import open_dataset
 
     manifest = open_dataset(dataset).manifest
     text = told.read_text(encoding="utf-8")
@@ -110,11 +110,11 @@ def main(arguments: list[str]) -> None:
     if settings.pandas_millions:
         content["pandas"] = beside_pandas(settings, cores)
         commands.say(f"pandas: {content['pandas']}")
-    from user_tf.evaluation import report
-    from user_tf.training.runs import write_json
+    from user_tf.evaluation import metrics_table
+    from user_tf.run_folder import write_json
 
     command = "python -m benchmarks.prepare " + shlex.join(sys.argv[1:])
-    provenance = report.provenance(command.strip(), 0)
+    provenance = metrics_table.provenance(command.strip(), 0)
     del provenance["seed"]
     write_json(pathlib.Path(settings.output) / "prepare.json", {**provenance, **content})
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from user_tf.config import ModelConfig
 from user_tf.models.ranker import encode_groups, text_groups
 from user_tf.models.user import User
-from user_tf.ranking.listwise_softmax import listwise_softmax
+from user_tf.training.loss import listwise_softmax
 
 Run = Callable[[], Any]
 

@@ -24,10 +24,10 @@ import numpy as np
 from absl import app
 
 from benchmarks import workload
-from data_pipeline import flagtree
-from data_pipeline.flagtree import setting
+from data_pipeline.common import flagtree
+from data_pipeline.common.flagtree import setting
 from user_tf.experiments.commands import call
-from user_tf.training.runs import write_json
+from user_tf.run_folder import write_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +53,7 @@ def one_epoch(dataset: pathlib.Path, work: pathlib.Path) -> dict[str, Any]:
     """An epoch of `user_tf.train` at the paper's settings, and one step of it."""
     cores = sorted(os.sched_getaffinity(0))
     training = (
-        "user_tf.train --flagfile=configs/user.flags --train.phases=pretrain "
+        "user_tf.train --flagfile=configs/train/user.flags --train.phases=pretrain "
         "--train.pretrain_epochs=1 --train.validation_targets=200 --data.dataset="
     )
     # The dataset by its name: where it lies is of this machine alone.
@@ -77,8 +77,8 @@ def resident() -> float:
 
 def input_alone(folder: pathlib.Path, epochs: int = 20) -> dict[str, Any]:
     """Groups/s of the input pipeline without a model, and memory along its epochs."""
-    from data_pipeline.batch import training_batches
-    from data_pipeline.dataset import open_dataset
+    from data_pipeline.batching.batches import training_batches
+    from data_pipeline.dataset.dataset_folder import open_dataset
     from data_pipeline.settings import BatchSettings
 
     dataset = open_dataset(str(folder))
@@ -99,8 +99,8 @@ def input_alone(folder: pathlib.Path, epochs: int = 20) -> dict[str, Any]:
 def candidates_per_second(folder: pathlib.Path, rounds: int) -> dict[str, Any]:
     """Candidates/s of whole-list evaluation, input included, and of training steps, in turns."""
     from benchmarks.train_throughput import Case, Trainer
-    from data_pipeline.batch import evaluation_batches
-    from data_pipeline.dataset import open_dataset
+    from data_pipeline.batching.batches import evaluation_batches
+    from data_pipeline.dataset.dataset_folder import open_dataset
     from data_pipeline.settings import BatchSettings
     from user_tf.evaluation import evaluator
 
@@ -128,14 +128,14 @@ def candidates_per_second(folder: pathlib.Path, rounds: int) -> dict[str, Any]:
 def main(arguments: list[str]) -> None:
     """Measures and writes the JSON."""
     del arguments
-    from user_tf.evaluation import report
+    from user_tf.evaluation import metrics_table
 
     settings = flagtree.read(StartUpSettings)
     work = pathlib.Path(settings.work)
     dataset = workload.dataset(work, 30)
     python = sys.executable
     content = {
-        **report.provenance("python -m benchmarks.start_up", 1),
+        **metrics_table.provenance("python -m benchmarks.start_up", 1),
         "import user_tf, seconds": seconds([python, "-c", "import user_tf"], settings.rounds),
         "train --help, seconds": seconds(
             [python, "-m", "user_tf.train", "--help"], settings.rounds

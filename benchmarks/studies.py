@@ -82,7 +82,7 @@ def _layout(targets: int, windows: int, *flags: str, name: str = "") -> System:
 STUDIES = {
     "trivago": Study(
         question="Does USER beat most-recently-touched-first on real rows, with F and without?",
-        flagfile="configs/trivago.flags",
+        flagfile="configs/train/trivago.flags",
         commands={
             "trivago": (
                 "data_pipeline.import_log --source=trivago --input={trivago} "
@@ -114,7 +114,7 @@ STUDIES = {
     "simulated": Study(
         question="Does unified data help, and does the advantage shrink where the services are "
         "independent?",
-        flagfile="configs/simulated.flags",
+        flagfile="configs/train/simulated.flags",
         commands={
             "linked": _simulated("linked", *_WORLD, prepare=_LONG_WINDOWS),
             "independent": _simulated(
@@ -131,7 +131,7 @@ STUDIES = {
     ),
     "quickstart": Study(
         question="What does the quickstart reach, and how far do its seeds differ?",
-        flagfile="configs/quickstart.flags",
+        flagfile="configs/train/quickstart.flags",
         commands={
             "quickstart": _simulated("quickstart", "--users=2000", prepare="--text.width=32")
         },
@@ -140,8 +140,8 @@ STUDIES = {
     ),
     "user": Study(
         question="What do the settings of the paper reach on the linked world of "
-        "configs/worlds/linked.flags, whose systems are narrower?",
-        flagfile="configs/user.flags",
+        "configs/datasets/linked.flags, whose systems are narrower?",
+        flagfile="configs/train/user.flags",
         commands={
             "linked": _simulated("linked", "--users=3000", *_WORLD[1:], prepare="--text.width=100")
         },
@@ -152,7 +152,7 @@ STUDIES = {
         question="Do windows with several targets of a user side by side reach the quality of "
         "batches of single targets (pre-training on both tasks), and with how many targets a "
         "window and windows a batch?",
-        flagfile="configs/simulated.flags",
+        flagfile="configs/train/simulated.flags",
         commands={f"upto{targets}": _windows_of(targets) for targets in (1, 8, 32)},
         systems=(
             _layout(1, 128),
@@ -166,7 +166,7 @@ STUDIES = {
     ),
     "faster": Study(
         question="Do bfloat16 and lazy Adam cost quality (pre-training on both tasks)?",
-        flagfile="configs/simulated.flags",
+        flagfile="configs/train/simulated.flags",
         commands={"upto8": _windows_of(8)},
         systems=(
             _layout(8, 20),

@@ -16,9 +16,9 @@ import sys
 from absl import app
 
 from benchmarks.studies import STUDIES, Study, System
-from data_pipeline import flagtree
-from data_pipeline.flagtree import setting
-from user_tf.experiments import commands, results, run
+from data_pipeline.common import flagtree
+from data_pipeline.common.flagtree import setting
+from user_tf.experiments import commands, grid_run, results
 from user_tf.experiments.systems import of_run, resolve
 
 
@@ -67,7 +67,7 @@ def job(study: Study, system: System, seed: str, work: pathlib.Path) -> commands
     settings, _ = resolve([f"--flagfile={study.flagfile}", *system.flags])
     config = of_run(settings, dataset, str(folder(system, seed, work)), int(seed))
     truth = f"{dataset}.truth.parquet" if study.truth else ""
-    return functools.partial(run.train_and_evaluate, config, study.split, truth)
+    return functools.partial(grid_run.train_and_evaluate, config, study.split, truth)
 
 
 def collect(settings: StudySettings, study: Study, work: pathlib.Path) -> dict:
@@ -76,7 +76,7 @@ def collect(settings: StudySettings, study: Study, work: pathlib.Path) -> dict:
     provenance: dict = {}
     for system in study.systems:
         runs = [folder(system, seed, work) for seed in settings.seeds]
-        first = json.loads(run.evaluation_of(runs[0], study.split).read_text(encoding="utf-8"))
+        first = json.loads(grid_run.evaluation_of(runs[0], study.split).read_text(encoding="utf-8"))
         provenance = {key: first[key] for key in ("machine", "versions", "date")}
         manifest = json.loads((work / system.dataset / "manifest.json").read_text())
         systems[system.name] = {

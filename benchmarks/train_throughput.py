@@ -17,9 +17,9 @@ from absl import app
 
 from benchmarks import workload
 from benchmarks.rates import summary
-from data_pipeline import flagtree
-from data_pipeline.flagtree import setting
-from user_tf.training.runs import write_json
+from data_pipeline.common import flagtree
+from data_pipeline.common.flagtree import setting
+from user_tf.run_folder import write_json
 
 RELEASED = 5.4
 """Groups/s of the authors' released model file on two threads of a machine like this one (feed-forward
@@ -124,12 +124,12 @@ class Trainer:
         import keras
         import tensorflow as tf
 
-        from data_pipeline.batch import training_batches
-        from data_pipeline.dataset import open_dataset
+        from data_pipeline.batching.batches import training_batches
+        from data_pipeline.dataset.dataset_folder import open_dataset
         from data_pipeline.settings import BatchSettings
+        from user_tf import run_folder
         from user_tf.config import Config, ModelConfig
         from user_tf.models.registry import build_ranker
-        from user_tf.training import runs
         from user_tf.training.optimizer import SummedGradientAdam
         from user_tf.training.step import make_train_step
 
@@ -150,7 +150,7 @@ class Trainer:
             epoch=0,
         )
         keras.config.set_dtype_policy(case.precision)
-        sizes = runs.model_sizes(self.config, dataset)
+        sizes = run_folder.model_sizes(self.config, dataset)
         if case.users:
             sizes = dataclasses.replace(sizes, users=case.users)
         self.model = build_ranker(self.config.model, sizes)
@@ -246,7 +246,7 @@ def split(case: Case, work: pathlib.Path, rounds: int) -> dict[str, Any]:
 def main(arguments: list[str]) -> None:
     """Measures everything and writes the JSON."""
     del arguments
-    from user_tf.evaluation import report
+    from user_tf.evaluation import metrics_table
 
     settings = flagtree.read(ThroughputSettings)
     work, rounds = pathlib.Path(settings.work), settings.rounds
@@ -269,7 +269,7 @@ def main(arguments: list[str]) -> None:
         comparisons = {name: comparisons[name] for name in settings.comparisons}
         command += f" --comparisons='{','.join(settings.comparisons)}'"
     content = {
-        **report.provenance(command, 1),
+        **metrics_table.provenance(command, 1),
         "workload": f"`{workload.LOG}`, `{workload.PREPARE}`",
         "released": RELEASED,
         "comparisons": {

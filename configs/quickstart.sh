@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The whole path on a simulated platform of 2,000 users, at most 10 minutes on 2 cores.
-# Run by `make quickstart`; every line is a command to copy. Settings: configs/quickstart.flags.
+# Run by `make quickstart`; every line is a command to copy. Settings: configs/train/quickstart.flags.
 set -euo pipefail
 
 RUN=${VENV:-.venv}/bin/python
@@ -19,7 +19,7 @@ step "2/6 prepare: log -> dataset"
 $RUN -m data_pipeline.prepare --log="$WORK/log" --output="$WORK/dataset" --text.width=32
 
 step "3/6 pre-train on both tasks, then fine-tune a copy for each"
-$RUN -m user_tf.train --flagfile=configs/quickstart.flags \
+$RUN -m user_tf.train --flagfile=configs/train/quickstart.flags \
   --data.dataset="$WORK/dataset" --run="$WORK/run"
 
 step "4/6 export a SavedModel for TensorFlow Serving"

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 
 from absl import app
 
-from data_pipeline import flagtree
-from data_pipeline.flagtree import setting
+from data_pipeline.common import flagtree
+from data_pipeline.common.flagtree import setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,16 +40,16 @@ def describe(dataset: pathlib.Path, output: pathlib.Path, command: str) -> str:
         FileNotFoundError, ValueError: `dataset` is no whole dataset, or an earlier version's.
         ModuleNotFoundError: Matplotlib is not installed.
     """
-    from data_pipeline import description
-    from data_pipeline.dataset import open_dataset
-    from data_pipeline.svg import import_matplotlib
+    from data_pipeline.dataset.dataset_folder import open_dataset
+    from data_pipeline.description import dataset_page
+    from data_pipeline.description.svg import import_matplotlib
 
     import_matplotlib("data_pipeline.describe")
-    found = description.read(open_dataset(dataset))
-    text = description.to_html(found, command)
+    found = dataset_page.read(open_dataset(dataset))
+    text = dataset_page.to_html(found, command)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(text, encoding="utf-8")
-    return f"{description.to_text(found)}\nPage: {output}"
+    return f"{dataset_page.to_text(found)}\nPage: {output}"
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -16,8 +16,8 @@ from typing import Any
 
 from absl import app
 
-from data_pipeline import flagtree
-from data_pipeline.flagtree import setting
+from data_pipeline.common import flagtree
+from data_pipeline.common.flagtree import setting
 from data_pipeline.settings import LogSettings
 
 SOURCES = ("tables", "diginetica", "jdsearch", "kuaisar", "mind", "qilin", "trivago")
@@ -40,15 +40,7 @@ class ImportSettings:
 
 def importers() -> dict[str, types.ModuleType]:
     """The importers by name: modules with `read(path) -> Source`. To add one, add it here."""
-    from data_pipeline.importers import (
-        diginetica,
-        jdsearch,
-        kuaisar,
-        mind,
-        qilin,
-        tables,
-        trivago,
-    )
+    from data_pipeline.importers import diginetica, jdsearch, kuaisar, mind, qilin, tables, trivago
 
     return {
         "diginetica": diginetica,
@@ -70,7 +62,7 @@ def import_log(settings: ImportSettings, log: LogSettings) -> str:
         FolderInUse: Another run is writing the log.
         ValueError: A setting is missing, or there is no masking key.
     """
-    from data_pipeline.log import LogError, write_log
+    from data_pipeline.log.log_folder import LogError, write_log
 
     for name in ("input", "output"):
         if not getattr(settings, name):

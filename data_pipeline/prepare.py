@@ -3,11 +3,11 @@
     python -m data_pipeline.prepare --log=LOG --output=DATASET --sequence.relevance=click
 
 reads the log folder, decides what is a target, what it may see and what its candidates are, and
-writes the dataset folder of `data_pipeline.dataset`. Same log, settings and seed: same bytes.
+writes the dataset folder of `data_pipeline.dataset.dataset_folder`. Same log, settings and seed: same bytes.
 
     python -m data_pipeline.prepare --earlier_logs=LOG --log=DAY --extend=DATASET --output=NEW
 
-goes on from a dataset where a later log comes in (`data_pipeline.extension`). A killed call goes on after its last finished step when the same command is given again.
+goes on from a dataset where a later log comes in (`data_pipeline.preparation.extension`). A killed call goes on after its last finished step when the same command is given again.
 """
 
 import logging
@@ -20,7 +20,7 @@ from typing import Any
 
 from absl import app
 
-from data_pipeline import flagtree
+from data_pipeline.common import flagtree
 from data_pipeline.settings import PrepareSettings
 
 
@@ -31,7 +31,7 @@ def check(settings: PrepareSettings) -> None:
         ValueError: Names the setting, the rule, the value received and the mend.
         FileExistsError: `output` exists.
     """
-    from data_pipeline.sessions import SCENARIOS
+    from data_pipeline.events.sessions import SCENARIOS
 
     for name in ("log", "output"):
         if not getattr(settings, name):
@@ -67,7 +67,7 @@ def check(settings: PrepareSettings) -> None:
                 f"to {lowest} or more."
             )
     if settings.text.tokenizer == "wordpiece" or settings.text.wordpiece_vocabulary:
-        from data_pipeline import wordpiece
+        from data_pipeline.text import wordpiece
 
         wordpiece.check(settings.text)
     if settings.extend and (settings.vocabulary or not settings.earlier_logs):
@@ -91,12 +91,12 @@ def prepare(settings: PrepareSettings) -> dict[str, Any]:
         LogError: `log` is no whole log folder.
     """
     check(settings)
-    from data_pipeline import extension
-    from data_pipeline.dataset import DatasetWriter
-    from data_pipeline.engine import connect
-    from data_pipeline.log import open_log
-    from data_pipeline.preparation import prepare_dataset
-    from data_pipeline.steps import Steps
+    from data_pipeline.dataset.dataset_folder import DatasetWriter
+    from data_pipeline.engine.connect import connect
+    from data_pipeline.log.log_folder import open_log
+    from data_pipeline.preparation import extension
+    from data_pipeline.preparation.pipeline import prepare_dataset
+    from data_pipeline.preparation.step_cache import Steps
 
     sources = [open_log(folder) for folder in (*settings.earlier_logs, settings.log)]
     check_base(settings)
@@ -143,20 +143,20 @@ def prepare(settings: PrepareSettings) -> dict[str, Any]:
 
 
 def check_base(settings: PrepareSettings) -> None:
-    """Refuses a dataset to go on from that does not fit; see `data_pipeline.extension.check`."""
+    """Refuses a dataset to go on from that does not fit; see `data_pipeline.preparation.extension.check`."""
     if settings.extend or settings.vocabulary:
-        from data_pipeline import extension
-        from data_pipeline.preparation import settings_of_dataset
+        from data_pipeline.preparation import extension
+        from data_pipeline.preparation.pipeline import settings_of_dataset
 
         extension.check(settings, settings_of_dataset(settings))
 
 
 def fingerprint(settings: PrepareSettings) -> dict[str, Any]:
     """What the results of steps depend on: the program, the settings, the logs, the base."""
-    from data_pipeline.checksums import checksum
-    from data_pipeline.dataset import MANIFEST, SCHEMA_VERSION
-    from data_pipeline.extension import checksums
-    from data_pipeline.preparation import settings_of_dataset
+    from data_pipeline.common.checksums import checksum
+    from data_pipeline.dataset.dataset_folder import MANIFEST, SCHEMA_VERSION
+    from data_pipeline.preparation.extension import checksums
+    from data_pipeline.preparation.pipeline import settings_of_dataset
 
     bases = (settings.extend, settings.vocabulary)
     return {
@@ -171,7 +171,7 @@ def main(arguments: Items[str]) -> None:
     """Prepares a dataset and prints what it holds."""
     if len(arguments) > 1:
         raise app.UsageError(f"Unexpected arguments: {arguments[1:]}. Write --name=value.")
-    from data_pipeline.log import open_log
+    from data_pipeline.log.log_folder import open_log
 
     settings = flagtree.read(PrepareSettings)
     try:
@@ -186,7 +186,7 @@ def main(arguments: Items[str]) -> None:
     logs = ", ".join([*settings.earlier_logs, settings.log])
     print(f"Preparing {settings.output} from {logs}", flush=True)
     manifest = prepare(settings)
-    from data_pipeline.statistics import table_text
+    from data_pipeline.description.table_1 import table_text
 
     print(f"\n{table_text(manifest['statistics'])}\n")
     for task, counts in manifest["left_out"].items():

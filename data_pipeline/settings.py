@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from data_pipeline.flagtree import setting
+from data_pipeline.common.flagtree import setting
 
 
 @dataclasses.dataclass(frozen=True)

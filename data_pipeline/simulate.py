@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from absl import app, logging
 
-from data_pipeline import flagtree
-from data_pipeline.simulator.settings import SimulateSettings
+from data_pipeline.common import flagtree
+from data_pipeline.simulator.world_settings import SimulateSettings
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from absl import app, logging
 
-from data_pipeline import flagtree
-from data_pipeline.flagtree import setting
+from data_pipeline.common import flagtree
+from data_pipeline.common.flagtree import setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,13 +28,13 @@ def main(arguments: Sequence[str]) -> None:
     """Writes the truth of all targets of a dataset."""
     if len(arguments) > 1:
         raise app.UsageError(f"Unexpected arguments: {arguments[1:]}. Write --name=value.")
-    from data_pipeline.simulator import truth
+    from data_pipeline.simulator import click_probabilities
 
     settings = flagtree.read(TruthSettings)
     for field in dataclasses.fields(settings):
         if not getattr(settings, field.name):
             raise app.UsageError(f"`{field.name}` must be given. Set --{field.name}.")
-    count = truth.write_truth_of(settings.log, settings.dataset, settings.output)
+    count = click_probabilities.write_truth_of(settings.log, settings.dataset, settings.output)
     logging.info("Wrote the truth of %d targets to %s.", count, settings.output)
 
 

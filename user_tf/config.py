@@ -1,6 +1,6 @@
 """The configuration tree of a run; absl flags are generated from it.
 
-`python -m user_tf.train --flagfile=configs/quickstart.flags --model.width=64` reads this tree,
+`python -m user_tf.train --flagfile=configs/train/quickstart.flags --model.width=64` reads this tree,
 saves it as `config.json` in the run folder, and the other commands read it back from there.
 """
 
@@ -9,8 +9,8 @@ import json
 import pathlib
 from typing import Any
 
-from data_pipeline import flagtree
-from data_pipeline.flagtree import setting
+from data_pipeline.common import flagtree
+from data_pipeline.common.flagtree import setting
 from data_pipeline.settings import BatchSettings
 
 PREDICT_QUERIES = ("htps", "htps_unified")

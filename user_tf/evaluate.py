@@ -5,7 +5,7 @@
 Writes RUN/evaluation/SPLIT.json and RUN/evaluation/SPLIT-queries.parquet (one row a query of a
 task), and prints a table. Each task is scored by the weights fine-tuned on it, or else by the
 pre-trained ones. The lists of another dataset of the same log, prepared under another protocol
-(`data_pipeline.candidates`), give SPLIT-PROTOCOL.json and its rows.
+(`data_pipeline.targets.eval_candidates`), give SPLIT-PROTOCOL.json and its rows.
 """
 
 import dataclasses
@@ -16,10 +16,10 @@ from typing import Any
 
 from absl import app
 
-from data_pipeline import flagtree
-from data_pipeline.flagtree import setting
+from data_pipeline.common import flagtree
+from data_pipeline.common.flagtree import setting
+from user_tf import run_folder
 from user_tf.config import Config
-from user_tf.training import runs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ def trained_tasks(config: Config) -> dict[str, str]:
     """
     phases = config.train.phases
     if "pretrain" in phases:
-        return {task: runs.phase_of(config, task) for task in ("search", "recommendation")}
+        return {task: run_folder.phase_of(config, task) for task in ("search", "recommendation")}
     return {task: task for task in ("search", "recommendation") if task in phases}
 
 
@@ -68,14 +68,14 @@ def evaluate_run(settings: EvaluateSettings, command: str) -> dict[str, Any]:
     config = Config.load(folder)
     scenario, phases = config.data.scenario, trained_tasks(config)
     for phase in set(phases.values()):
-        if not (folder / phase / runs.BEST).exists():
+        if not (folder / phase / run_folder.BEST).exists():
             raise FileNotFoundError(
                 f"`run` should be trained to its end. Received: {folder}, without "
-                f"{phase}/{runs.BEST}. Start user_tf.train with the same settings again: it "
+                f"{phase}/{run_folder.BEST}. Start user_tf.train with the same settings again: it "
                 "resumes."
             )
-    from data_pipeline.batch import evaluation_batches
-    from data_pipeline.dataset import open_dataset
+    from data_pipeline.batching.batches import evaluation_batches
+    from data_pipeline.dataset.dataset_folder import open_dataset
     from user_tf.evaluation import evaluator, protocol, system
 
     dataset, name = open_dataset(config.data.dataset), split
@@ -86,7 +86,7 @@ def evaluate_run(settings: EvaluateSettings, command: str) -> dict[str, Any]:
 
     def scorer(task: str, phase: str) -> system.Scorer:
         def score() -> tuple[Any, Any]:
-            model, _, _ = runs.load_model(folder, phase)
+            model, _, _ = run_folder.load_model(folder, phase)
             batches = evaluation_batches(dataset, scenario, split, config.data.batch, tasks=(task,))
             return evaluator.score_targets(model, batches)
 

@@ -1,6 +1,6 @@
 """Runs a grid of systems and seeds on one dataset, each run in a folder of its own.
 
-    python -m user_tf.experiment --flagfile=configs/table2.flags
+    python -m user_tf.experiment --flagfile=configs/experiments/table2.flags
 
 A system is a flagfile in configs/systems. A finished run is not done again, one that was
 interrupted goes on, one that fails does not stop the others. Grids of the same dataset may share
@@ -20,10 +20,10 @@ import sys
 
 from absl import app
 
-from data_pipeline import flagtree
-from user_tf.experiments import commands, grids, results, run
+from data_pipeline.common import flagtree
+from user_tf.experiments import commands, grid_run, grids, results
 from user_tf.experiments.systems import of_run
-from user_tf.training.runs import write_json
+from user_tf.run_folder import write_json
 
 RESULTS = "results.json"
 
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> None:
                 name = f"{system.name}/seed{seed}"
                 config = of_run(system.config, settings.dataset, str(folder / name), seed)
                 jobs[name] = functools.partial(
-                    run.train_and_evaluate, config, settings.split, settings.truth
+                    grid_run.train_and_evaluate, config, settings.split, settings.truth
                 )
     # A killed call stops its commands, as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

@@ -20,11 +20,11 @@ from typing import Any
 
 from absl import app
 
-from data_pipeline import flagtree
-from data_pipeline.flagtree import setting
+from data_pipeline.common import flagtree
+from data_pipeline.common.flagtree import setting
+from user_tf import run_folder
 from user_tf.config import Config
 from user_tf.reporting.alignment import align
-from user_tf.training import runs
 
 UNKNOWN_WORD = "▯"
 BOTH = "unified"
@@ -73,7 +73,7 @@ def explain(settings: ExplainSettings) -> dict[str, Any]:
     """
     configs = {pathlib.Path(run): Config.load(pathlib.Path(run)) for run in settings.run}
     _check(settings, list(configs.values()))
-    from data_pipeline.dataset import open_dataset
+    from data_pipeline.dataset.dataset_folder import open_dataset
 
     labels = _labels(configs)
     target = _target(open_dataset(next(iter(configs.values())).data.dataset), settings)
@@ -138,7 +138,7 @@ def _check(settings: ExplainSettings, configs: Sequence[Config]) -> None:
 
 def _target(dataset: Any, settings: ExplainSettings) -> dict[str, Any]:
     """What the dataset knows of the target."""
-    from user_tf.evaluation.targets import TASKS
+    from user_tf.evaluation.evaluated_targets import TASKS
 
     table = dataset.targets(
         ["target_id", "split", "task", "user_id", "time", "query", "candidates", "labels"]
@@ -181,12 +181,12 @@ def _seen(folder: pathlib.Path, config: Config, target: dict[str, Any]) -> list[
     """The behaviors a run sees before the target, oldest first, with its weights."""
     import numpy as np
 
-    from data_pipeline.batch import evaluation_batches
+    from data_pipeline.batching.batches import evaluation_batches
     from user_tf.models.ranker import padded_history, padded_session
 
     task, phases = target["task"], config.train.phases
     phase = next((name for name in (task, "pretrain") if name in phases), phases[0])
-    model, _, dataset = runs.load_model(folder, phase)
+    model, _, dataset = run_folder.load_model(folder, phase)
     batches = evaluation_batches(
         dataset, _view(config, task), target["split"], config.data.batch, tasks=(task,)
     )
@@ -243,10 +243,10 @@ def main(arguments: list[str]) -> None:
         )
     settings = flagtree.read(ExplainSettings)
     content = explain(settings)
-    from user_tf.reporting import attention
+    from user_tf.reporting import attention_page
 
     command = "python -m user_tf.explain " + shlex.join(sys.argv[1:])
-    written = attention.write(pathlib.Path(settings.output), content, command)
+    written = attention_page.write(pathlib.Path(settings.output), content, command)
     print("Written: " + ", ".join(map(str, written)), flush=True)
 
 

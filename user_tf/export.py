@@ -22,8 +22,8 @@ from typing import Any
 
 from absl import app, logging
 
-from data_pipeline import flagtree
-from data_pipeline.flagtree import setting
+from data_pipeline.common import flagtree
+from data_pipeline.common.flagtree import setting
 from user_tf.config import Config
 
 
@@ -69,16 +69,16 @@ def export_run(settings: ExportSettings, command: str) -> pathlib.Path:
     import keras
     import tensorflow as tf
 
-    from data_pipeline.checksums import checksum
-    from data_pipeline.dataset import MANIFEST
+    from data_pipeline.common.checksums import checksum
+    from data_pipeline.dataset.dataset_folder import MANIFEST
+    from user_tf import run_folder
     from user_tf.evaluate import trained_tasks
     from user_tf.serving import bundle
-    from user_tf.training import runs
 
     phases = trained_tasks(config)
     models: dict[str, Any] = {}
     for phase in sorted(set(phases.values())):
-        models[phase], _, dataset = runs.load_model(settings.run, phase)
+        models[phase], _, dataset = run_folder.load_model(settings.run, phase)
     example, source = choose_example(settings, config, dataset)
     origin = {
         "command": command,
@@ -97,14 +97,14 @@ def export_run(settings: ExportSettings, command: str) -> pathlib.Path:
 
 def choose_example(settings: ExportSettings, config: Config, dataset: Any) -> tuple[Any, str]:
     """The request put beside the model, and where it came from."""
-    from user_tf.serving import examples
+    from user_tf.serving import example_requests
 
     found = None
     if settings.log:
-        found = examples.example(dataset, settings.log, config.data.scenario)
+        found = example_requests.example(dataset, settings.log, config.data.scenario)
     if found is None:
         why = "the test split is empty" if settings.log else "no --log was given"
-        return examples.made_up(dataset.vocabulary), f"made up: {why}"
+        return example_requests.made_up(dataset.vocabulary), f"made up: {why}"
     return found, f"target {found.request_id} of the test split, strings from {settings.log}"
 
 

@@ -30,10 +30,10 @@ from typing import Any
 import numpy as np
 from absl import app
 
-from data_pipeline import flagtree
-from data_pipeline.flagtree import setting
+from data_pipeline.common import flagtree
+from data_pipeline.common.flagtree import setting
+from user_tf import run_folder
 from user_tf.config import DataConfig
-from user_tf.training import runs
 
 NAME = "lambdamart"
 GRID = {"learning_rate": (0.03, 0.1), "num_leaves": (7, 31)}
@@ -81,7 +81,7 @@ def candidate_columns(batches: Iterable[Mapping[str, Any]], targets: Any) -> np.
 
     Args:
         batches: Evaluation batches of the targets; a target that stands twice is the same twice.
-        targets: `user_tf.evaluation.targets.Targets`, Q of them.
+        targets: `user_tf.evaluation.evaluated_targets.Targets`, Q of them.
 
     Returns:
         float32 [Q, C, features + LIST_COLUMNS], zeros at padding. The original rank is missing
@@ -90,13 +90,13 @@ def candidate_columns(batches: Iterable[Mapping[str, Any]], targets: Any) -> np.
     Raises:
         ValueError: A target stands in no batch.
     """
-    from user_tf.evaluation import non_learned
+    from user_tf.evaluation import heuristics
 
     pseudo = targets.slices["pseudo"].astype(bool)
     lists = (
-        np.where(pseudo[:, None], np.nan, -non_learned.original_order(targets)),
+        np.where(pseudo[:, None], np.nan, -heuristics.original_order(targets)),
         targets.popularity,
-        -non_learned.most_recently_touched(targets),
+        -heuristics.most_recently_touched(targets),
     )
     columns = np.stack(lists, axis=-1).astype(np.float32)
     features, found = None, np.zeros(len(targets), bool)
@@ -204,7 +204,7 @@ def open_run(settings: LambdaMartSettings) -> pathlib.Path:
                     f"`{name}` should be that of the run in {settings.run}, {before.get(name)!r}. "
                     f"Received: {plain[name]!r}. Choose another --run."
                 )
-    runs.write_json(path, plain)
+    run_folder.write_json(path, plain)
     return path.parent
 
 
@@ -221,10 +221,10 @@ def run_lambdamart(settings: LambdaMartSettings, command: str) -> dict[str, Any]
         ValueError: A setting is impossible, or a split has no targets.
     """
     lightgbm = import_lightgbm()
-    from data_pipeline.batch import evaluation_batches
-    from data_pipeline.dataset import open_dataset
+    from data_pipeline.batching.batches import evaluation_batches
+    from data_pipeline.dataset.dataset_folder import open_dataset
+    from user_tf.evaluation import evaluated_targets as targets_lib
     from user_tf.evaluation import system
-    from user_tf.evaluation import targets as targets_lib
 
     dataset, scenario = open_dataset(settings.data.dataset), settings.data.scenario
     tasks = ("search", "recommendation") if scenario == "unified" else (scenario,)
@@ -248,7 +248,7 @@ def run_lambdamart(settings: LambdaMartSettings, command: str) -> dict[str, Any]
             print(f"{task}: fitting, chosen on validation", flush=True)
             train, validation = part("train", task), part("validation", task)
             booster, fitted[task] = fit(lightgbm, train, validation, settings.threads)
-            runs.write_json(folder / f"{NAME}.json", {"columns": names, "tasks": fitted})
+            run_folder.write_json(folder / f"{NAME}.json", {"columns": names, "tasks": fitted})
             asked, columns = part(settings.split, task)
             scores = np.full(asked.mask.shape, np.nan)
             scores[asked.mask] = booster.predict(columns[asked.mask], num_threads=settings.threads)

@@ -21,8 +21,8 @@ from typing import Any
 
 from absl import app
 
-from data_pipeline import flagtree
-from data_pipeline.flagtree import setting
+from data_pipeline.common import flagtree
+from data_pipeline.common.flagtree import setting
 from user_tf.serving import layout
 from user_tf.serving.loading import load
 from user_tf.serving.request import Request, RequestError, to_arrays

@@ -14,8 +14,8 @@ import sys
 
 from absl import app
 
-from data_pipeline import flagtree
-from data_pipeline.flagtree import setting
+from data_pipeline.common import flagtree
+from data_pipeline.common.flagtree import setting
 
 # What report.json holds of grid.json.
 PROVENANCE = (
@@ -67,13 +67,13 @@ def write_report(runs: pathlib.Path, settings: ReportSettings, command: str) -> 
             evaluated on different queries, or a slice is impossible.
         ModuleNotFoundError: Matplotlib is not installed.
     """
-    from data_pipeline.svg import import_matplotlib
-    from user_tf.evaluation import across_systems, targets
+    from data_pipeline.description.svg import import_matplotlib
+    from user_tf.evaluation import across_systems, evaluated_targets
     from user_tf.reporting import contents, figures
     from user_tf.reporting.document import to_markdown
-    from user_tf.reporting.grid import cost, read_grid
+    from user_tf.reporting.grid_folder import cost, read_grid
     from user_tf.reporting.html import to_html
-    from user_tf.training.runs import write_json
+    from user_tf.run_folder import write_json
 
     if settings.samples < 1:
         raise ValueError(
@@ -87,7 +87,7 @@ def write_report(runs: pathlib.Path, settings: ReportSettings, command: str) -> 
             f"{settings.reference!r}. Set --reference to one of: {', '.join(grid.labels)}."
         )
     tasks = {}
-    for task in targets.TASKS:
+    for task in evaluated_targets.TASKS:
         queries = across_systems.read(grid.files, task)
         if queries is not None:
             tasks[task] = contents.compare_task(

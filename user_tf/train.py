@@ -1,9 +1,9 @@
 """Trains USER: unified pre-training, then a fine-tuned copy a task.
 
-    python -m user_tf.train --flagfile=configs/quickstart.flags --run=RUN
+    python -m user_tf.train --flagfile=configs/train/quickstart.flags --run=RUN
 
 A killed call is taken up by the same command. Settings are those of `user_tf.config.Config`;
-`user_tf.training.runs` tells what lies in the run folder.
+`user_tf.run_folder` tells what lies in the run folder.
 """
 
 import math
@@ -11,7 +11,7 @@ import pathlib
 
 from absl import app
 
-from data_pipeline import flagtree
+from data_pipeline.common import flagtree
 from user_tf import config as configuration
 from user_tf.config import Config
 
@@ -47,18 +47,18 @@ def train(config: Config) -> None:
         NonFiniteLossError: Training diverged; the step is named.
     """
     # ---- Run folder ---------------------------------------------------------------------------
-    from user_tf.training import runs
+    from user_tf import run_folder
 
-    run = runs.open_run(config)
+    run = run_folder.open_run(config)
 
     # ---- Devices, precision, seeds: set here only ---------------------------------------------
-    from user_tf.training import schedule, strategy
+    from user_tf.training import phases, strategy
 
     strategy.prepare(config.runtime)
     distribution = strategy.make_strategy(config.runtime)
 
     # ---- Dataset ------------------------------------------------------------------------------
-    from data_pipeline.dataset import open_dataset
+    from data_pipeline.dataset.dataset_folder import open_dataset
 
     dataset = open_dataset(config.data.dataset)
 
@@ -67,17 +67,17 @@ def train(config: Config) -> None:
 
     steps_left = config.train.stop_after_steps or math.inf
     for name in config.train.phases:
-        if (run / name / runs.DONE).exists():
+        if (run / name / run_folder.DONE).exists():
             print(f"{name}: done before", flush=True)
             continue
-        phase = schedule.phase_of(config, name)
+        phase = phases.phase_of(config, name)
         if steps_left <= 0:
             print(f"{name}: not begun; the same command goes on with it", flush=True)
             return
         # A phase begins alike whether or not this call trained others before.
-        strategy.seed_process(schedule.seed_of(config, phase))
+        strategy.seed_process(phases.seed_of(config, phase))
         steps_left -= train_phase(config, phase, dataset, distribution, steps_left)
-        if not (run / name / runs.DONE).exists():
+        if not (run / name / run_folder.DONE).exists():
             print(f"{name}: stopped; the same command goes on with it", flush=True)
             return
     print(f"Trained models in {run}", flush=True)

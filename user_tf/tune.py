@@ -19,10 +19,10 @@ import sys
 
 from absl import app
 
-from data_pipeline import flagtree
+from data_pipeline.common import flagtree
 from user_tf.experiments import commands, tuning
 from user_tf.experiments.systems import of_run, read_system, resolve
-from user_tf.training.runs import write_json
+from user_tf.run_folder import write_json
 
 RESULT = "tuning.json"
 
@@ -59,11 +59,11 @@ def main(arguments: list[str]) -> None:
             f"{len(failed)} of {len(jobs)} trainings failed: {', '.join(sorted(failed))}. The same "
             "command goes on with them."
         )
-    from user_tf.evaluation import report
+    from user_tf.evaluation import metrics_table
 
     command = "python -m user_tf.tune " + shlex.join(sys.argv[1:])
     systems = [tuning.summary(name, trials, runs[name]) for name in settings.systems]
-    provenance = report.provenance(command, settings.seed)
+    provenance = metrics_table.provenance(command, settings.seed)
     write_json(folder / RESULT, {**provenance, "common": settings.common, "systems": systems})
     output = pathlib.Path(settings.output)
     output.mkdir(parents=True, exist_ok=True)

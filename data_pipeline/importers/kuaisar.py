@@ -27,9 +27,9 @@ that have nothing in common).
 
 import pathlib
 
-from data_pipeline.importers.raw_files import RawFile, map_files, words_sql
+from data_pipeline.importers.formats.sql_mapping import RawFile, map_files, words_sql
 from data_pipeline.importers.source import Source
-from data_pipeline.quarantine import Rule
+from data_pipeline.log.quarantine import Rule
 
 FILES = (
     RawFile(

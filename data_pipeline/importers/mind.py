@@ -25,9 +25,9 @@ their clicks, and they are quarantined.
 
 import pathlib
 
-from data_pipeline.importers.raw_files import RawFile, map_files
+from data_pipeline.importers.formats.sql_mapping import RawFile, map_files
 from data_pipeline.importers.source import Source
-from data_pipeline.quarantine import Rule
+from data_pipeline.log.quarantine import Rule
 
 FILES = (
     RawFile(

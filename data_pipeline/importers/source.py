@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from data_pipeline.log import RawBatch, Rejected
+from data_pipeline.log.log_folder import RawBatch, Rejected
 
 
 @dataclasses.dataclass(frozen=True)

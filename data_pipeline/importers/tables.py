@@ -2,14 +2,14 @@
 
 A table is one file (`requests.parquet`, `requests.csv`, `requests.jsonl`; CSV and JSON Lines also
 with .gz) or a folder of such files in the order of their names (`requests/2024-01-01.csv`).
-`documents` must be there, and `requests`, `browses` or both. Columns: `data_pipeline.canonical`.
+`documents` must be there, and `requests`, `browses` or both. Columns: `data_pipeline.log.schema`.
 
 In CSV and JSON Lines a time is ISO 8601 text ("2024-01-31T12:00:00Z", "2024-01-31 12:00:00+01:00";
 without a zone it is UTC), never a number. A CSV column `results` holds the list as JSON:
 `[{"doc_id": "a", "clicked": true, "click_time": "2024-01-31T12:00:05Z", "dwell_seconds": 31.5}]`.
 An empty CSV value of an optional column is null.
 
-Files whose columns have other names are read with a mapping (`data_pipeline.importers.column_names`);
+Files whose columns have other names are read with a mapping (`data_pipeline.importers.formats.column_names`);
 the places of a list keep the names `doc_id`, `clicked`, `click_time` and `dwell_seconds`.
 """
 
@@ -20,20 +20,26 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from data_pipeline.canonical import OPTIONAL, SCHEMAS, LogError
-from data_pipeline.importers.column_names import ColumnNames, FileColumns
-from data_pipeline.importers.json_text import (
+from data_pipeline.importers.formats.column_names import ColumnNames, FileColumns
+from data_pipeline.importers.formats.delimited_text import (
+    COLUMNS,
+    TextRows,
+    check_file,
+    csv_header,
+    read_csv,
+)
+from data_pipeline.importers.formats.json_text import (
     good_results_sql,
     read_json_lines,
     results_sql,
     time_sql,
 )
-from data_pipeline.importers.rejection import split_rows
+from data_pipeline.importers.formats.parquet_parts import parquet_names, read_parquet, table_files
+from data_pipeline.importers.formats.rejected_rows import split_rows
 from data_pipeline.importers.source import Source
-from data_pipeline.importers.table_files import parquet_names, read_parquet, table_files
-from data_pipeline.importers.text_files import COLUMNS, TextRows, check_file, csv_header, read_csv
-from data_pipeline.log import RawBatch, Rejected
-from data_pipeline.quarantine import Rule, quarantine_rows
+from data_pipeline.log.log_folder import RawBatch, Rejected
+from data_pipeline.log.quarantine import Rule, quarantine_rows
+from data_pipeline.log.schema import OPTIONAL, SCHEMAS, LogError
 
 ENDINGS = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
 

@@ -27,13 +27,13 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from data_pipeline.importers.column_names import check_needed
-from data_pipeline.importers.rejection import split_rows
+from data_pipeline.importers.formats.column_names import check_needed
+from data_pipeline.importers.formats.delimited_text import COLUMNS, check_file, csv_header, read_csv
+from data_pipeline.importers.formats.parquet_parts import as_text, parquet_names, read_parquet
+from data_pipeline.importers.formats.rejected_rows import split_rows
 from data_pipeline.importers.source import Source
-from data_pipeline.importers.table_files import as_text, parquet_names, read_parquet
-from data_pipeline.importers.text_files import COLUMNS, check_file, csv_header, read_csv
-from data_pipeline.log import RawBatch, Rejected
-from data_pipeline.quarantine import Rule, quarantine_rows
+from data_pipeline.log.log_folder import RawBatch, Rejected
+from data_pipeline.log.quarantine import Rule, quarantine_rows
 
 NEEDED = (
     "user_id",

@@ -13,10 +13,10 @@ import numpy as np
 
 from data_pipeline.simulator import people as people_lib
 from data_pipeline.simulator import services
-from data_pipeline.simulator.clicks import ClickModel
+from data_pipeline.simulator.click_model import ClickModel
 from data_pipeline.simulator.people import BROWSE, SEARCH, SERVICES, People
-from data_pipeline.simulator.settings import SimulateSettings
 from data_pipeline.simulator.world import World
+from data_pipeline.simulator.world_settings import SimulateSettings
 
 SECOND = 1_000_000
 SESSION_BREAK = 45 * 60 * SECOND

@@ -1,4 +1,4 @@
-"""A simulated log on disk: the canonical tables through `data_pipeline.log`, the truth beside them.
+"""A simulated log on disk: the canonical tables through `data_pipeline.log.log_folder`, the truth beside them.
 
 LOG/truth/states.parquet     user_id (as in the log), time, kind (1 recommendation or article read,
                              2 search), intent (sub-topic), state (latent vector, float32)
@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from absl import logging
 
-from data_pipeline import flagtree
-from data_pipeline.log import LogReport, LogWriter, RawBatch
+from data_pipeline.common import flagtree
+from data_pipeline.log.log_folder import LogReport, LogWriter, RawBatch
 from data_pipeline.settings import LogSettings
-from data_pipeline.simulator import truth
+from data_pipeline.simulator import click_probabilities
 from data_pipeline.simulator.platform import Platform
-from data_pipeline.simulator.settings import SimulateSettings
+from data_pipeline.simulator.world_settings import SimulateSettings
 
 SOURCE = "simulation"
 """File named in messages and in the quarantine, which stays empty."""
@@ -45,9 +45,11 @@ def write_simulated_log(settings: SimulateSettings) -> LogReport:
         writer.add(RawBatch("documents", platform.documents(), SOURCE))
         folder = writer.folder / "truth"
         folder.mkdir()
-        _write_blocks(platform, writer, folder / truth.STATES)
-        pq.write_table(platform.truth_documents(), folder / truth.DOCUMENTS)
-        (folder / truth.MODEL).write_text(truth.model_json(platform.model, plain))
+        _write_blocks(platform, writer, folder / click_probabilities.STATES)
+        pq.write_table(platform.truth_documents(), folder / click_probabilities.DOCUMENTS)
+        (folder / click_probabilities.MODEL).write_text(
+            click_probabilities.model_json(platform.model, plain)
+        )
         return writer.finish({"name": SOURCE, "settings": plain})
 
 

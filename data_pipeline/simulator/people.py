@@ -8,8 +8,8 @@ import dataclasses
 
 import numpy as np
 
-from data_pipeline.simulator.settings import SimulateSettings
 from data_pipeline.simulator.world import World
+from data_pipeline.simulator.world_settings import SimulateSettings
 
 BROWSE, SEARCH = 0, 1
 SERVICES = (BROWSE, SEARCH)

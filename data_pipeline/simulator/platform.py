@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from data_pipeline.simulator import behavior, tables
-from data_pipeline.simulator.clicks import ClickModel
-from data_pipeline.simulator.settings import SimulateSettings, check
+from data_pipeline.simulator import behavior, canonical_files
+from data_pipeline.simulator.click_model import ClickModel
 from data_pipeline.simulator.world import World, build_world
+from data_pipeline.simulator.world_settings import SimulateSettings, check
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,15 +49,15 @@ class Platform:
         self.world: World = build_world(
             settings.world, settings.session.days, np.random.default_rng([settings.seed, 0])
         )
-        self._start = tables.start_microseconds(settings.session.start)
+        self._start = canonical_files.start_microseconds(settings.session.start)
 
     def documents(self) -> pa.Table:
         """Documents of the log."""
-        return tables.documents_table(self.world, self._start)
+        return canonical_files.documents_table(self.world, self._start)
 
     def truth_documents(self) -> pa.Table:
         """Latent vectors of the documents."""
-        return tables.truth_documents_table(self.world)
+        return canonical_files.truth_documents_table(self.world)
 
     def blocks(self) -> Iterator[Block]:
         """Simulates all users, block by block, rows in order of user and time."""
@@ -66,18 +66,18 @@ class Platform:
             users = min(settings.block_users, settings.users - first)
             rng = np.random.default_rng([settings.seed, 1, number])
             served = behavior.simulate_users(self.world, settings, self.model, users, rng)
-            names = tables.user_ids(first + served.users)
-            shown = tables.requests_table(self.world, served, names, self._start, request)
+            names = canonical_files.user_ids(first + served.users)
+            shown = canonical_files.requests_table(self.world, served, names, self._start, request)
             request += shown.num_rows
             only_browses = settings.shape == "browses"
             feeds = behavior.select(served, served.kinds == 1)
-            feed_names = tables.user_ids(first + feeds.users)
-            browses = tables.browses_table(self.world, feeds, feed_names, self._start)
-            states = tables.states_table(served, names, self._start)
+            feed_names = canonical_files.user_ids(first + feeds.users)
+            browses = canonical_files.browses_table(self.world, feeds, feed_names, self._start)
+            states = canonical_files.states_table(served, names, self._start)
             if only_browses:
                 searching = pa.array(served.kinds == 2)
                 shown = shown.filter(searching)
-                read = tables.browse_states_table(feeds, feed_names, self._start)
+                read = canonical_files.browse_states_table(feeds, feed_names, self._start)
                 states = pa.concat_tables([states.filter(searching), read])
             else:
                 browses = browses.slice(0, 0)

@@ -3,8 +3,8 @@
 import numpy as np
 
 from data_pipeline.simulator.people import BROWSE, People
-from data_pipeline.simulator.settings import ListSettings
 from data_pipeline.simulator.world import World
+from data_pipeline.simulator.world_settings import ListSettings
 
 QUERY_TOKENS = 4
 """Most tokens of a query."""

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from data_pipeline.simulator.settings import WorldSettings
+from data_pipeline.simulator.world_settings import WorldSettings
 
 FACET_WEIGHT = 0.4
 """Weight of a document's facet beside its topic: a liked facet lifts a document by that much."""

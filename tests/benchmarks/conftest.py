@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 from benchmarks import grids
-from benchmarks.grid_results import ROOT
+from benchmarks.results_page.grid_results import ROOT
 from tests.user_tf.reporting import made_grid
-from user_tf.training.runs import write_json
+from user_tf.run_folder import write_json
 
 # Name, label, scenario, model, noise of its scores, seeds.
 SYSTEMS = (
@@ -73,7 +73,7 @@ def _results(work, tmp_path_factory):
 
 @pytest.fixture(name="root")
 def _root(tmp_path):
-    """A copy of what benchmarks.readme writes."""
+    """A copy of what benchmarks.results_page.readme writes."""
     shutil.copy(ROOT / "README.md", tmp_path)
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     return tmp_path

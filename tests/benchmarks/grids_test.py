@@ -6,7 +6,7 @@ import pytest
 
 from tests.benchmarks.conftest import TRIALS
 from user_tf.reporting.contents import FIGURE_4
-from user_tf.reporting.tables import TABLE_2
+from user_tf.reporting.report_tables import TABLE_2
 
 
 @pytest.fixture(name="content")

@@ -2,9 +2,10 @@
 
 import pytest
 
-from benchmarks import readme, study, study_tables
+from benchmarks import study
+from benchmarks.results_page import readme, study_tables
 from benchmarks.studies import Study, System
-from user_tf.training.runs import write_json
+from user_tf.run_folder import write_json
 
 STUDY = Study(
     question="Which?",

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_pipeline import settings as data_settings
-from data_pipeline.log import LOG_FILE, SCHEMA_VERSION
-from data_pipeline.log_report import LogReport
+from data_pipeline.log.log_folder import LOG_FILE, SCHEMA_VERSION
+from data_pipeline.log.log_summary import LogReport
 
 _TIME = pa.timestamp("us", tz="UTC")
 _RESULTS = pa.list_(
@@ -188,7 +188,7 @@ def _resolve(dataset, view):
     """What every target of a view receives, in strings: {(user, time, request, doc): inputs}."""
     import tensorflow as tf
 
-    from data_pipeline.splits import SPLITS
+    from data_pipeline.events.splits import SPLITS
 
     rows = dataset.targets().to_pylist()
     documents, texts = dataset.document_ids, dataset.document_texts

@@ -9,9 +9,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from data_pipeline import description
-from data_pipeline.dataset import open_dataset
+from data_pipeline.dataset.dataset_folder import open_dataset
 from data_pipeline.describe import describe
+from data_pipeline.description import dataset_page
 from data_pipeline.prepare import prepare
 
 
@@ -158,7 +158,7 @@ def test_a_dataset_of_an_earlier_version_is_refused(dataset, tmp_path):
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "manifest.json").write_text(json.dumps({**older, "files": {}}))
     with pytest.raises(ValueError, match=r"`histograms`.*old.*data_pipeline\.prepare.*--output"):
-        description.read(open_dataset(tmp_path / "old"))
+        dataset_page.read(open_dataset(tmp_path / "old"))
 
 
 def test_a_missing_package_is_an_error_that_names_the_extra(dataset, tmp_path, monkeypatch):

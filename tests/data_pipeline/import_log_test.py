@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from data_pipeline.import_log import SOURCES, ImportSettings, import_log, importers
-from data_pipeline.log import open_log
+from data_pipeline.log.log_folder import open_log
 from data_pipeline.settings import LogSettings
 
 

@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 
 from data_pipeline import settings as data_settings
-from data_pipeline import vectors
-from data_pipeline.dataset import open_dataset
+from data_pipeline.dataset.dataset_folder import open_dataset
 from data_pipeline.prepare import check, prepare
+from data_pipeline.text import word_vectors
 
 INPUTS = (
     "task",
@@ -235,7 +235,7 @@ def fixed_vectors(monkeypatch):
             rows[row] = np.random.default_rng(list(word.encode())).normal(size=settings.width)
         return rows
 
-    monkeypatch.setattr(vectors, "word_vectors", by_word)
+    monkeypatch.setattr(word_vectors, "word_vectors", by_word)
 
 
 def prepared(log, folder, resolve, settings, views=("unified", "search", "recommendation")):

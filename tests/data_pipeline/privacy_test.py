@@ -9,15 +9,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data_pipeline import flagtree
-from data_pipeline.canonical import LogError
+from data_pipeline.common import flagtree
 from data_pipeline.describe import DescribeSettings, describe
 from data_pipeline.import_log import ImportSettings, import_log
-from data_pipeline.log import open_log
-from data_pipeline.masking import mask_user, read_key
+from data_pipeline.log.log_folder import open_log
+from data_pipeline.log.schema import LogError
+from data_pipeline.log.user_ids import mask_user, read_key
 from data_pipeline.prepare import prepare
 from data_pipeline.settings import LogSettings, PrepareSettings
-from data_pipeline.simulator.settings import SimulateSettings
+from data_pipeline.simulator.world_settings import SimulateSettings
 from data_pipeline.truth import TruthSettings
 from tests.byte_scan import found_in, written_below
 

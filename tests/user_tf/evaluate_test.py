@@ -11,12 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
-from data_pipeline.checksums import checksum
-from data_pipeline.dataset import DatasetWriter
+from data_pipeline.common.checksums import checksum
+from data_pipeline.dataset.dataset_folder import DatasetWriter
 from user_tf import config as config_lib
-from user_tf import evaluate
-from user_tf.evaluation import targets
-from user_tf.training import runs
+from user_tf import evaluate, run_folder
+from user_tf.evaluation import evaluated_targets
 
 
 def table_of(queries):
@@ -62,10 +61,10 @@ def _run(tmp_path, monkeypatch):
         data=config_lib.DataConfig(dataset=str(tmp_path / "dataset")),
         train=config_lib.TrainConfig(phases=("pretrain", "search")),
     )
-    folder = runs.open_run(config)
+    folder = run_folder.open_run(config)
     for phase in config.train.phases:
         (folder / phase).mkdir()
-        (folder / phase / runs.BEST).touch()
+        (folder / phase / run_folder.BEST).touch()
     loaded = []
 
     def load_model(run, phase):
@@ -73,7 +72,7 @@ def _run(tmp_path, monkeypatch):
         return (lambda batch: batch["scores"]), config, None
 
     def batches(dataset, scenario, split, settings, tasks):
-        codes = [targets.TASKS[task] for task in tasks]
+        codes = [evaluated_targets.TASKS[task] for task in tasks]
         count = len(dataset.targets(["target_id"]))
         ids = np.array([n for n in range(count) if 1 + n % 2 in codes] + [-1])
         return [
@@ -84,9 +83,9 @@ def _run(tmp_path, monkeypatch):
             }
         ]
 
-    monkeypatch.setattr(runs, "load_model", load_model)
+    monkeypatch.setattr(run_folder, "load_model", load_model)
     batch_module = types.SimpleNamespace(evaluation_batches=batches)
-    monkeypatch.setitem(sys.modules, "data_pipeline.batch", batch_module)
+    monkeypatch.setitem(sys.modules, "data_pipeline.batching.batches", batch_module)
     return folder, loaded
 
 
@@ -177,7 +176,7 @@ def test_with_truth_the_share_of_the_possible_gain_is_given(run, tmp_path):
 
 def test_a_phase_without_weights_is_named(run):
     folder, _ = run
-    (folder / "search" / runs.BEST).unlink()
+    (folder / "search" / run_folder.BEST).unlink()
     with pytest.raises(FileNotFoundError, match=r"search.best\.weights\.h5.*resumes"):
         evaluate.evaluate_run(settings_of(folder), "command")
 

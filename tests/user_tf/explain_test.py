@@ -8,13 +8,13 @@ import sys
 import numpy as np
 import pytest
 
-from data_pipeline.batch import evaluation_batches
+from data_pipeline.batching.batches import evaluation_batches
 from tests.user_tf.training import tiny_dataset
-from user_tf import explain
+from user_tf import explain, run_folder
 from user_tf.config import Config, DataConfig, ModelConfig, TrainConfig
-from user_tf.evaluation.targets import TASKS
+from user_tf.evaluation.evaluated_targets import TASKS
 from user_tf.models.ranker import padded_history, padded_session
-from user_tf.training import checkpoints, runs
+from user_tf.training import checkpoints
 
 MODEL = ModelConfig(width=tiny_dataset.WIDTH, heads=2, head_width=3, feed_forward=10)
 
@@ -27,9 +27,11 @@ def make_run(folder, dataset, name, scenario="unified"):
         model=dataclasses.replace(MODEL, name=name),
         train=TrainConfig(phases=(phase,)),
     )
-    runs.open_run(config)
+    run_folder.open_run(config)
     (folder / phase).mkdir()
-    checkpoints.save_weights(folder / phase / runs.BEST, runs.build_model(config, dataset))
+    checkpoints.save_weights(
+        folder / phase / run_folder.BEST, run_folder.build_model(config, dataset)
+    )
     return str(folder)
 
 
@@ -45,7 +47,7 @@ def _made(tmp_path_factory):
 
 def seen_by(dataset, run, target):
     """Places, kinds, texts and weights of a target, straight from the batch and the model."""
-    model, config, _ = runs.load_model(run, "pretrain")
+    model, config, _ = run_folder.load_model(run, "pretrain")
     for batch in evaluation_batches(dataset, "unified", "test", config.data.batch):
         for row in np.flatnonzero(batch["target_id"].numpy() == target):
             sequences = (padded_history(batch), padded_session(batch))

@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_pipeline.batch import evaluation_batches
-from data_pipeline.dataset import open_dataset
+from data_pipeline.batching.batches import evaluation_batches
+from data_pipeline.dataset.dataset_folder import open_dataset
 from data_pipeline.prepare import prepare
 from data_pipeline.settings import NegativeSettings, PrepareSettings, TextSettings
 from data_pipeline.simulator.folder import write_simulated_log
-from data_pipeline.simulator.settings import SessionSettings, SimulateSettings, WorldSettings
+from data_pipeline.simulator.world_settings import SessionSettings, SimulateSettings, WorldSettings
+from user_tf import run_folder
 from user_tf.config import Config, DataConfig, ModelConfig, TrainConfig
 from user_tf.evaluation.evaluator import score_targets
 from user_tf.export import ExportSettings, export_run, summary
 from user_tf.predict import PredictSettings, SavedRanker, predict
-from user_tf.serving.examples import target_requests
+from user_tf.serving.example_requests import target_requests
 from user_tf.serving.layout import cli_command
 from user_tf.serving.request_json import from_json, to_json
-from user_tf.training import runs
 
 PHASES = ("search", "recommendation")
 
@@ -52,15 +52,15 @@ def folder(tmp_path_factory):
         model=ModelConfig(width=16, heads=2, head_width=8, feed_forward=32),
         train=TrainConfig(phases=PHASES),
     )
-    run, dataset = runs.open_run(config), open_dataset(config.data.dataset)
+    run, dataset = run_folder.open_run(config), open_dataset(config.data.dataset)
     for number, phase in enumerate(PHASES):
         keras.utils.set_random_seed(number)
-        model = runs.build_model(config, dataset)
+        model = run_folder.build_model(config, dataset)
         draw = np.random.default_rng(number)
         for variable in model.trainable_variables:
             variable.assign(variable + draw.normal(0, 0.2, variable.shape))
         (run / phase).mkdir()
-        model.save_weights(run / phase / runs.BEST)
+        model.save_weights(run / phase / run_folder.BEST)
     return root
 
 
@@ -100,7 +100,7 @@ def test_predict_on_raw_strings_gives_the_scores_of_evaluation(folder, version, 
     scores = {int(answer["request_id"]): answer["scores"] for answer in answers}
     compared = 0
     for phase in PHASES:
-        model, config, dataset = runs.load_model(folder / "run", phase)
+        model, config, dataset = run_folder.load_model(folder / "run", phase)
         batches = evaluation_batches(dataset, "unified", "test", config.data.batch, tasks=(phase,))
         for target, expected in zip(*score_targets(model, batches), strict=True):
             assert requests[target].task == phase

@@ -12,7 +12,7 @@ import pytest
 from tests.user_tf.training import tiny_dataset
 from user_tf import lambdamart
 from user_tf.config import DataConfig
-from user_tf.evaluation import targets
+from user_tf.evaluation import evaluated_targets
 
 
 def settings_of(dataset, run, **others):
@@ -76,9 +76,9 @@ def test_recommendations_see_no_feature_unless_told_so(run, dataset):
 
 
 def read(dataset, task):
-    from data_pipeline.batch import evaluation_batches
+    from data_pipeline.batching.batches import evaluation_batches
 
-    rows = targets.load(dataset.path, "train").of_task(task)
+    rows = evaluated_targets.load(dataset.path, "train").of_task(task)
     settings = DataConfig().batch
     batches = evaluation_batches(dataset, "unified", "train", settings, tasks=(task,))
     return rows, lambdamart.candidate_columns(batches, rows)
@@ -86,7 +86,7 @@ def read(dataset, task):
 
 def hand_made(pseudo=False):
     """Two targets of three and two candidates, and batches that hold them the other way round."""
-    table = targets.example_table()
+    table = evaluated_targets.example_table()
     table = table.set_column(
         table.schema.get_field_index("pseudo"), "pseudo", pa.array([pseudo, False])
     )
@@ -94,7 +94,7 @@ def hand_made(pseudo=False):
         {"target_id": np.array([8, -1]), "features": np.full((2, 3, 1), 8.0)},
         {"target_id": np.array([3]), "features": np.array([[[1.0], [2.0], [3.0], [9.0]]])},
     ]
-    return targets.from_table(table), batches
+    return evaluated_targets.from_table(table), batches
 
 
 def test_columns_are_features_rank_popularity_and_rank_by_touch_of_the_same_target():

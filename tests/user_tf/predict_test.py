@@ -156,7 +156,12 @@ def test_impossible_settings_are_refused(model, tmp_path, changes, message):
 
 def test_the_command_needs_no_model_code(model, tmp_path):
     write(tmp_path / "in.jsonl", search("a", "bb"))
-    forbidden = ["user_tf.models", "user_tf.layers", "user_tf.training", "data_pipeline.batch"]
+    forbidden = [
+        "user_tf.models",
+        "user_tf.layers",
+        "user_tf.training",
+        "data_pipeline.batching.batches",
+    ]
     script = (
         "import sys\n"
         f"sys.modules.update(dict.fromkeys({forbidden}))\n"

@@ -1,4 +1,4 @@
-"""Random valid Batches for tests of rankers (`data_pipeline/batch.py` describes the fields)."""
+"""Random valid Batches for tests of rankers (`data_pipeline/batching/batches.py` describes the fields)."""
 
 import numpy as np
 

@@ -11,7 +11,7 @@ import pytest
 from tests.user_tf.reporting import made_grid
 from user_tf import report
 from user_tf.reporting import contents, figures
-from user_tf.reporting.grid import read_grid
+from user_tf.reporting.grid_folder import read_grid
 
 
 @pytest.fixture(name="folder", scope="module")

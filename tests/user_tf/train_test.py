@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 from absl import flags as absl_flags
 
-from data_pipeline import flagtree
+from data_pipeline.common import flagtree
 from tests.user_tf.training import tiny_dataset
-from user_tf import train
+from user_tf import run_folder, train
 from user_tf.config import Config
-from user_tf.training import runs
 from user_tf.training.loop import NonFiniteLossError
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -86,7 +85,7 @@ def test_all_phases_leave_weights_metrics_and_results(whole):
         assert done["best_map"] == max(line["validation"]["map"] for line in lines)
         assert done["groups"] == steps * (8 if phase == "pretrain" else 4)
         assert list((run / "tensorboard" / phase).iterdir())
-        model, config, _ = runs.load_model(run, phase)
+        model, config, _ = run_folder.load_model(run, phase)
         assert (model.config.width, config.train.pretrain_epochs) == (8, 2)
     assert "from the best weights of pretrain" in ran.stderr
     assert "groups/s" in ran.stderr
@@ -197,5 +196,5 @@ def test_wrong_flags_fail_before_any_work(flags, message, tmp_path):
 
 @pytest.mark.parametrize("name", ["quickstart", "user", "trivago"])
 def test_flag_files_are_valid(name):
-    ran = call(f"--flagfile=configs/{name}.flags", "--run=r", "--data.dataset=none", check=False)
+    ran = call(f"--flagfile=configs/train/{name}.flags", "--run=r", "--data.dataset=none", check=False)
     assert "which has no manifest.json" in ran.stderr

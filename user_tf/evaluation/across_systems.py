@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 
 from user_tf.evaluation import metrics, significance
 from user_tf.evaluation.comparison import improvement, share_of_gain
+from user_tf.evaluation.heuristics import BEST, ORIGINAL
 from user_tf.evaluation.metrics import Array
-from user_tf.evaluation.non_learned import BEST, ORIGINAL
 
 # Between a ranking's name and a metric in the columns of a per-query file.
 _OF = ": "

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from user_tf.evaluation import metrics, significance, slices
+from user_tf.evaluation.evaluated_targets import TASKS
 from user_tf.evaluation.evaluator import Evaluation
-from user_tf.evaluation.non_learned import BEST, ORIGINAL
-from user_tf.evaluation.targets import TASKS
+from user_tf.evaluation.heuristics import BEST, ORIGINAL
 
 ALL_METRICS = (*metrics.METRICS, metrics.POOLED)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from user_tf.evaluation import metrics
+from user_tf.evaluation.evaluated_targets import SLICE_COLUMNS, TASKS, Targets
 from user_tf.evaluation.metrics import Array
-from user_tf.evaluation.targets import SLICE_COLUMNS, TASKS, Targets
 
 Summary = dict[str, Any]
 
@@ -86,7 +86,7 @@ def evaluate(targets: Targets, target_ids: Array, scores: Array) -> Evaluation:
         ValueError: An id is not of the split; a candidate has no finite score.
 
     Example:
-        >>> from user_tf.evaluation.targets import example_table, from_table
+        >>> from user_tf.evaluation.evaluated_targets import example_table, from_table
         >>> result = evaluate(from_table(example_table()), np.array([3]), np.array([[1.0, 2, 3]]))
         >>> result.summary()["search"]["mrr"]
         0.5

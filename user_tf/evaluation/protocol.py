@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from data_pipeline.dataset import Dataset
+from data_pipeline.dataset.dataset_folder import Dataset
 
 LISTS = "targets.parquet"
 _SHARED_FILES = ("vocabulary.txt", "text_tokens.npy", "documents.parquet", "users.parquet")

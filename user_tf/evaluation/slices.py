@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from user_tf.evaluation.evaluated_targets import TASKS
 from user_tf.evaluation.evaluator import Evaluation, Summary
 from user_tf.evaluation.metrics import Array
-from user_tf.evaluation.targets import TASKS
 
 # Bins of a number that is sliced without edges, and values a column of strings may have.
 _BINS = 4

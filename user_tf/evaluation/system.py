@@ -7,10 +7,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_pipeline.dataset import Dataset
-from user_tf.evaluation import comparison, evaluator, non_learned, protocol, report, targets
+from data_pipeline.dataset.dataset_folder import Dataset
+from user_tf import run_folder
+from user_tf.evaluation import (
+    comparison,
+    evaluated_targets,
+    evaluator,
+    heuristics,
+    metrics_table,
+    protocol,
+)
 from user_tf.evaluation.metrics import Array
-from user_tf.training import runs
 
 Scorer = Callable[[], tuple[Array, Array]]
 
@@ -49,9 +56,9 @@ def evaluate_system(
         ValueError: `samples` is below 1, or a target of the split has no scores.
     """
     _check(truth, samples)
-    split_targets = targets.load(dataset.path, split)
+    split_targets = evaluated_targets.load(dataset.path, split)
     lists = protocol.describe(dataset)
-    content = report.provenance(command, seed)
+    content = metrics_table.provenance(command, seed)
     content |= {"split": split, "model": name, "protocol": lists, "tasks": {}}
     query_tables = []
     for task, (phase, score) in scorers.items():
@@ -66,21 +73,21 @@ def evaluate_system(
                 f"{len(evaluated.targets)} of {len(of_task)} {task} targets. Prepare the dataset "
                 "again."
             )
-        others = non_learned.rankings(of_task, seed)
+        others = heuristics.rankings(of_task, seed)
         if truth:
-            others[non_learned.BEST] = non_learned.best_known(of_task, pathlib.Path(truth))
+            others[heuristics.BEST] = heuristics.best_known(of_task, pathlib.Path(truth))
         evaluations = {
             other: evaluator.evaluate(of_task, of_task.target_id, scores)
             for other, scores in others.items()
         } | {name: evaluated}
         compared = comparison.compare(evaluations, task, samples, seed)
         content["tasks"][task] = {"phase": phase, **compared}
-        query_tables.append(report.query_table(evaluations, name))
+        query_tables.append(metrics_table.query_table(evaluations, name))
         title = f"{task} ({split}, {lists['name']} lists, weights of {phase})"
-        print("\n" + report.text_table(title, compared))
-        print(report.slice_table(compared, (non_learned.ORIGINAL, name)), flush=True)
+        print("\n" + metrics_table.text_table(title, compared))
+        print(metrics_table.slice_table(compared, (heuristics.ORIGINAL, name)), flush=True)
     written = [output]
-    runs.write_json(output, content)
+    run_folder.write_json(output, content)
     if query_tables:
         written.append(output.with_name(f"{output.stem}-queries.parquet"))
         pq.write_table(pa.concat_tables(query_tables), written[1])

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from data_pipeline.flagtree import setting
+from data_pipeline.common.flagtree import setting
 from user_tf.evaluate import trained_tasks
 from user_tf.experiments.systems import System, flags_of, read_system, resolve
 
@@ -24,7 +24,8 @@ class GridSettings:
         "", "Parquet of the simulator's truth (target_id, probability); empty: unknown."
     )
     common: str = setting(
-        "configs/user.flags", "Flagfile of the settings all systems share; a system's come after."
+        "configs/train/user.flags",
+        "Flagfile of the settings all systems share; a system's come after.",
     )
     tuned: str = setting(
         "",
@@ -134,7 +135,7 @@ def describe(
     Raises:
         ValueError: The folder's runs were made with another dataset or with other settings.
     """
-    from user_tf.evaluation import report
+    from user_tf.evaluation import metrics_table
 
     folder = pathlib.Path(settings.runs)
     path, manifest = folder / GRID, pathlib.Path(settings.dataset) / "manifest.json"
@@ -150,7 +151,7 @@ def describe(
         "tuned": settings.tuned,
         "common_flags": flags_of(common),
         "parallel": settings.parallel,
-        **report.provenance(command, 0),
+        **metrics_table.provenance(command, 0),
     }
     del grid["seed"]  # a run's, not a grid's
     for name in ("truth", "dataset", "common_flags"):

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from user_tf.experiments import run
-from user_tf.training.runs import DONE
+from user_tf.experiments import grid_run
+from user_tf.run_folder import DONE
 
 
 def spread(values: Sequence[float | None]) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def tasks_of(runs: Sequence[pathlib.Path], split: str) -> dict[str, Any]:
         By task `queries`, `users`, `model` (which ranking is the system's own), `rankings` and
         `share_of_gain`, the last two with a `spread` for every metric.
     """
-    reports = [json.loads(run.evaluation_of(path, split).read_text("utf-8")) for path in runs]
+    reports = [json.loads(grid_run.evaluation_of(path, split).read_text("utf-8")) for path in runs]
     tasks: dict[str, Any] = {}
     for task, first in reports[0]["tasks"].items() if reports else ():
         model = reports[0]["model"]
@@ -80,7 +80,9 @@ def collect(grid: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
     """
     systems = []
     for entry in grid["systems"]:
-        finished = [name for name in entry["runs"] if run.is_done(folder / name, grid["split"])]
+        finished = [
+            name for name in entry["runs"] if grid_run.is_done(folder / name, grid["split"])
+        ]
         runs = [folder / name for name in finished]
         systems.append(
             {
@@ -88,7 +90,7 @@ def collect(grid: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
                 "finished": finished,
                 "results": tasks_of(runs, grid["split"]),
                 "phases": [phases_of(path) for path in runs],
-                "cost": [run.cost_of(path) for path in runs],
+                "cost": [grid_run.cost_of(path) for path in runs],
             }
         )
     return {**grid, "systems": systems}

@@ -15,7 +15,7 @@ from typing import Any
 
 from absl import flags
 
-from data_pipeline import flagtree
+from data_pipeline.common import flagtree
 from user_tf import config as configuration
 from user_tf.config import Config, DataConfig
 

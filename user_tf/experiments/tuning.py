@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import qmc
 
-from data_pipeline.flagtree import setting
+from data_pipeline.common.flagtree import setting
 from user_tf.config import Config
 from user_tf.evaluate import trained_tasks
 from user_tf.experiments.commands import call
 from user_tf.experiments.systems import flags_of
-from user_tf.training.runs import DONE, phase_of
+from user_tf.run_folder import DONE, phase_of
 
 LEARNING_RATES = (0.5, 1.0, 2.0)
 """Factors of the common learning rate."""
@@ -34,7 +34,7 @@ class TuneSettings:
         "", "Folder of the prepared dataset; not that of the results, if another can be had."
     )
     common: str = setting(
-        "configs/user.flags", "Flagfile of the settings all systems share: the first trial."
+        "configs/train/user.flags", "Flagfile of the settings all systems share: the first trial."
     )
     folder: str = setting("configs/systems", "Folder of the systems' flagfiles.")
     systems: tuple[str, ...] = dataclasses.field(

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from data_pipeline import flagtree
+from data_pipeline.common import flagtree
 from user_tf.config import ModelConfig
 from user_tf.layers.masking import count_positions
 
@@ -113,7 +113,7 @@ def empty_batch(sizes):
 def text_groups(batch):
     """The texts by length, and the Batch with its pointers to texts renumbered accordingly.
 
-    Without shortcuts (`data_pipeline.shortcuts`) all texts are one group.
+    Without shortcuts (`data_pipeline.batching.row_subsets`) all texts are one group.
 
     Returns:
         List of token ids `[X_n, n]`, the shorter texts first; the Batch, whose text pointers
@@ -301,7 +301,7 @@ class Ranker(keras.Model):
         trained, so that loading weights brings it back.
 
         Args:
-            dataset: Opened `data_pipeline.dataset.Dataset`.
+            dataset: Opened `data_pipeline.dataset.dataset_folder.Dataset`.
             scenario: The view the ranker is trained on.
         """
 

@@ -1,14 +1,14 @@
 """Rankers by name."""
 
-from user_tf.models.gerl import Gerl
-from user_tf.models.hrnn import Hrnn
-from user_tf.models.htps import Htps, HtpsUnified
-from user_tf.models.jsr import Jsr
-from user_tf.models.lstur import LsturCon, LsturIni
-from user_tf.models.npa import Npa
-from user_tf.models.nrms import Nrms, NrmsUnified
-from user_tf.models.peps import Peps
-from user_tf.models.rpmn import Rpmn
+from user_tf.models.baselines.gerl import Gerl
+from user_tf.models.baselines.hrnn import Hrnn
+from user_tf.models.baselines.htps import Htps, HtpsUnified
+from user_tf.models.baselines.jsr import Jsr
+from user_tf.models.baselines.lstur import LsturCon, LsturIni
+from user_tf.models.baselines.npa import Npa
+from user_tf.models.baselines.nrms import Nrms, NrmsUnified
+from user_tf.models.baselines.peps import Peps
+from user_tf.models.baselines.rpmn import Rpmn
 from user_tf.models.user import User
 
 RANKERS = {

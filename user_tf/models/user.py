@@ -4,13 +4,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from user_tf.layers.behavior_encoder import BehaviorEncoder
-from user_tf.layers.history_encoder import HistoryEncoder
 from user_tf.layers.knrm import Knrm
 from user_tf.layers.masking import precise_dtype
-from user_tf.layers.scorer import Scorer
-from user_tf.layers.session_encoder import SessionEncoder
-from user_tf.layers.text_encoder import TextEncoder
+from user_tf.layers.user.behavior_encoder import BehaviorEncoder
+from user_tf.layers.user.history_encoder import HistoryEncoder
+from user_tf.layers.user.scorer import Scorer
+from user_tf.layers.user.session_encoder import SessionEncoder
+from user_tf.layers.user.text_encoder import TextEncoder
+from user_tf.models.initial_weights import COSINE_WEIGHT, average_transformer, weigh_cosines
 from user_tf.models.ranker import (
     SEARCH,
     Ranker,
@@ -20,7 +21,6 @@ from user_tf.models.ranker import (
     padded_session,
     text_groups,
 )
-from user_tf.models.start import COSINE_WEIGHT, average_transformer, weigh_cosines
 
 
 class User(Ranker):

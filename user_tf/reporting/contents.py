@@ -8,13 +8,13 @@ from typing import Any
 
 from user_tf.evaluation import across_systems
 from user_tf.evaluation.across_systems import TaskQueries
-from user_tf.evaluation.non_learned import BEST, ORIGINAL
+from user_tf.evaluation.evaluated_targets import TASKS
+from user_tf.evaluation.heuristics import BEST, ORIGINAL
 from user_tf.evaluation.slices import default_slices, slice_by
-from user_tf.evaluation.targets import TASKS
-from user_tf.reporting import figures, tables
+from user_tf.reporting import figures, report_tables
 from user_tf.reporting.document import Cell, Document, Figure, Section, Table
 from user_tf.reporting.figures import Bar, Curve
-from user_tf.reporting.grid import Grid, System, evaluations
+from user_tf.reporting.grid_folder import Grid, System, evaluations
 
 # Phases of training whose curves are drawn, in their order.
 PHASES = ("pretrain", *TASKS)
@@ -90,17 +90,19 @@ def to_document(
         s for s in grid.systems if s not in variants or s == full or s.scenario != full.scenario
     ]
     # As in the paper: by the data they are trained on, and what is compared with last.
-    overall.sort(key=lambda s: (list(tables.SCENARIOS).index(s.scenario), s == full))
+    overall.sort(key=lambda s: (list(report_tables.SCENARIOS).index(s.scenario), s == full))
     whole = {task: results.whole for task, results in tasks.items()}
-    performance = [tables.table_2(task, found, overall) for task, found in whole.items()]
-    performance += [tables.differences(task, found, grid.systems) for task, found in whole.items()]
+    performance = [report_tables.table_2(task, found, overall) for task, found in whole.items()]
+    performance += [
+        report_tables.differences(task, found, grid.systems) for task, found in whole.items()
+    ]
     sections = [Section("Overall performance", [], performance)]
     if len(variants) > 1:
         ranked = {task: found for task, found in whole.items() if reference in found["rankings"]}
-        sections.append(Section("Ablations", [], [tables.table_3(ranked, variants)]))
+        sections.append(Section("Ablations", [], [report_tables.table_3(ranked, variants)]))
     sections.append(_slices(tasks, overall, reference))
     sections += _training(grid)
-    sections.append(Section("Cost", [], [tables.costs(costs, grid.systems)]))
+    sections.append(Section("Cost", [], [report_tables.costs(costs, grid.systems)]))
     return Document(
         grid.content["title"], _opening(grid, full), sections, _origin(grid.content, command)
     )
@@ -110,7 +112,7 @@ def _opening(grid: Grid, full: System) -> list[str]:
     runs = sum(len(system.runs) for system in grid.systems)
     opening = [
         f"{len(grid.systems)} systems, {runs} finished runs, {grid.split} targets. "
-        + tables.LEGEND.format(reference=full.label)
+        + report_tables.LEGEND.format(reference=full.label)
     ]
     if grid.unfinished:
         opening.append(f"Not finished and left out: {', '.join(grid.unfinished)}.")
@@ -139,7 +141,7 @@ def _slices(tasks: Mapping[str, TaskResults], systems: Sequence[System], referen
     for task, results in tasks.items():
         for kind, found in results.slices.items():
             if found:
-                parts.append(tables.slices(f"{kind}, {task}", found, systems))
+                parts.append(report_tables.slices(f"{kind}, {task}", found, systems))
     return Section("Parts of the queries", [], parts)
 
 
@@ -167,8 +169,8 @@ def _interval_table(shown: Mapping[str, Mapping[str, Any]], systems: Sequence[Sy
                 if number is None:
                     cells.append(Cell("–"))
                 else:
-                    bounds = " to ".join(tables.short(bound) for bound in number["interval"])
-                    cells.append(Cell(tables.short(number["mean"]), bounds))
+                    bounds = " to ".join(report_tables.short(bound) for bound in number["interval"])
+                    cells.append(Cell(report_tables.short(number["mean"]), bounds))
             rows.append(cells)
     columns = ["", *(f"{title} ({part['queries']:,})" for title, part in shown.items())]
     return Table("MAP, 95 % interval; in brackets the number of queries.", columns, rows)
@@ -200,7 +202,7 @@ def _training(grid: Grid) -> list[Section]:
             best = [
                 max(points, key=lambda point: point[1]) for points in found[phase][system.label]
             ]
-            value = tables.short(statistics.fmean(b[1] for b in best)) if best else "–"
+            value = report_tables.short(statistics.fmean(b[1] for b in best)) if best else "–"
             cells.append(
                 Cell(value, f"step {statistics.fmean(b[0] for b in best):,.0f}" if best else "")
             )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from data_pipeline.svg import COLORS, INK, dress, import_matplotlib, to_svg
+from data_pipeline.description.svg import COLORS, INK, dress, import_matplotlib, to_svg
 
 COMMAND = "user_tf.report"
 _LINES = ("-", "--", ":", "-.")

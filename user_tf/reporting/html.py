@@ -3,7 +3,7 @@
 import html
 from collections.abc import Sequence
 
-from data_pipeline.html_page import figure, page
+from data_pipeline.description.html_page import figure, page
 from user_tf.reporting.document import Cell, Document, Figure, Section, Table
 
 STYLE = """

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from data_pipeline.unfinished import UnfinishedFolder
+from data_pipeline.common.output_folder import UnfinishedFolder
 from user_tf.serving.layout import EXAMPLE, EXAMPLE_INPUTS, EXTRA, MANIFEST
 from user_tf.serving.request import Request, to_arrays
 from user_tf.serving.request_json import to_json
@@ -28,9 +28,9 @@ def make_graph(dataset: Any, config: Any, users_file: str | os.PathLike[str]) ->
         config: The run's `Config`.
         users_file: Where to write the user table's ids; it must exist until the model is saved.
     """
-    from data_pipeline.batch import tables_of
-    from data_pipeline.tokenizers import build_tokenizer
-    from user_tf.serving.packing import HistoryLimits
+    from data_pipeline.batching.batches import tables_of
+    from data_pipeline.text.tokenizers import build_tokenizer
+    from user_tf.serving.request_batch import HistoryLimits
 
     write_users(users_file, dataset.user_ids)
     # The setting, not the longest text of the dataset: a served text may be longer than that.

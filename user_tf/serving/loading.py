@@ -18,7 +18,7 @@ def load(version: pathlib.Path) -> Any:
     import tensorflow as tf
 
     if layout.needs_tensorflow_text(version):
-        from data_pipeline.wordpiece import need_tensorflow_text
+        from data_pipeline.text.wordpiece import need_tensorflow_text
 
         need_tensorflow_text()
     return tf.saved_model.load(version)

@@ -32,12 +32,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from data_pipeline.packing import standardise
-from data_pipeline.records import RECOMMENDATION, SEARCH, Tables
+from data_pipeline.batching.packing import standardise
+from data_pipeline.batching.parsing import RECOMMENDATION, SEARCH, Tables
 from data_pipeline.settings import BatchSettings
-from data_pipeline.text import Tokenizer
-from user_tf.serving.packing import HistoryLimits, pack
+from data_pipeline.text.words import Tokenizer
 from user_tf.serving.request import PADDING_SCORE
+from user_tf.serving.request_batch import HistoryLimits, pack
 
 TASKS = ("search", "recommendation")
 _UNKNOWN = "(unknown user)"

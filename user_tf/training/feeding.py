@@ -5,10 +5,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from data_pipeline.batch import MOST_RUNGS, training_batches, windows_in_epoch
-from data_pipeline.dataset import Dataset
+from data_pipeline.batching.batches import MOST_RUNGS, training_batches, windows_in_epoch
+from data_pipeline.dataset.dataset_folder import Dataset
 from user_tf.config import Config
-from user_tf.training.schedule import Phase, seed_of
+from user_tf.training.phases import Phase, seed_of
 
 
 def windows_per_step(config: Config, strategy: tf.distribute.Strategy) -> int:

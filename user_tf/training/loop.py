@@ -7,9 +7,10 @@ import time
 
 import tensorflow as tf
 
-from data_pipeline.dataset import Dataset
+from data_pipeline.dataset.dataset_folder import Dataset
+from user_tf import run_folder
 from user_tf.config import Config
-from user_tf.training import checkpoints, runs, schedule
+from user_tf.training import checkpoints, phases
 from user_tf.training.feeding import distributed_batches, steps_per_epoch, windows_per_step
 from user_tf.training.optimizer import SummedGradientAdam
 from user_tf.training.progress import Progress, memory_gib
@@ -28,7 +29,7 @@ class NonFiniteLossError(RuntimeError):
 
 def train_phase(
     config: Config,
-    phase: schedule.Phase,
+    phase: phases.Phase,
     dataset: Dataset,
     strategy: tf.distribute.Strategy,
     steps_left: float = math.inf,
@@ -57,7 +58,7 @@ def train_phase(
 
     # ---- Model and optimizer ------------------------------------------------------------------
     with strategy.scope():
-        model = runs.build_model(config, dataset)
+        model = run_folder.build_model(config, dataset)
         optimizer = SummedGradientAdam(learning_rate=phase.learning_rate)
         optimizer.build(model.trainable_variables)
     validate = make_validation(config, phase, dataset, model)
@@ -67,14 +68,14 @@ def train_phase(
     # 2. The best weights of the phase it fine-tunes, with a new optimizer.
     # 3. The weights of a run on an earlier dataset.
     # 4. Scratch.
-    position = checkpoints.restore(folder / runs.CHECKPOINTS, model, optimizer)
+    position = checkpoints.restore(folder / run_folder.CHECKPOINTS, model, optimizer)
     if position is not None:
         origin = f"resumed after step {position.step}"
     else:
         position = checkpoints.Position(phase.name)
         origin = "from scratch"
         if phase.start:
-            weights = run / phase.start / runs.BEST
+            weights = run / phase.start / run_folder.BEST
             if not weights.exists():
                 raise FileNotFoundError(
                     f"`train.phases` has {phase.name} after {phase.start}, whose weights should be "
@@ -87,12 +88,12 @@ def train_phase(
             new = start_from(config.train.warm_start, phase.name, model, dataset)
             origin = f"from {phase.name} of {config.train.warm_start} with {new} new rows"
     if chief:
-        runs.keep_metrics_until(folder / runs.METRICS, position.step)
+        run_folder.keep_metrics_until(folder / run_folder.METRICS, position.step)
 
     # ---- Input --------------------------------------------------------------------------------
     steps = steps_per_epoch(config, dataset, strategy)
     per_step = windows_per_step(config, strategy)
-    evaluate_after = schedule.evaluation_steps(steps, config.train.evaluations_per_epoch)
+    evaluate_after = phases.evaluation_steps(steps, config.train.evaluations_per_epoch)
 
     def epoch_batches():
         return distributed_batches(
@@ -114,7 +115,7 @@ def train_phase(
     # ---- What is written ----------------------------------------------------------------------
     summaries = tf.summary.create_noop_writer()
     if config.runtime.tensorboard and chief:
-        summaries = tf.summary.create_file_writer(str(run / runs.TENSORBOARD / phase.name))
+        summaries = tf.summary.create_file_writer(str(run / run_folder.TENSORBOARD / phase.name))
     progress = Progress(phase.name, phase.epochs * steps, position.step)
     progress.say(
         f"{phase.name}: {origin}; {phase.epochs} epochs of {steps} steps at the most, "
@@ -136,7 +137,7 @@ def train_phase(
         for step, result in pending:
             loss, groups, norm = (float(part) for part in result)
             if not (math.isfinite(loss) and math.isfinite(norm)):
-                kept = folder / runs.CHECKPOINTS / checkpoints.LATEST
+                kept = folder / run_folder.CHECKPOINTS / checkpoints.LATEST
                 raise NonFiniteLossError(
                     f"The loss should be finite. Received: loss {loss}, gradient norm {norm} at "
                     f"step {step} of {phase.name}. "
@@ -154,15 +155,15 @@ def train_phase(
         settle()
         tick()
         if chief:
-            checkpoints.save(folder / runs.CHECKPOINTS, model, optimizer, position)
+            checkpoints.save(folder / run_folder.CHECKPOINTS, model, optimizer, position)
         saved_at = time.perf_counter()
 
     def judge() -> None:
         """Validates, keeps the weights if they are the best so far, and tells the result."""
         values = validate()
-        best = schedule.note_score(position, values["map"])
+        best = phases.note_score(position, values["map"])
         if best and chief:
-            checkpoints.save_weights(folder / runs.BEST, model)
+            checkpoints.save_weights(folder / run_folder.BEST, model)
         tick()
         report(folder, summaries, progress, position, values, best, chief)
 
@@ -209,8 +210,8 @@ def train_phase(
         summaries.close()
 
     if chief:
-        runs.write_json(
-            folder / runs.DONE,
+        run_folder.write_json(
+            folder / run_folder.DONE,
             {
                 "phase": phase.name,
                 "best_map": position.best,
@@ -248,5 +249,5 @@ def report(folder, summaries, progress, position, values, best, chief) -> None:
             "validation": values,
             "best": best,
         }
-        with (folder / runs.METRICS).open("a", encoding="utf-8") as file:
+        with (folder / run_folder.METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")

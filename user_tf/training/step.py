@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from user_tf.ranking.listwise_softmax import listwise_softmax
 from user_tf.training import dropout_seeds
+from user_tf.training.loss import listwise_softmax
 from user_tf.training.optimizer import sum_rows
 
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import keras
 
-from data_pipeline.batch import evaluation_batches
-from data_pipeline.dataset import Dataset
+from data_pipeline.batching.batches import evaluation_batches
+from data_pipeline.dataset.dataset_folder import Dataset
 from user_tf.config import Config
-from user_tf.evaluation import evaluator, targets
-from user_tf.training.schedule import Phase
+from user_tf.evaluation import evaluated_targets, evaluator
+from user_tf.training.phases import Phase
 
 
 def make_validation(
@@ -32,7 +32,7 @@ def make_validation(
         tasks=phase.tasks,
         limit=config.train.validation_targets,
     )
-    truth = targets.load(pathlib.Path(config.data.dataset), "validation")
+    truth = evaluated_targets.load(pathlib.Path(config.data.dataset), "validation")
     forward = evaluator.compiled_forward(model, batches.element_spec)
 
     def validate() -> dict[str, float]:

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from user_tf.training import runs
+from user_tf import run_folder
 
 # Tables are told by the end of their variable's path; every other variable has no names.
 _WORDS, _USERS, _DOCUMENTS = (
@@ -31,7 +31,7 @@ def start_from(run: str, phase: str, model: keras.Model, dataset: Any) -> int:
         FileNotFoundError: The run has no such trained phase.
         ValueError: As `carry_over`.
     """
-    before, _, earlier = runs.load_model(run, phase)
+    before, _, earlier = run_folder.load_model(run, phase)
     return carry_over(model, dataset, before, earlier)
 
 
@@ -40,7 +40,7 @@ def carry_over(model: keras.Model, dataset: Any, before: keras.Model, earlier: A
 
     Args:
         model: A built ranker with its initial weights, changed in place.
-        dataset: `data_pipeline.dataset.Dataset` it was built for.
+        dataset: `data_pipeline.dataset.dataset_folder.Dataset` it was built for.
         before: The trained ranker, of the same settings.
         earlier: The dataset that one was built for.
 

@@ -11,8 +11,8 @@ import hypothesis
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from data_pipeline.canonical import LogError
 from data_pipeline.import_log import import_log
+from data_pipeline.log.schema import LogError
 from tests.data_pipeline.importers import importing
 
 ROWS = int(os.environ.get("USER_TF_FUZZ_ROWS") or 100)

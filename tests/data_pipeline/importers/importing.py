@@ -10,12 +10,12 @@ import re
 import pyarrow.parquet as pq
 import pytest
 
-from data_pipeline.canonical import SCHEMAS
-from data_pipeline.duckdb_engine import DuckDBEngine
-from data_pipeline.log import open_log, write_log
-from data_pipeline.log_report import KEYS
+from data_pipeline.engine.duckdb_engine import DuckDBEngine
+from data_pipeline.events.log_tables import read_tables
+from data_pipeline.log.log_folder import open_log, write_log
+from data_pipeline.log.log_summary import KEYS
+from data_pipeline.log.schema import SCHEMAS
 from data_pipeline.settings import LogSettings, SequenceSettings
-from data_pipeline.tables import read_tables
 
 DATA = pathlib.Path(
     os.environ.get("USER_TF_SHARED_DATA")

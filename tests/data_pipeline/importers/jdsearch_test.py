@@ -3,9 +3,9 @@ import datetime
 import numpy as np
 import pytest
 
+from data_pipeline.events.splits import HISTORY, assign, boundaries
 from data_pipeline.importers import jdsearch
 from data_pipeline.settings import LogSettings, SplitSettings
-from data_pipeline.splits import HISTORY, assign, boundaries
 from tests.data_pipeline.importers import importing
 from tests.data_pipeline.importers.importing import (
     DATA,

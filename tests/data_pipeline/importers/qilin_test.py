@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_pipeline.importers import qilin
-from data_pipeline.log import LogError
+from data_pipeline.log.log_folder import LogError
 from data_pipeline.settings import LogSettings
 from tests.data_pipeline.importers import importing
 from tests.data_pipeline.importers.importing import (

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from data_pipeline.import_log import ImportSettings, importers
 from data_pipeline.importers import qilin
-from data_pipeline.importers.text_files import COLUMNS
+from data_pipeline.importers.formats.delimited_text import COLUMNS
 from tests.data_pipeline.importers.fuzzing import (
     ANY,
     JUNK,

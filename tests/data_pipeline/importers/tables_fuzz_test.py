@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import strategies as st
 
-from data_pipeline.canonical import SCHEMAS
 from data_pipeline.import_log import ImportSettings
-from data_pipeline.validation import EARLIEST, LATEST
+from data_pipeline.log.row_rules import EARLIEST, LATEST
+from data_pipeline.log.schema import SCHEMAS
 from tests.data_pipeline.importers.fuzzing import (
     ANY,
     JUNK,

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data_pipeline.canonical import SCHEMAS
 from data_pipeline.importers import tables
-from data_pipeline.log import LogError, open_log, write_log
+from data_pipeline.log.log_folder import LogError, open_log, write_log
+from data_pipeline.log.schema import SCHEMAS
 from data_pipeline.settings import LogSettings
 
 PLAIN = LogSettings(mask_users=False, quarantine_share=1.0)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_pipeline.importers import trivago
-from data_pipeline.log import LogError, open_log, write_log
+from data_pipeline.log.log_folder import LogError, open_log, write_log
 from data_pipeline.settings import LogSettings
 from tests.data_pipeline.importers import importing
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from data_pipeline.simulator import behavior, people
-from data_pipeline.simulator.clicks import ClickModel
-from data_pipeline.simulator.settings import SimulateSettings, StrengthSettings
+from data_pipeline.simulator.click_model import ClickModel
 from data_pipeline.simulator.world import build_world
+from data_pipeline.simulator.world_settings import SimulateSettings, StrengthSettings
 
 USERS = 800
 

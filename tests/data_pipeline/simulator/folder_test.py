@@ -5,12 +5,12 @@ import pathlib
 import pyarrow.parquet as pq
 import pytest
 
-from data_pipeline.canonical import SCHEMAS
-from data_pipeline.log import LogError, open_log
-from data_pipeline.masking import mask_user
+from data_pipeline.log.log_folder import LogError, open_log
+from data_pipeline.log.schema import SCHEMAS
+from data_pipeline.log.user_ids import mask_user
+from data_pipeline.simulator.click_probabilities import Truth
 from data_pipeline.simulator.folder import write_simulated_log
-from data_pipeline.simulator.settings import SimulateSettings
-from data_pipeline.simulator.truth import Truth
+from data_pipeline.simulator.world_settings import SimulateSettings
 
 
 def _write(folder, **changes):

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from data_pipeline.simulator.platform import Platform
-from data_pipeline.simulator.settings import SimulateSettings, WorldSettings
+from data_pipeline.simulator.world_settings import SimulateSettings, WorldSettings
 
 SETTINGS = SimulateSettings(output="log", users=60, block_users=25)
 

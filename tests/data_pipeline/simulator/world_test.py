@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from data_pipeline.simulator.settings import WorldSettings
 from data_pipeline.simulator.world import build_world, zipf_weights
+from data_pipeline.simulator.world_settings import WorldSettings
 
 
 def _world(**changes):

@@ -8,7 +8,7 @@ from scipy import stats
 from tests.user_tf.reporting import made_grid
 from user_tf.evaluation import across_systems
 from user_tf.evaluation.significance import holm
-from user_tf.reporting.grid import read_grid
+from user_tf.reporting.grid_folder import read_grid
 
 
 @pytest.fixture(name="files", scope="module")

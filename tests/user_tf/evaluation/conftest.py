@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from user_tf.evaluation.targets import TASKS
+from user_tf.evaluation.evaluated_targets import TASKS
 
 
 def table_of(queries, seed=1, candidates=10):

@@ -5,12 +5,12 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from user_tf.evaluation import evaluator, metrics, slices, targets
+from user_tf.evaluation import evaluated_targets, evaluator, metrics, slices
 
 
 @pytest.fixture(name="rows")
 def _rows(table_of):
-    return targets.from_table(table_of(60))
+    return evaluated_targets.from_table(table_of(60))
 
 
 def scores_of(rows, seed=1):
@@ -21,7 +21,7 @@ def test_a_summary_holds_the_means_of_its_task_and_what_was_left_out(rows):
     scores = scores_of(rows)
     summary = evaluator.evaluate(rows, rows.target_id, scores).summary()
     assert list(summary) == ["search", "recommendation"]
-    for task, code in targets.TASKS.items():
+    for task, code in evaluated_targets.TASKS.items():
         of_task = rows.task == code
         counted = of_task & metrics.countable(rows.labels, rows.mask)
         assert summary[task]["queries"] == counted.sum() > 0
@@ -66,7 +66,7 @@ def test_the_query_table_has_one_row_a_query_with_slices_and_metrics(rows):
 def test_slices_are_the_queries_they_say(rows):
     result = evaluator.evaluate(rows, rows.target_id, scores_of(rows))
     found = slices.summarize(result, "search")
-    search = rows.task == targets.TASKS["search"]
+    search = rows.task == evaluated_targets.TASKS["search"]
     unknown = result.summarize(search & ~rows.slices["known_user"].astype(bool))
     assert found["unknown user"] == unknown
     first = result.summarize(search & rows.slices["first_of_task"].astype(bool))

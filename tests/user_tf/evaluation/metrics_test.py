@@ -7,7 +7,7 @@ import pytest
 import sklearn.metrics
 
 from user_tf.evaluation import metrics
-from user_tf.ranking import tfr_bridge
+from user_tf.training import tfr_bridge
 
 
 def one(name, labels, scores, mask=None):

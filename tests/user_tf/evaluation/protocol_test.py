@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from data_pipeline.dataset import Dataset
+from data_pipeline.dataset.dataset_folder import Dataset
 from user_tf.evaluation import protocol
 
 FILES = ("vocabulary.txt", "text_tokens.npy", "documents.parquet", "users.parquet")

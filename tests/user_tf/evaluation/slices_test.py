@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from user_tf.evaluation.evaluated_targets import SLICE_COLUMNS
 from user_tf.evaluation.slices import SLICES, default_slices, slice_by
-from user_tf.evaluation.targets import SLICE_COLUMNS
 
 COLUMNS = {
     "known_user": np.array([True, False, True, True]),

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from user_tf.experiments import grids
-from user_tf.training.runs import write_json
+from user_tf.run_folder import write_json
 
 
 @pytest.fixture(name="settings")

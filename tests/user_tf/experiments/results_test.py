@@ -3,7 +3,7 @@
 import pytest
 
 from user_tf.experiments import results
-from user_tf.training.runs import write_json
+from user_tf.run_folder import write_json
 
 
 def finish(run, value, split="test", gain=None, **phases):

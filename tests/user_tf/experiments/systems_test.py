@@ -6,7 +6,7 @@ import pathlib
 import pytest
 from absl import flags as absl_flags
 
-from data_pipeline import flagtree
+from data_pipeline.common import flagtree
 from user_tf import config as configuration
 from user_tf.config import Config, DataConfig, ModelConfig, TrainConfig
 from user_tf.experiments import grids
@@ -98,7 +98,11 @@ def test_flags_make_the_settings_they_are_made_of():
 @pytest.mark.parametrize("name", NAMES)
 def test_the_systems_of_the_project_differ_in_what_makes_them_alone(name, monkeypatch):
     monkeypatch.chdir(ROOT)
-    for common in ("configs/user.flags", "configs/simulated.flags", "configs/trivago.flags"):
+    for common in (
+        "configs/train/user.flags",
+        "configs/train/simulated.flags",
+        "configs/train/trivago.flags",
+    ):
         system = read_system(name, ROOT / "configs" / "systems", common)
         assert system.label != name
         assert system.config.model.name in {*RANKERS, "lambdamart"}
@@ -112,7 +116,9 @@ def test_the_training_command_reads_a_systems_flagfile(name, monkeypatch):
     monkeypatch.chdir(ROOT)
     values = absl_flags.FlagValues()
     flagtree.define(Config, values=values)
-    values(["train", "--flagfile=configs/user.flags", f"--flagfile=configs/systems/{name}.flags"])
+    values(
+        ["train", "--flagfile=configs/train/user.flags", f"--flagfile=configs/systems/{name}.flags"]
+    )
     configuration.check(of_run(flagtree.read(Config, values=values), "dataset", "run", 1))
 
 
@@ -123,7 +129,7 @@ def test_every_system_of_the_project_stands_in_a_grid(monkeypatch):
         for world in WORLDS:
             values = absl_flags.FlagValues()
             flagtree.define(grids.GridSettings, values=values)
-            files = (f"configs/{name}.flags", f"configs/worlds/{world}.flags")
+            files = (f"configs/experiments/{name}.flags", f"configs/datasets/{world}.flags")
             values(["experiment", *(f"--flagfile={file}" for file in files)])
             settings = flagtree.read(grids.GridSettings, values=values)
             assert settings.title and settings.runs == f"work/grids/{world}"

@@ -8,7 +8,7 @@ import pytest
 from user_tf.config import Config, ModelConfig, TrainConfig
 from user_tf.experiments import tuning
 from user_tf.experiments.systems import of_run, read_system, resolve
-from user_tf.training.runs import DONE, write_json
+from user_tf.run_folder import DONE, write_json
 
 
 def finish(config, **maps):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.user_tf.layer_testing import randomize, run_dropout_test, run_layer_test, weights_of
-from tests.user_tf.models import nrms_test
+from tests.user_tf.models.baselines import nrms_test
 from user_tf.layers.attentive_encoder import AttentiveEncoder, SelfAttention
 
 HEADS = {"heads": 2, "head_width": 3}

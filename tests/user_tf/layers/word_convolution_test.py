@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.user_tf.layer_testing import randomize, run_dropout_test, run_layer_test, weights_of
-from tests.user_tf.models import numpy_news
+from tests.user_tf.models.baselines import numpy_news
 from user_tf.layers.word_convolution import WordConvolution
 
 TOKENS = np.array([[5, 2, 7, 1], [3, 0, 0, 0], [0, 0, 0, 0]], np.int32)

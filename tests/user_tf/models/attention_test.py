@@ -7,8 +7,8 @@ import pytest
 
 from tests.user_tf.layer_testing import randomize, weights_of
 from tests.user_tf.models import numpy_user
-from tests.user_tf.models.nrms_test import encode, self_attention
-from tests.user_tf.models.numpy_news import tokens_of
+from tests.user_tf.models.baselines.nrms_test import encode, self_attention
+from tests.user_tf.models.baselines.numpy_news import tokens_of
 from tests.user_tf.models.ranker_testing import only, tensors, with_shortcuts
 from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig

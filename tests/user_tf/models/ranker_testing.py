@@ -3,10 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
-from data_pipeline import shortcuts
-from data_pipeline.click_graph import ClickGraph
+from data_pipeline.batching import row_subsets
+from data_pipeline.dataset.click_graph import ClickGraph
 from tests.user_tf.random_batch import SIZES
-from user_tf.models.gerl import NEIGHBORS
+from user_tf.models.baselines.gerl import NEIGHBORS
 from user_tf.models.ranker import batch_fields, empty_batch
 
 
@@ -87,9 +87,9 @@ def with_shortcuts(batch, more=0):
     batch = tensors(batch)
     chosen = {
         name: tf.pad(tf.cast(value, tf.int32), [[0, more]])
-        for name, value in shortcuts.choose(batch, 3).items()
+        for name, value in row_subsets.choose(batch, 3).items()
     }
-    return batch | chosen | shortcuts.place(batch | chosen)
+    return batch | chosen | row_subsets.place(batch | chosen)
 
 
 def random_graph(seed=0, sizes=SIZES):

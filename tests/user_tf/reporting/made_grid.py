@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from tests.user_tf.evaluation.conftest import table_of
 from user_tf import config as configuration
-from user_tf.evaluation import evaluator, non_learned, report, targets
+from user_tf.evaluation import evaluated_targets, evaluator, heuristics, metrics_table
 
 BOTH = ("search", "recommendation")
 # Name, label, scenario, model, noise of its scores, seeds.
@@ -30,7 +30,7 @@ def tasks_of(scenario: str) -> tuple[str, ...]:
 
 def write(folder: pathlib.Path, queries: int = 160, systems=SYSTEMS) -> pathlib.Path:
     """Writes a grid whose last run of USER is not finished."""
-    rows = targets.from_table(table_of(queries))
+    rows = evaluated_targets.from_table(table_of(queries))
     entries = []
     for number, (name, label, scenario, model, noise, seeds) in enumerate(systems):
         for seed in range(1, seeds + 1):
@@ -54,7 +54,7 @@ def write(folder: pathlib.Path, queries: int = 160, systems=SYSTEMS) -> pathlib.
         "truth": True,
         "dataset": "dataset",
         "common_flags": ["--model.width=8"],
-        **report.provenance("python -m user_tf.experiment", 0),
+        **metrics_table.provenance("python -m user_tf.experiment", 0),
         "systems": entries,
     }
     (folder / "grid.json").write_text(json.dumps(grid), encoding="utf-8")
@@ -90,12 +90,12 @@ def write_run(run, rows, scenario, model, noise, seed):
     tables = []
     for task in tasks_of(scenario):
         of_task = rows.of_task(task)
-        scores = non_learned.rankings(of_task, seed)
+        scores = heuristics.rankings(of_task, seed)
         scores["best known"] = of_task.labels.astype(float)
         scores[model] = of_task.labels + draw.normal(0, noise, of_task.mask.shape)
         evaluations = {
             name: evaluator.evaluate(of_task, of_task.target_id, s) for name, s in scores.items()
         }
-        tables.append(report.query_table(evaluations, model))
+        tables.append(metrics_table.query_table(evaluations, model))
     pq.write_table(pa.concat_tables(tables), run / "evaluation" / "test-queries.parquet")
     (run / "evaluation" / "test.json").write_text("{}")

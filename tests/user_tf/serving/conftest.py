@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_pipeline.records import Tables
+from data_pipeline.batching.parsing import Tables
 from data_pipeline.settings import BatchSettings
-from data_pipeline.text import Tokenizer, write_vocabulary
+from data_pipeline.text.words import Tokenizer, write_vocabulary
 from user_tf.config import ModelConfig
 from user_tf.models.ranker import Sizes
 from user_tf.models.registry import build_ranker
-from user_tf.serving.packing import HistoryLimits
+from user_tf.serving.request_batch import HistoryLimits
 from user_tf.serving.signatures import Graph, UserTable, archive, write_users
 
 WORDS = ["red", "blue", "green", "hat", "shoe", "sock", "big", "small", "sun", "rain"]

@@ -1,0 +1,1 @@
+"""Writes README's tables, RESULTS.md and flagfile headers from `benchmarks/results`."""

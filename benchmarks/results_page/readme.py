@@ -1,0 +1,214 @@
+"""Writes what is told of results from the JSON files in benchmarks/results.
+
+    python -m benchmarks.results_page.readme           # rewrites it
+    python -m benchmarks.results_page.readme --check   # fails if a file and the JSON files disagree
+
+README.md has the main tables between two markers, RESULTS.md all of them, and the flagfiles of
+configs their time and result. Prose about a grid's results: benchmarks/results/notes/WORLD.md.
+"""
+
+import dataclasses
+import json
+import pathlib
+import sys
+from typing import Any
+
+from absl import app
+
+from benchmarks.results_page import (
+    data_tables,
+    flagfile_headers,
+    known_answers,
+    paper,
+    speed_tables,
+)
+from benchmarks.results_page.grid_results import RESULTS, ROOT, WORLDS, Grid, read_grids
+from benchmarks.results_page.grid_tables import headline, world_lines
+from benchmarks.results_page.notes import NOTES, notes_of
+from benchmarks.results_page.study_tables import study
+from benchmarks.results_page.tuning_tables import read_tunings, tuning_lines
+from data_pipeline.common import flagtree
+from data_pipeline.common.flagtree import setting
+from user_tf.reporting.document import to_lines
+from user_tf.reporting.report_tables import LEGEND
+
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+PAGE = "RESULTS.md"
+_NOT_YET = "not measured yet."
+_NOT_YET_BUT = f"The grid is not measured yet; {PAGE} has a study of USER alone."
+# Worlds whose table stands in README.
+_MAIN = ("linked", "trivago")
+_WORLD_TITLES = {
+    "linked": "Simulated, linked services",
+    "trivago": "Real rows: trivago sessions (RecSys Challenge 2019)",
+    "independent": "Simulated, independent services",
+    "session_only": "Simulated, sessions alone",
+    "refinding": "Simulated, re-finding",
+}
+_STUDIES = {
+    "simulated": "Study: does unified data help?",
+    "trivago": "Study: trivago with F and without",
+    "quickstart": "Study: the quickstart",
+    "user": "Study: the settings of the paper",
+    "train_throughput": "Speed of training",
+    "start_up": "Start-up, input, evaluation",
+    "gpu": "On an accelerator",
+    "prepare": "Preparation by size of the log",
+    "negatives": "Search for pseudo-negatives",
+    "sharing": "Windows of several targets against one target a window: quality",
+    "faster": "bfloat16 and lazy Adam: quality",
+}
+_SPEED = {
+    "train_throughput": speed_tables.throughput,
+    "start_up": speed_tables.start_up,
+    "gpu": speed_tables.gpu,
+    "prepare": data_tables.prepare,
+    "negatives": data_tables.negatives,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadmeSettings:
+    """Everything `python -m benchmarks.results_page.readme` can be told."""
+
+    check: bool = setting(False, "Compare instead of writing.")
+
+
+def origin(content: dict[str, Any]) -> str:
+    """Where the numbers come from."""
+    machine, versions = content["machine"], content["versions"]
+    engine = "tensorflow" if "tensorflow" in versions else "jax"
+    return (
+        f"`{content['command']}` on {machine['cpu']}, {machine['cores']} cores, {engine} "
+        f"{versions[engine]}, {content['date'][:10]}."
+    )
+
+
+def block(folder: pathlib.Path = RESULTS) -> str:
+    """README's results: the main tables, the known answers, the speed in a few lines."""
+    grids = read_grids(folder)
+    lines = [f"All tables, with costs and what was tuned: [{PAGE}]({PAGE}).", ""]
+    lines += [_legend(grids), ""] if set(_MAIN) & set(grids) else []
+    for world in _MAIN:
+        lines += [f"### {_WORLD_TITLES[world]}", ""]
+        lines += to_lines(headline(grids[world])) if world in grids else [_NOT_YET_BUT]
+        lines += [""]
+    lines += ["### Where the answer is known", "", *to_lines(known_answers.table(grids), "---"), ""]
+    measured = _read(folder / "train_throughput.json")
+    if measured:
+        lines += ["### Speed", "", *speed_tables.headline(measured, origin(measured))]
+    prepared = _read(folder / "prepare.json")
+    if prepared:
+        lines += ["### Preparation", "", *data_tables.headline(prepared, origin(prepared))]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def page(folder: pathlib.Path = RESULTS, notes: pathlib.Path | None = None) -> str:
+    """RESULTS.md: every table.
+
+    Args:
+        folder: Of the JSON files.
+        notes: Of what was written about the worlds. Default: `notes` in that folder.
+    """
+    notes = notes or folder / NOTES.name
+    grids, tunings = read_grids(folder), read_tunings(folder)
+    lines = [
+        "# Results",
+        "",
+        "Made by `make results` of the JSON files in `benchmarks/results`; not to be edited.",
+        "",
+        *([_legend(grids), ""] if grids else []),
+        "## Where the answer is known",
+        "",
+        *to_lines(known_answers.table(grids), "---"),
+        "",
+        "## Beside the paper",
+        "",
+        *to_lines(paper.table(grids)),
+        "",
+    ]
+    for world in WORLDS:
+        lines += [f"## {_WORLD_TITLES[world]}", ""]
+        if world in grids:
+            lines += world_lines(grids[world], notes_of(world, grids, notes))
+            lines += _figure_5(folder, world)
+        else:
+            lines += [f"`configs/datasets/{world}.flags`: {_NOT_YET}", ""]
+    lines += ["## Tuning", ""]
+    for name, content in tunings.items():
+        lines += [f"### {name}", "", *tuning_lines(content, origin(content))]
+    lines += [] if tunings else [_NOT_YET, ""]
+    for name, title in _STUDIES.items():
+        content = _read(folder / f"{name}.json")
+        if content:
+            lines += [f"## {title}", "", *_SPEED.get(name, study)(content, origin(content))]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _figure_5(folder: pathlib.Path, world: str) -> list[str]:
+    """Lines about the attention that user_tf.explain wrote to figure5_<world>."""
+    name = f"figure5_{world}"
+    content = _read(folder / name / "attention.json")
+    if not content:
+        return []
+    place = (RESULTS / name / "attention.svg").relative_to(ROOT).as_posix()
+    what = f"attention of a {content['target']['task']} over the user's earlier behaviors"
+    return [
+        f"**Figure 5**: {what}. `{content['command']}`",
+        "",
+        f"![Figure 5: {what}]({place})",
+        "",
+    ]
+
+
+def _legend(grids: dict[str, Grid]) -> str:
+    grid = next(iter(grids.values()))
+    return LEGEND.format(reference=grid.systems[grid.reference].label)
+
+
+def _read(path: pathlib.Path) -> dict[str, Any] | None:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def contents(root: pathlib.Path = ROOT, folder: pathlib.Path = RESULTS) -> dict[pathlib.Path, str]:
+    """What README.md, RESULTS.md and the flagfiles should hold.
+
+    Args:
+        root: Folder of README.md and configs.
+        folder: Of the JSON files; its notes are read, too.
+    """
+    readme = root / "README.md"
+    head, rest = readme.read_text(encoding="utf-8").split(BEGIN)
+    found = {
+        readme: f"{head}{BEGIN}\n{block(folder)}{END}{rest.split(END)[1]}",
+        root / PAGE: page(folder),
+    }
+    for name, header in flagfile_headers.headers(folder).items():
+        path = root / "configs" / f"{name}.flags"
+        found[path] = flagfile_headers.with_header(path.read_text(encoding="utf-8"), header)
+    return found
+
+
+def main(arguments: list[str]) -> None:
+    """Rewrites or compares the files."""
+    del arguments
+    changed = {
+        path: text
+        for path, text in contents().items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    }
+    if flagtree.read(ReadmeSettings).check:
+        if changed:
+            names = ", ".join(str(path.relative_to(ROOT)) for path in changed)
+            sys.exit(f"{names}: disagree with benchmarks/results. Run `make results`.")
+        return
+    for path, text in changed.items():
+        path.write_text(text, encoding="utf-8")
+    measured = _read(RESULTS / "train_throughput.json")
+    if measured:
+        speed_tables.draw(measured, RESULTS)
+
+
+if __name__ == "__main__":
+    flagtree.define(ReadmeSettings)
+    app.run(main)

@@ -1,0 +1,1 @@
+"""From windows to Batches with tf.data; front door: `batches`."""

@@ -1,0 +1,313 @@
+"""The dataset folder: written under a temporary name, renamed when whole, opened with a check.
+
+manifest.json          written last: settings, choices, counts, checksums
+vocabulary.txt         one token a line; line 0 is empty (padding)
+word_vectors.npy       float32 [V + B, d]
+text_tokens.npy        int32 [texts, L]; row 0 is the empty text
+documents.parquet      doc_id, text; row 0 is the pad document
+users.parquet          user_id (masked); row 0 is the unknown user
+targets.parquet        one row a target, in the order of target_id
+features.npy           float32 [candidates of all targets, features], F before standardisation
+windows/<view>/<split>-*.tfrecord, <split>-sizes.npy
+"""
+
+import dataclasses
+import functools
+import json
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data_pipeline.common.checksums import checksum, describe_files
+from data_pipeline.common.output_folder import UnfinishedFolder
+
+SCHEMA_VERSION = 3
+MANIFEST = "manifest.json"
+FEATURES_FILE = "features.npy"
+
+TARGETS = pa.schema(
+    [
+        ("target_id", pa.int64()),
+        ("split", pa.string()),
+        ("task", pa.int8()),
+        ("user_id", pa.string()),
+        ("time", pa.int64()),
+        ("session", pa.int64()),
+        ("request_id", pa.string()),
+        ("query", pa.string()),
+        ("candidates", pa.list_(pa.string())),
+        ("labels", pa.list_(pa.int8())),
+        ("popularity", pa.list_(pa.int64())),
+        ("last_touch", pa.list_(pa.int64())),
+        ("first_of_task", pa.bool_()),
+        ("session_has_both", pa.bool_()),
+        ("known_user", pa.bool_()),
+        ("query_seen", pa.bool_()),
+        ("past_behaviors", pa.int32()),
+        ("pseudo", pa.bool_()),
+    ]
+)
+"""targets.parquet. task: 1 recommendation, 2 search; time: int64 microseconds; session: in the
+unified log; request_id: null for a browse; candidates, labels, popularity (openings of the document
+known before the target), last_touch (time of the user's last visible touch of it, -1 for none): in
+original order; query_seen: the user issued the same query before; past_behaviors: visible ones
+before the target; pseudo: the list was not shown, its negatives were drawn."""
+
+
+class DatasetWriter(UnfinishedFolder):
+    """Writes a dataset under a temporary name and gives it its own when it is whole.
+
+    A context manager: leaving it by an error removes what was written, unless `keep` is set. What a
+    killed run left is gone on with.
+
+    Args:
+        path: Folder of the dataset; must not exist.
+
+    Raises:
+        FileExistsError: `path` exists.
+        FolderInUse: Another run is writing it.
+
+    Attributes:
+        folder: Where to write; `path` with ".tmp" at the end.
+        resumed: Whether an earlier run left the folder.
+    """
+
+    resumed = False
+
+    def begin(self) -> None:
+        """Makes the temporary folder.
+
+        Raises:
+            FileExistsError: The folder of the dataset exists.
+        """
+        if self.path.exists():
+            raise FileExistsError(
+                f"`output` must not exist. Received: `output` = {os.fspath(self.path)!r}. Set "
+                "--output to a new folder, or remove this one."
+            )
+        self.resumed = self.folder.exists()
+        self.folder.mkdir(exist_ok=True)
+
+    def clear(self) -> None:
+        """Removes what a killed run left, where its steps cannot be gone on with."""
+        super().begin()
+
+    def finish(self, manifest: dict[str, Any]) -> None:
+        """Adds schema version and checksums, writes the manifest, renames the folder."""
+        whole = {"schema_version": SCHEMA_VERSION, **manifest, "files": describe_files(self.folder)}
+        text = json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        with open(self.folder / MANIFEST, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        self.rename()
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """An opened dataset: its manifest, and its arrays, read when first asked for."""
+
+    path: pathlib.Path
+    manifest: dict[str, Any]
+
+    @functools.cached_property
+    def vocabulary(self) -> list[str]:
+        """V tokens; the first is the padding."""
+        lines = (self.path / "vocabulary.txt").read_bytes().decode("utf-8").split("\n")
+        return lines[:-1]
+
+    @property
+    def vocabulary_file(self) -> str:
+        """Path of vocabulary.txt."""
+        return os.fspath(self.path / "vocabulary.txt")
+
+    @functools.cached_property
+    def word_vectors(self) -> npt.NDArray[np.float32]:
+        """float32 [V + B, d], read only."""
+        return np.load(self.path / "word_vectors.npy", mmap_mode="r")
+
+    @functools.cached_property
+    def features(self) -> npt.NDArray[np.float32]:
+        """float32 [candidates, features], F of the candidates in the order of targets.parquet."""
+        return np.load(self.path / FEATURES_FILE, mmap_mode="r")
+
+    @functools.cached_property
+    def text_tokens(self) -> npt.NDArray[np.int32]:
+        """int32 [texts, L], read only."""
+        return np.load(self.path / "text_tokens.npy", mmap_mode="r")
+
+    @functools.cached_property
+    def _documents(self) -> pa.Table:
+        return pq.read_table(self.path / "documents.parquet")
+
+    @functools.cached_property
+    def document_ids(self) -> list[str]:
+        """doc_id of each document; "" is the pad document."""
+        return self._documents["doc_id"].to_pylist()
+
+    @functools.cached_property
+    def document_texts(self) -> npt.NDArray[np.int32]:
+        """int32 [documents], the title's text of each document."""
+        return self._documents["text"].to_numpy().astype(np.int32)
+
+    @functools.cached_property
+    def user_ids(self) -> list[str]:
+        """Masked id of each known user; "" is the unknown user."""
+        return pq.read_table(self.path / "users.parquet")["user_id"].to_pylist()
+
+    def targets(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Rows of `TARGETS`, in the order of target_id.
+
+        Args:
+            columns: Columns to read. Default: all.
+        """
+        wanted = None if columns is None else list(columns)
+        return pq.read_table(self.path / "targets.parquet", columns=wanted)
+
+    def window_files(self, scenario: str, split: str) -> list[str]:
+        """Paths of the TFRecord files of a view and split, in order; some may be empty.
+
+        Raises:
+            ValueError: The dataset holds no such view or split.
+        """
+        self._check_view(scenario, split)
+        prefix = f"windows/{scenario}/{split}-"
+        names = [name for name in self.manifest["files"] if name.startswith(prefix)]
+        return [os.fspath(self.path / name) for name in sorted(names) if name.endswith(".tfrecord")]
+
+    def window_sizes(self, scenario: str, split: str) -> npt.NDArray[np.int32]:
+        """int32 [windows, 5], `data_pipeline.dataset.windows.SIZES` of each record, in file order.
+
+        Raises:
+            ValueError: The dataset holds no such view or split.
+        """
+        self._check_view(scenario, split)
+        return np.load(self.path / f"windows/{scenario}/{split}-sizes.npy")
+
+    def _check_view(self, scenario: str, split: str) -> None:
+        name = f"windows/{scenario}/{split}-sizes.npy"
+        if name not in self.manifest["files"]:
+            raise ValueError(
+                f"The dataset {os.fspath(self.path)!r} holds the views {self.scenarios} of the "
+                f"splits train, validation, test. Received: view {scenario!r}, split {split!r}. "
+                "Prepare it again with this view among --scenarios."
+            )
+
+    @property
+    def scenarios(self) -> list[str]:
+        """Views the dataset holds."""
+        return list(self.manifest["settings"]["scenarios"])
+
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of the columns of F."""
+        return list(self.manifest["features"]["names"])
+
+    @property
+    def feature_mean(self) -> npt.NDArray[np.float32]:
+        """float32 [features], over the searches' candidates of the training split."""
+        return np.array(self.manifest["features"]["mean"], np.float32)
+
+    @property
+    def feature_std(self) -> npt.NDArray[np.float32]:
+        """float32 [features], 1 where a feature does not vary."""
+        return np.array(self.manifest["features"]["std"], np.float32)
+
+    @property
+    def query_free(self) -> npt.NDArray[np.bool_]:
+        """bool [features], those that need no query."""
+        return np.array(self.manifest["features"]["query_free"], bool)
+
+    @property
+    def session_behaviors(self) -> int:
+        """Behaviors kept of a session."""
+        return self.manifest["settings"]["sequence"]["session_behaviors"]
+
+    @property
+    def past_sessions(self) -> int:
+        """Past sessions kept."""
+        return self.manifest["settings"]["sequence"]["past_sessions"]
+
+    @property
+    def clicked_titles(self) -> int:
+        """Clicked titles kept of a search."""
+        return self.manifest["settings"]["sequence"]["clicked_titles"]
+
+    @property
+    def vocabulary_size(self) -> int:
+        """V, the padding included; hashed buckets have the ids from V on."""
+        return self.manifest["vocabulary_size"]
+
+    @property
+    def tokenizer(self) -> str:
+        """Name of the tokenizer, of `data_pipeline.text.tokenizers`."""
+        return self.manifest["settings"]["text"]["tokenizer"]
+
+    @property
+    def oov_buckets(self) -> int:
+        """B."""
+        return self.manifest["oov_buckets"]
+
+    @property
+    def text_length(self) -> int:
+        """L, tokens of the longest text kept."""
+        return self.manifest["text_length"]
+
+    @property
+    def max_candidates(self) -> int:
+        """Length of the longest candidate list."""
+        return self.manifest["max_candidates"]
+
+
+def open_dataset(path: str | os.PathLike[str], verify: bool = False) -> Dataset:
+    """Opens a dataset that was written to its end.
+
+    Args:
+        path: Folder of the dataset.
+        verify: Compare the checksum of every file, which reads all of it. Sizes are always
+            compared. Default: False.
+
+    Raises:
+        FileNotFoundError: There is no folder, no manifest (a half-written dataset), or a file is
+            missing.
+        ValueError: The schema version is another one, or a file is not as it was written.
+    """
+    root = pathlib.Path(path)
+    again = "Run `python -m data_pipeline.prepare` again with a new --output."
+    if not (root / MANIFEST).is_file():
+        state = "no manifest, so it was not written to its end" if root.is_dir() else "no folder"
+        raise FileNotFoundError(
+            f"A dataset is a folder with a {MANIFEST}. Received: {os.fspath(root)!r}, where there "
+            f"is {state}. {again}"
+        )
+    manifest = json.loads((root / MANIFEST).read_text("utf-8"))
+    version = manifest.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise ValueError(
+            f"This program reads datasets of schema version {SCHEMA_VERSION}. Received: "
+            f"{os.fspath(root)!r} of schema version {version}. {again}"
+        )
+    for name, entry in manifest["files"].items():
+        file = root / name
+        if not file.is_file():
+            raise FileNotFoundError(
+                f"The manifest of {os.fspath(root)!r} lists {name!r}. Received: no such file. "
+                f"{again}"
+            )
+        if file.stat().st_size != entry["bytes"]:
+            raise ValueError(
+                f"The manifest of {os.fspath(root)!r} gives {name!r} {entry['bytes']} bytes. "
+                f"Received: {file.stat().st_size} bytes. {again}"
+            )
+        if verify and checksum(file) != entry["sha256"]:
+            raise ValueError(
+                f"The manifest of {os.fspath(root)!r} gives {name!r} the SHA-256 "
+                f"{entry['sha256']}. Received: {checksum(file)}. {again}"
+            )
+    return Dataset(root, manifest)

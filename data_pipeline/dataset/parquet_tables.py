@@ -1,0 +1,99 @@
+"""The tables of a dataset folder: users, documents, targets."""
+
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from data_pipeline.common.sorted_arrays import sorted_unique
+from data_pipeline.dataset.dataset_folder import TARGETS
+from data_pipeline.engine.base import Columns
+from data_pipeline.events.splits import SPLITS
+from data_pipeline.targets.candidate_lists import Targets
+from data_pipeline.targets.eligible_targets import RECOMMENDATION_TASK
+
+Integers = npt.NDArray[np.int64]
+
+
+def write_users(folder: pathlib.Path, users: Sequence[str], targets: Columns) -> Integers:
+    """Writes users.parquet: the users with a recommendation target in the training split.
+
+    Args:
+        folder: Where to write.
+        users: Masked id of each user number, number 0 being "".
+        targets: user, task, split of the targets.
+
+    Returns:
+        int64 [users], row of each user number in users.parquet, 0 (unknown) for the others.
+    """
+    known = (targets["task"] == RECOMMENDATION_TASK) & (targets["split"] == SPLITS.index("train"))
+    numbers = sorted_unique(targets["user"][known])
+    row = np.zeros(len(users), np.int64)
+    row[numbers] = np.arange(1, len(numbers) + 1)
+    table = pa.table({"user_id": ["", *(users[number] for number in numbers.tolist())]})
+    pq.write_table(table, folder / "users.parquet")
+    return row
+
+
+def write_documents(folder: pathlib.Path, ids: Sequence[str], text: Integers) -> None:
+    """Writes documents.parquet, row 0 being the pad document."""
+    table = pa.table({"doc_id": pa.array(ids, pa.string()), "text": text.astype(np.int32)})
+    pq.write_table(table, folder / "documents.parquet")
+
+
+def write_targets(
+    folder: pathlib.Path,
+    targets: Targets,
+    users: Sequence[str],
+    documents: Sequence[str],
+    texts: Sequence[str],
+    request_ids: pa.ChunkedArray,
+    user_row: Integers,
+    popularity: Integers,
+    last_touch: Integers,
+) -> None:
+    """Writes targets.parquet.
+
+    Args:
+        folder: Where to write.
+        targets: With the columns past_behaviors beside those `Targets` names.
+        users, documents, texts: Strings of each number, number 0 being "".
+        request_ids: string [requests], of request 1, 2, ...
+        user_row: `write_users`.
+        popularity, last_touch: int64 [candidates].
+    """
+    rows = targets.rows
+
+    def taken(strings: Sequence[str], numbers: Integers) -> pa.Array:
+        return pa.array(strings, pa.string()).take(pa.array(numbers))
+
+    def lists(values: pa.Array) -> pa.Array:
+        return pa.ListArray.from_arrays(pa.array(targets.offsets, pa.int32()), values)
+
+    browse = rows["request"] == 0
+    requests = request_ids.combine_chunks() if len(request_ids) else pa.array([], pa.string())
+    columns = {
+        "target_id": rows["target_id"],
+        "split": taken(SPLITS, rows["split"]),
+        "task": rows["task"].astype(np.int8),
+        "user_id": taken(users, rows["user"]),
+        "time": rows["time"],
+        "session": rows["session"],
+        "request_id": pc.take(requests, pa.array(rows["request"] - 1, mask=browse)),
+        "query": taken(texts, rows["query"]),
+        "candidates": lists(taken(documents, targets.candidates["doc"])),
+        "labels": lists(pa.array(targets.candidates["label"].astype(np.int8))),
+        "popularity": lists(pa.array(popularity)),
+        "last_touch": lists(pa.array(last_touch)),
+        "first_of_task": rows["first_of_task"] == 1,
+        "session_has_both": rows["has_both"] == 1,
+        "known_user": user_row[rows["user"]] > 0,
+        "query_seen": rows["query_seen"] == 1,
+        "past_behaviors": rows["past_behaviors"].astype(np.int32),
+        "pseudo": rows["pseudo"] == 1,
+    }
+    pq.write_table(pa.table(columns, schema=TARGETS), folder / "targets.parquet")

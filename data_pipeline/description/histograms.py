@@ -1,0 +1,159 @@
+"""Histograms of behaviors: how long sessions are, and what follows a search or a browse."""
+
+import dataclasses
+from collections.abc import Sequence as Items
+
+import numpy as np
+import numpy.typing as npt
+
+from data_pipeline.common.sorted_arrays import run_starts
+from data_pipeline.engine.base import Columns
+from data_pipeline.events.sessions import BROWSE_TYPE, SEARCH_TYPE
+
+Integers = npt.NDArray[np.int64]
+
+KINDS = ("searches only", "browses only", "both")
+"""Kinds of sessions by the behaviors they hold."""
+Transitions = dict[str, dict[str, int]]
+
+
+def session_lengths(behaviors: Columns) -> dict[str, list[int]]:
+    """Sessions by their number of behaviors and their kind.
+
+    Args:
+        behaviors: type, session, in the order (session, time).
+
+    Returns:
+        `behaviors`: the lengths that occur, ascending; for each of `KINDS`: sessions of each of
+        these lengths.
+
+    Example:
+        >>> session_lengths({"type": np.array([2, 2, 1]), "session": np.array([1, 1, 2])})
+        {'behaviors': [1, 2], 'searches only': [0, 1], 'browses only': [1, 0], 'both': [0, 0]}
+    """
+    edges = run_starts(behaviors["session"])
+    length = np.diff(edges)
+    searches = np.diff(np.append(0, np.cumsum(behaviors["type"] == SEARCH_TYPE))[edges])
+    of_kind = (searches == length, searches == 0, (searches > 0) & (searches < length))
+    lengths, place = np.unique(length, return_inverse=True)
+    counts = {
+        kind: np.bincount(place[held], minlength=len(lengths)).tolist()
+        for kind, held in zip(KINDS, of_kind, strict=True)
+    }
+    return {"behaviors": lengths.tolist(), **counts}
+
+
+def transitions(behaviors: Columns) -> Transitions:
+    """How often one behavior follows another within a session.
+
+    Args:
+        behaviors: type, session, in the order (session, time).
+
+    Returns:
+        Counts by what was before (`begin`, `search`, `browse`), then by what came after
+        (`search`, `browse`, `end`).
+
+    Example:
+        >>> found = transitions({"type": np.array([1, 2, 2]), "session": np.array([1, 1, 2])})
+        >>> found["begin"], found["search"]
+        ({'search': 1, 'browse': 1}, {'search': 0, 'browse': 0, 'end': 2})
+    """
+    kind, edges = behaviors["type"], run_starts(behaviors["session"])
+    first = np.zeros(len(kind) + 1, bool)
+    first[edges] = True
+    # Nothing (0) stands before the first behavior of a session and after its last one.
+    before = np.where(first[:-1], 0, np.append(0, kind)[:-1])
+    after = np.where(first[1:], 0, np.append(kind, 0)[1:])
+    types = {"search": SEARCH_TYPE, "browse": BROWSE_TYPE}
+    begins = {name: int((kind[before == 0] == code).sum()) for name, code in types.items()}
+    follows = {
+        name: {
+            later: int((after[kind == code] == types.get(later, 0)).sum())
+            for later in (*types, "end")
+        }
+        for name, code in types.items()
+    }
+    return {"begin": begins, **follows}
+
+
+@dataclasses.dataclass(frozen=True)
+class Histogram:
+    """How often each value occurs.
+
+    Attributes:
+        values: int64 [n], ascending, each once.
+        counts: int64 [n].
+    """
+
+    values: Integers
+    counts: Integers
+
+    @classmethod
+    def of(cls, values: npt.NDArray) -> "Histogram":
+        """The histogram of values in any order."""
+        found, counts = np.unique(values, return_counts=True)
+        return cls(found.astype(np.int64), counts)
+
+    @property
+    def total(self) -> int:
+        """How many values there are."""
+        return int(self.counts.sum())
+
+    @property
+    def longest(self) -> int:
+        """The largest value."""
+        return int(self.values[-1])
+
+    @property
+    def mean(self) -> float:
+        """Their mean; nan of no values."""
+        return float(self.values @ self.counts) / self.total if self.total else float("nan")
+
+    def quantile(self, share: float) -> int:
+        """The least value that at least `share` of all values do not exceed.
+
+        Example:
+            >>> Histogram.of(np.array([1, 1, 5, 9])).quantile(0.5)
+            1
+        """
+        return int(self.values[np.searchsorted(np.cumsum(self.counts), share * self.total)])
+
+    def binned(self, firsts: Items[int]) -> list[int]:
+        """Counts by bin.
+
+        Args:
+            firsts: Least value of each bin, ascending; the last bin has no end.
+
+        Example:
+            >>> Histogram.of(np.array([0, 3, 4, 70])).binned([0, 1, 3, 5])
+            [1, 0, 2, 1]
+        """
+        place = np.searchsorted(firsts, self.values, side="right") - 1
+        return np.bincount(place, self.counts, len(firsts)).astype(np.int64).tolist()
+
+
+def names_of_bins(firsts: Items[int], longest: int) -> list[str]:
+    """Names of the bins that begin at `firsts`, the last of which ends at `longest`.
+
+    Example:
+        >>> names_of_bins([0, 1, 3, 5], 9)
+        ['0', '1–2', '3–4', '5–9']
+    """
+    ends = [*(after - 1 for after in firsts[1:]), longest]
+    return [
+        str(first) if first == end else f"{first}–{end}"
+        for first, end in zip(firsts, ends, strict=True)
+    ]
+
+
+def doubling(longest: int) -> list[int]:
+    """Bins 0, 1, 2, 3–4, 5–8, ..., each twice as wide as the one before, that reach `longest`.
+
+    Example:
+        >>> doubling(9)
+        [0, 1, 2, 3, 5, 9]
+    """
+    firsts = [0, 1]
+    while firsts[-1] < longest:
+        firsts.append(2 ** (len(firsts) - 2) + 1)
+    return [first for first in firsts if first <= longest]

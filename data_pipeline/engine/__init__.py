@@ -1,0 +1,1 @@
+"""Relational work on DuckDB or Spark; front door: `connect.connect`."""

@@ -1,0 +1,140 @@
+"""The engine for logs that outgrow one machine: Spark (extra `spark`).
+
+The same expressions run as Spark SQL, without a Python function among them, so that executors need
+neither Python nor this package. By default Spark runs here, in local mode; `master` or the
+configuration of the environment points it at a cluster.
+"""
+
+import os
+import pathlib
+from typing import Any
+
+import ibis
+import pyarrow as pa
+
+from data_pipeline.engine.base import Engine
+from data_pipeline.engine.java import check_java, java
+
+LOCAL = "local"
+
+
+def _unix_micros(time: Any) -> Any:
+    """Microseconds since the epoch; Ibis has no word for it that every engine knows."""
+
+
+_MICROSECONDS: Any = ibis.udf.scalar.builtin(
+    _unix_micros,
+    name="unix_micros",
+    signature=((ibis.dtype("timestamp"),), ibis.dtype("int64")),
+)
+
+
+class SparkEngine(Engine):
+    """Spark: the session that is there already, or a new one that ends with the engine.
+
+    Args:
+        threads, memory_gib: As for `Engine`; for local mode only.
+        spill: Folder of the temporary files of local mode. Default: Spark's own choice.
+        master: `local`: Spark in local mode with the limits above. Anything else is a master's
+            address (`spark://host:7077`, `yarn`, ...). Empty: as spark-submit or
+            spark-defaults.conf say. Default: `local`.
+
+    Raises:
+        ModuleNotFoundError: pyspark is missing.
+        FileNotFoundError: Java is missing.
+    """
+
+    def __init__(
+        self,
+        threads: int = 2,
+        memory_gib: float = 6.0,
+        spill: str | os.PathLike[str] | None = None,
+        master: str = LOCAL,
+    ) -> None:
+        super().__init__(threads, memory_gib)
+        try:
+            from pyspark.sql import SparkSession
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                "`engine` = 'spark' needs pyspark, which is not installed. Install the extra with "
+                "`pip install '.[spark]'`, or set --engine=duckdb."
+            ) from error
+        running = SparkSession.getActiveSession()
+        self._owned = None
+        if running is None:
+            self._owned = running = _start(SparkSession.builder, threads, memory_gib, spill, master)
+        # Names of tables and SQL settings of its own, whoever else uses Spark in this process.
+        self._session = running.newSession()
+        self._connection = ibis.pyspark.connect(self._session)
+        self._names = 0
+
+    def close(self) -> None:
+        """Stops Spark, unless it ran already."""
+        if self._owned is not None:
+            self._owned.stop()
+
+    def table(self, rows: pa.Table) -> ibis.Table:
+        """An Arrow table as a temporary view."""
+        return self._view(self._session.createDataFrame(rows))
+
+    def materialise(self, expression: ibis.Table) -> ibis.Table:
+        """Runs an expression once and keeps its rows on the executors, in memory or on disk.
+
+        A local checkpoint, not a cache: later plans begin at its rows, not at the log.
+        """
+        return self._view(self._frame(expression).localCheckpoint(eager=True))
+
+    def save(self, expression: ibis.Table, path: pathlib.Path) -> None:
+        """Writes the rows of an expression as a folder of Parquet files."""
+        self._frame(expression).write.parquet(path.as_uri())
+
+    def microseconds(self, time: ibis.Value) -> ibis.Value:
+        """A timestamp column as int64 microseconds since the epoch; null stays null."""
+        return _MICROSECONDS(time)
+
+    def _read(self, path: pathlib.Path) -> ibis.Table:
+        return self._view(self._session.read.parquet(path.as_uri()))
+
+    def _rows(self, expression: ibis.Table) -> pa.Table:
+        # Not through Ibis, which goes by way of pandas and makes floats of integers with nulls.
+        return self._frame(expression).toArrow()
+
+    def _frame(self, expression: ibis.Table) -> Any:
+        from ibis.backends.pyspark.datatypes import PySparkSchema
+
+        # Numbers of rows have 32 bits in Spark; Ibis takes them for 64 and leaves our casts out.
+        schema = PySparkSchema.from_ibis(expression.schema())
+        return self._session.sql(self._connection.compile(expression)).to(schema)
+
+    def _view(self, frame: Any) -> ibis.Table:
+        self._names += 1
+        name = f"table_{self._names}"
+        frame.createTempView(name)
+        return self._connection.table(name)
+
+
+def _start(
+    builder: Any,
+    threads: int,
+    memory_gib: float,
+    spill: str | os.PathLike[str] | None,
+    master: str,
+) -> Any:
+    """A new Spark session."""
+    if master == LOCAL:
+        options = {
+            "spark.master": f"local[{threads}]",
+            "spark.driver.memory": f"{round(memory_gib * 1024)}m",
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.sql.shuffle.partitions": str(2 * threads),
+            "spark.ui.enabled": "false",
+            "spark.ui.showConsoleProgress": "false",
+            "spark.log.level": "ERROR",
+        }
+        if spill is not None:
+            options["spark.local.dir"] = os.fspath(spill)
+        with java():
+            return builder.config(map=options).getOrCreate()
+    check_java()
+    return (builder.master(master) if master else builder).getOrCreate()

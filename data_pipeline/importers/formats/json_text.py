@@ -1,0 +1,181 @@
+"""JSON as columns of text, and a list of results from JSON text, by DuckDB.
+
+Types are taken at their word: the number 7 is no id and the text "5" no dwell, since a silent
+conversion is how a wrong column slips in.
+"""
+
+import itertools
+import json
+import pathlib
+from collections.abc import Iterator
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from data_pipeline.importers.formats.column_names import ColumnNames, FileColumns
+from data_pipeline.importers.formats.delimited_text import TextRows, open_bytes
+from data_pipeline.importers.formats.rejected_rows import split_rows
+from data_pipeline.log.log_folder import Rejected
+from data_pipeline.log.quarantine import Rule
+from data_pipeline.log.schema import ITEM, OPTIONAL, SCHEMAS
+
+LINES_AT_ONCE = 1 << 16
+NUMBERS = "'DOUBLE', 'BIGINT', 'UBIGINT', 'HUGEINT'"
+
+LINE = Rule("line-unreadable", "A line must be one JSON object. Rewrite it.")
+FIELDS = Rule(
+    "line-columns", "An object must have its table's columns and no others, each once. Rename them."
+)
+TEXT = Rule(
+    "text-expected", "An id, title, category, query or time must be JSON text. Put it in quotes."
+)
+NUMBER = Rule("number-expected", "A dwell must be a JSON number of seconds. Write it unquoted.")
+
+
+def time_sql(text: str) -> str:
+    """SQL of a time in UTC without zone; null if `text` is no ISO 8601 time, as a bare date is."""
+    return (
+        f"CASE WHEN regexp_matches({text}, '^\\d{{4}}-\\d\\d-\\d\\d[T ]\\d\\d:\\d\\d') "
+        f"THEN try_cast({text} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' END"
+    )
+
+
+def good_results_sql(text: str) -> str:
+    """SQL that is true where `text` is null or a JSON list of results with the right types."""
+    time = "json_extract_string(item, '$.click_time')"
+    names = ", ".join(f"'{field.name}'" for field in ITEM)
+    return f"""(
+        {text} IS NULL OR coalesce(CASE WHEN json_valid({text}) THEN
+            json_type({text}) IN ('ARRAY', 'NULL') AND coalesce(list_bool_and(list_transform(
+                json_extract({text}, '$[*]'), lambda item: json_type(item) = 'OBJECT'
+                AND list_has_all([{names}], json_keys(item))
+                AND {_type("item", path("doc_id"))} = 'VARCHAR'
+                AND {_type("item", path("clicked"))} = 'BOOLEAN'
+                AND {_type("item", path("click_time"))} IN ('VARCHAR', 'NULL')
+                AND ({time} IS NULL OR {time_sql(time)} IS NOT NULL)
+                AND {_type("item", path("dwell_seconds"))} IN ({NUMBERS}, 'NULL')
+            )), true) END, false)
+    )"""
+
+
+def results_sql(text: str) -> str:
+    """SQL of the results in JSON text; null where `good_results_sql` is false or the list null."""
+    time = time_sql("json_extract_string(item, '$.click_time')")
+    return f"""
+        CASE WHEN {good_results_sql(text)} AND json_type({text}) = 'ARRAY' THEN list_transform(
+            json_extract({text}, '$[*]'), lambda item: {{
+                'doc_id': json_extract_string(item, '$.doc_id'),
+                'clicked': json_extract_string(item, '$.clicked') = 'true',
+                'click_time': {time},
+                'dwell_seconds': try_cast(json_extract_string(item, '$.dwell_seconds') AS DOUBLE)
+            }}) END
+    """
+
+
+def _type(value: str, path: str) -> str:
+    return f"coalesce(json_type({value}, {path}), 'NULL')"
+
+
+def path(name: str) -> str:
+    """SQL of the JSON pointer to a key, whatever characters it holds."""
+    return text_sql("/" + name.replace("~", "~0").replace("/", "~1"))
+
+
+def text_sql(text: str) -> str:
+    """SQL of a text."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def read_json_lines(
+    engine: duckdb.DuckDBPyConnection,
+    table: str,
+    file: pathlib.Path,
+    columns: ColumnNames,
+    name: str,
+) -> Iterator[TextRows | Rejected]:
+    """Reads JSON Lines of a canonical table; the list of results stays JSON text.
+
+    Blank lines are no rows. The first object stands for the header: with wrong columns the whole
+    file is refused, in a later line they reject that line.
+
+    Args:
+        engine: Where the work is done.
+        table: Name of the canonical table.
+        file: UTF-8 file; may be gzip (.gz).
+        columns: Names of its columns.
+        name: Name of the file in messages.
+
+    Raises:
+        LogError: The first object has wrong columns.
+    """
+    query, first = "", 1
+    with open_bytes(file) as stream:
+        filled = (line for line in stream if line.strip())
+        while lines := list(itertools.islice(filled, LINES_AT_ONCE)):
+            if not query:
+                lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
+                query = _query(table, columns.find(table, name, _first_keys(lines), sparse=True))
+            numbers = np.arange(first, first + len(lines), dtype=np.int64)
+            first += len(lines)
+            text = pa.array([line.decode() for line in lines], pa.string())
+            engine.register("lines", pa.table({"number": numbers, "text": text}))
+            good, rejected = split_rows(
+                table, name, engine.sql(query).to_arrow_table(), (LINE, FIELDS, TEXT, NUMBER)
+            )
+            yield rejected
+            yield TextRows(good.drop_columns(["number"]), good["number"].to_numpy(), [])
+
+
+def _first_keys(lines: list[bytes]) -> list[str] | None:
+    """Keys of the first line that is an object, None if there is no such line."""
+    for line in lines:
+        try:
+            first = json.loads(line)
+        except (ValueError, RecursionError):
+            # No JSON, or nested without end.
+            continue
+        if isinstance(first, dict):
+            return list(first)
+    return None
+
+
+def _query(table: str, columns: FileColumns) -> str:
+    """SQL that takes lines (number, text) apart: number, fault, value, and the columns as text.
+
+    A value is given for the first column of a wrong type.
+    """
+    chosen, cases = [], []
+    for name, source in columns.sources.items():
+        at = path(source)
+        if name == "results":
+            chosen.append(f"json_extract(line, {at})::VARCHAR AS {name}")
+            continue
+        chosen.append(f"json_extract_string(line, {at}) AS {name}")
+        is_number = pa.types.is_floating(SCHEMAS[table].field(name).type)
+        kinds, rule = (NUMBERS, NUMBER) if is_number else ("'VARCHAR'", TEXT)
+        wrong = f"{_type('line', at)} NOT IN ({kinds}, 'NULL')"
+        cases.append((wrong, rule, f"json_extract(line, {at})"))
+    needed = [source for name, source in columns.sources.items() if name not in OPTIONAL]
+    allowed = [*columns.sources.values(), *columns.left_out]
+    faults = " ".join(f"WHEN {wrong} THEN '{rule.name}'" for wrong, rule, _ in cases)
+    values = " ".join(f"WHEN {wrong} THEN {value}::VARCHAR" for wrong, _, value in cases)
+    return f"""
+        SELECT number, {", ".join(chosen)}, CASE
+                WHEN line IS NULL THEN '{LINE.name}'
+                WHEN NOT keys_fit THEN '{FIELDS.name}'
+                {faults} END AS fault,
+            CASE WHEN line IS NULL OR NOT keys_fit THEN '' {values} END AS value
+        FROM (
+            SELECT *, list_has_all(json_keys(line), [{", ".join(map(text_sql, needed))}])
+                AND list_has_all([{", ".join(map(text_sql, allowed))}], json_keys(line))
+                AND len(json_keys(line)) = len(list_distinct(json_keys(line))) AS keys_fit
+            FROM (
+                SELECT number,
+                    CASE WHEN json_valid(text) AND json_type(text) = 'OBJECT' THEN text::JSON END
+                        AS line
+                FROM lines
+            )
+        )
+        ORDER BY number
+    """

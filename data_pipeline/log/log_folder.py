@@ -1,0 +1,145 @@
+"""The behavior log: a folder of canonical tables, validated, with users masked.
+
+documents.parquet requests.parquet browses.parquet   the tables of `data_pipeline.log.schema`
+quarantine.parquet                                   every rejected row, with file, row and rule
+log.json                                             written last: counts, settings, checksums
+
+A log is written under LOG.tmp and renamed when whole, so a half-written one is never opened. Rows
+keep the order in which they came. Same rows, settings and key give the same bytes.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from data_pipeline.common import flagtree
+from data_pipeline.common.checksums import checksum
+from data_pipeline.log.log_summary import LogReport
+from data_pipeline.log.log_writer import LOG_FILE, SCHEMA_VERSION, LogWriter, RawBatch, Rejected
+from data_pipeline.log.schema import BROWSES, DOCUMENTS, QUARANTINE, REQUESTS, SCHEMAS, LogError
+from data_pipeline.settings import LogSettings
+
+__all__ = [
+    "BROWSES",
+    "DOCUMENTS",
+    "QUARANTINE",
+    "REQUESTS",
+    "Log",
+    "LogError",
+    "LogReport",
+    "LogWriter",
+    "RawBatch",
+    "Rejected",
+    "open_log",
+    "write_log",
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Log:
+    """A log that was opened: the paths of its tables, what was counted, where it comes from."""
+
+    folder: pathlib.Path
+    documents: pathlib.Path
+    requests: pathlib.Path
+    browses: pathlib.Path
+    quarantine: pathlib.Path
+    report: LogReport
+    settings: LogSettings
+    source: dict[str, Any]
+
+
+def write_log(
+    folder: str | os.PathLike[str],
+    batches: Iterable[RawBatch | Rejected],
+    settings: LogSettings,
+    source: Mapping[str, Any] | None = None,
+) -> LogReport:
+    """Writes a whole log from raw rows; see `LogWriter`.
+
+    Args:
+        folder: Folder of the log; must not exist.
+        batches: Raw rows, documents first.
+        settings: Masking and quarantine.
+        source: Where the log comes from, for log.json; read after the last batch, so an importer
+            may fill it while it hands over batches.
+
+    Raises:
+        LogError: A file is wrong as a whole, or too many of its rows are.
+        ValueError: Masking is on and there is no key.
+
+    Example:
+        >>> import datetime, tempfile
+        >>> import pyarrow as pa
+        >>> noon = datetime.datetime(2024, 1, 1, 12)
+        >>> documents = pa.table({"doc_id": ["a"], "title": ["A title"]})
+        >>> browses = pa.table({"user_id": ["anna"], "time": [noon], "doc_id": ["a"]})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     report = write_log(
+        ...         f"{folder}/log",
+        ...         [RawBatch("documents", documents, "x"), RawBatch("browses", browses, "x")],
+        ...         LogSettings(mask_users=False),
+        ...     )
+        ...     open_log(f"{folder}/log").report == report, report.tables["browses"].kept
+        (True, 1)
+    """
+    with LogWriter(folder, settings) as writer:
+        for batch in batches:
+            writer.add(batch)
+        return writer.finish(source)
+
+
+def open_log(folder: str | os.PathLike[str], checksums: bool = True) -> Log:
+    """Opens a log folder after checking that it is whole.
+
+    Args:
+        folder: Folder of the log.
+        checksums: Also read all files and compare their checksums.
+
+    Raises:
+        LogError: No whole log, one of another schema version, or a file was altered.
+    """
+    root, name = pathlib.Path(folder), os.fspath(folder)
+    try:
+        manifest = json.loads((root / LOG_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise LogError(
+            name,
+            f"a log is a folder with {LOG_FILE}, which is written last",
+            "a folder without it" if root.is_dir() else "no folder",
+            "Check --log, or write the log again: "
+            "python -m data_pipeline.import_log or python -m data_pipeline.simulate.",
+        ) from None
+    version = manifest.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise LogError(
+            name,
+            f"the log's schema version must be {SCHEMA_VERSION}",
+            version,
+            "It was written by another version of the program; import or simulate it again.",
+        )
+    for file, entry in manifest["files"].items():
+        path = root / file
+        if not path.is_file() or path.stat().st_size != entry["bytes"]:
+            found = f"{path.stat().st_size} bytes" if path.is_file() else "no such file"
+        elif checksums and checksum(path) != entry["sha256"]:
+            found = "another checksum"
+        else:
+            continue
+        raise LogError(
+            os.fspath(path),
+            f"a file of a log must be as it was written ({entry['bytes']} bytes, sha256 "
+            f"{entry['sha256'][:12]}...)",
+            found,
+            "Restore it, or write the log again.",
+        )
+    return Log(
+        folder=root,
+        **{table: root / f"{table}.parquet" for table in (*SCHEMAS, "quarantine")},
+        report=LogReport.from_dict(manifest["report"]),
+        settings=flagtree.from_dict(LogSettings, manifest["settings"]),
+        source=manifest["source"],
+    )

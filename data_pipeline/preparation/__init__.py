@@ -1,0 +1,1 @@
+"""The steps from a behavior log to a dataset; front door: `pipeline.prepare_dataset`."""

@@ -1,0 +1,1 @@
+"""Ranking targets and their candidate lists; front door: `candidate_lists`."""

@@ -1,0 +1,165 @@
+"""Pseudo-negatives for browses whose list was not logged (DESIGN 4).
+
+A document's score for a target is
+
+    a * log(1 + openings known before t) / log(1 + the largest such number)
+    + (1 - a) * cosine(title, title of the document read)
+
+in whole numbers, so that order and ties are exact on every machine. The best `pool` eligible
+documents are kept (ties: the smaller document number, that is the smaller doc_id), and `drawn` of
+them are drawn without replacement by a hash of (seed, target, document): a target's negatives
+depend on nothing else in the dataset's order.
+"""
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from data_pipeline.common.keyed_hash import keyed
+from data_pipeline.settings import NegativeSettings
+from data_pipeline.targets.negative_search import BestDocuments
+
+Integers = npt.NDArray[np.int64]
+
+_CELLS = 16_000_000
+_NEGATIVES, ORDER = 1, 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Documents:
+    """What the draw knows of the documents; number 0 is the pad document and never drawn.
+
+    Attributes:
+        available: int64 [documents], time it was published, or first seen in the log where that is
+            not known. A target may draw it iff its own time is strictly later.
+        vectors: int16 [documents, d], title vectors of `data_pipeline.text.word_vectors.text_vectors`.
+        opened: int64 [openings], the opened document of each opening of the whole log.
+        known_after: int64 [openings], from when on it counts.
+    """
+
+    available: Integers
+    vectors: npt.NDArray[np.int16]
+    opened: Integers
+    known_after: Integers
+
+
+@dataclasses.dataclass(frozen=True)
+class BrowseTargets:
+    """Browses that need negatives, in any order.
+
+    Attributes:
+        target_id: int64 [T], distinct.
+        user: int64 [T].
+        time: int64 [T].
+        positive: int64 [T], the document read.
+    """
+
+    target_id: Integers
+    user: Integers
+    time: Integers
+    positive: Integers
+
+
+def draw_negatives(
+    targets: BrowseTargets,
+    documents: Documents,
+    relevant: tuple[Integers, Integers],
+    settings: NegativeSettings,
+    seed: int,
+    cells: int = _CELLS,
+) -> Integers:
+    """Draws pseudo-negatives for every target.
+
+    Args:
+        targets: The browses.
+        documents: The documents and their openings.
+        relevant: (user, document) pairs, int64 [pairs] each: what a user found relevant at ANY
+            time is never a negative of that user; repeated pairs do no harm.
+        settings: Weight, pool and number drawn.
+        seed: Seed of the draw.
+        cells: Targets times documents scored at a time; changes memory, never the result.
+
+    Returns:
+        int64 [T, drawn] document numbers in the order of the draw, 0 where fewer are eligible.
+
+    Raises:
+        ValueError: A setting is out of range.
+    """
+    _check(settings)
+    size, count = len(documents.available), len(targets.target_id)
+    result = np.zeros((count, settings.drawn), np.int64)
+    if size < 2 or not count:
+        return result
+    owners, owned = _by_user(relevant)
+    order = np.argsort(targets.time, kind="stable")
+    users, target_id = targets.user[order], targets.target_id[order]
+    first = np.searchsorted(owners, users)
+    stop = np.searchsorted(owners, users, side="right")
+    search = BestDocuments(
+        documents.available,
+        documents.vectors,
+        documents.opened,
+        documents.known_after,
+        settings,
+        seed,
+        cells,
+    )
+    found = search.search(
+        targets.time[order], targets.positive[order], lambda row: owned[first[row] : stop[row]]
+    )
+    for block, best in found:
+        result[order[block]] = _draw(best, target_id[block], settings.drawn, seed)
+    return result
+
+
+def _check(settings: NegativeSettings) -> None:
+    if not 0 <= settings.popularity_weight <= 1:
+        raise ValueError(
+            "`popularity_weight` must be between 0 and 1. Received: `popularity_weight` = "
+            f"{settings.popularity_weight}. Set --negatives.popularity_weight to such a number."
+        )
+    if not 1 <= settings.drawn <= settings.pool:
+        raise ValueError(
+            "`drawn` must be at least 1 and at most `pool`. Received: `drawn` = "
+            f"{settings.drawn}, `pool` = {settings.pool}. Set --negatives.pool to "
+            f"{max(settings.drawn, 1)} or more and --negatives.drawn to 1 or more."
+        )
+
+
+def _by_user(relevant: tuple[Integers, Integers]) -> tuple[Integers, Integers]:
+    order = np.argsort(relevant[0], kind="stable")
+    return relevant[0][order], relevant[1][order]
+
+
+def _draw(best: Integers, target_id: Integers, drawn: int, seed: int) -> Integers:
+    """Draws from the documents of each row, which ends in zeros where it has fewer."""
+    hashes = keyed(seed, _NEGATIVES, target_id[:, np.newaxis], best)
+    hashes[best == 0] = np.iinfo(np.uint64).max
+    chosen = np.argsort(hashes, axis=1, kind="stable")[:, :drawn]
+    return np.take_along_axis(best, chosen, axis=1)
+
+
+def shuffled_lists(
+    positive: Integers, negatives: Integers, target_id: Integers, seed: int
+) -> Integers:
+    """The "original order" of pseudo lists: a seeded shuffle, so that position tells nothing.
+
+    Args:
+        positive: int64 [T].
+        negatives: int64 [T, drawn], 0 where there is none.
+        target_id: int64 [T].
+        seed: Seed of the shuffle.
+
+    Returns:
+        int64 [T, 1 + drawn] documents, 0 at the end where a list is shorter.
+
+    Example:
+        >>> lists = shuffled_lists(np.array([4]), np.array([[7, 9, 0]]), np.array([1]), seed=1)
+        >>> sorted(lists[0].tolist()), int(lists[0, -1])
+        ([0, 4, 7, 9], 0)
+    """
+    lists = np.concatenate([positive[:, np.newaxis], negatives], axis=1)
+    hashes = keyed(seed, ORDER, target_id[:, np.newaxis], lists)
+    order = np.lexsort((lists, hashes, lists == 0), axis=1)
+    return np.take_along_axis(lists, order, axis=1)

@@ -1,0 +1,184 @@
+"""The texts of a log, how often each is met before the validation period, and their tokens.
+
+An occurrence of a text is a query issued, a title shown in a list, or a title browsed, each as
+often as it happens. Words enter the vocabulary by their occurrences before the validation period;
+word2vec reads each text met in that time once.
+"""
+
+import dataclasses
+import os
+import pathlib
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from data_pipeline.engine.base import Engine
+from data_pipeline.events.impressions import ShownLists
+from data_pipeline.events.log_tables import LogTables
+from data_pipeline.events.user_events import UserEvents
+from data_pipeline.features.relevance_features import TextTable
+from data_pipeline.settings import PrepareSettings, TextSettings
+
+Integers = npt.NDArray[np.int64]
+
+CHOICES = (
+    "A word's occurrences are counted over the queries issued, the titles shown and the titles "
+    "browsed before the validation period, a text counting as often as it is met; word2vec reads "
+    "each of these texts once.",
+    "A text first met in the validation period or later, or never, gives no word to the "
+    "vocabulary; its unknown words go to hashed buckets.",
+)
+
+
+def occurrences(
+    engine: Engine,
+    shown: ShownLists,
+    sequence: UserEvents,
+    document_text: Integers,
+    before: int,
+    texts: int,
+) -> Integers:
+    """int64 [texts]: how often each text is met at a time earlier than `before`.
+
+    Args:
+        engine: Where the lists live.
+        shown: The lists.
+        sequence: Its requests and browses.
+        document_text: int64 [documents], text of each document, number 0 the pad document.
+        before: A time.
+        texts: Number of texts, the empty one included.
+    """
+    requests, browses = sequence.requests, sequence.browses
+    queries = requests["query"][requests["time"] < before]
+    titles = document_text[browses["doc"][browses["time"] < before]]
+    result = np.bincount(queries, minlength=texts) + np.bincount(titles, minlength=texts)
+    seen = shown.occurrences(engine, before)
+    np.add.at(result, document_text[seen["doc"]], seen["count"])
+    # Recommendations have no query, and some documents no title.
+    result[0] = 0
+    return result
+
+
+def count_words(
+    split: Callable[[Any], Any], texts: list[str], weights: Integers, workers: int | None = None
+) -> Counter[str]:
+    """Occurrences of every word, each text counting as often as its weight says.
+
+    Args:
+        split: string [X] -> RaggedTensor of strings [X, (words)].
+        texts: The texts.
+        weights: int64 [texts].
+        workers: As of `data_pipeline.text.words.in_chunks`.
+
+    Example:
+        >>> from data_pipeline.text.words import tokenize
+        >>> sorted(count_words(tokenize, ["a hotel", "a"], np.array([2, 1])).items())
+        [('a', 3), ('hotel', 2)]
+    """
+    import tensorflow as tf
+
+    from data_pipeline.text.words import in_chunks
+
+    def count(part: slice) -> tuple[list[bytes], list[int]]:
+        words = split(tf.constant(texts[part], tf.string))
+        distinct, index = tf.unique(words.flat_values)
+        weight = np.repeat(weights[part], words.row_lengths().numpy())
+        # Sums of whole numbers below 2**53 are exact in the float64 of bincount.
+        times = np.bincount(index.numpy(), weight).astype(np.int64)
+        return distinct.numpy().tolist(), times.tolist()
+
+    counts: Counter[bytes] = Counter()
+    for distinct, times in in_chunks(count, len(texts), workers):
+        for word, n in zip(distinct, times, strict=True):
+            counts[word] += n
+    return Counter({word.decode("utf-8"): n for word, n in counts.items()})
+
+
+def read_texts(engine: Engine, log: LogTables) -> list[str]:
+    """Every text in the order of its number; the first is the empty one."""
+    return ["", *engine.collect(log.texts, ["text"])["content"].to_pylist()]
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoded:
+    """The texts as tokens.
+
+    Attributes:
+        tokens: int32 [texts, L]; row 0 is the empty text.
+        used: int64 [n], the texts met before the validation period.
+    """
+
+    tokens: npt.NDArray[np.int32]
+    used: Integers
+
+
+def encode(
+    folder: str | os.PathLike[str],
+    texts: list[str],
+    met: Integers,
+    settings: TextSettings,
+    taken: pathlib.Path | None = None,
+) -> Encoded:
+    """Writes vocabulary.txt and text_tokens.npy.
+
+    Args:
+        folder: Existing folder.
+        texts: Every text in the order of its number.
+        met: int64 [texts], `occurrences` before the validation period.
+        settings: Tokens and vocabulary.
+        taken: Folder of a dataset whose vocabulary is taken. Default: it is learned.
+    """
+    from data_pipeline.text.tokenizers import KINDS, build_tokenizer
+    from data_pipeline.text.words import encode_texts, write_vocabulary
+
+    root = pathlib.Path(folder)
+    used = np.flatnonzero(met)
+    if taken:
+        shutil.copyfile(taken / "vocabulary.txt", root / "vocabulary.txt")
+    else:
+        kind = KINDS[settings.tokenizer]
+        counts = count_words(kind.split, [texts[number] for number in used.tolist()], met[used])
+        write_vocabulary(root / "vocabulary.txt", kind.learn(counts, settings))
+    tokenizer = build_tokenizer(
+        settings.tokenizer, root / "vocabulary.txt", settings.oov_buckets, settings.text_length
+    )
+    tokens = encode_texts(tokenizer.encode, texts)
+    np.save(root / "text_tokens.npy", tokens)
+    return Encoded(tokens, used)
+
+
+def build_vectors(
+    folder: str | os.PathLike[str],
+    texts: Encoded,
+    document_text: Integers,
+    settings: PrepareSettings,
+    taken: pathlib.Path | None = None,
+) -> TextTable:
+    """Writes word_vectors.npy.
+
+    Args:
+        folder: Folder with vocabulary.txt.
+        texts: The texts as tokens.
+        document_text: int64 [documents], text of each document, number 0 the pad document.
+        settings: Word vectors, and the seed of random ones and of word2vec.
+        taken: Folder of a dataset whose word vectors are taken. Default: they are learned.
+
+    Returns:
+        The token table and the quantised text vectors.
+    """
+    from data_pipeline.text.word_vectors import text_vectors, word_vectors
+    from data_pipeline.text.words import read_vocabulary
+
+    root = pathlib.Path(folder)
+    if taken:
+        shutil.copyfile(taken / "word_vectors.npy", root / "word_vectors.npy")
+        words = np.load(root / "word_vectors.npy")
+    else:
+        vocabulary = read_vocabulary(root / "vocabulary.txt")
+        words = word_vectors(texts.tokens[texts.used], vocabulary, settings.text, settings.seed)
+        np.save(root / "word_vectors.npy", words)
+    return TextTable(texts.tokens, text_vectors(texts.tokens, words), document_text)

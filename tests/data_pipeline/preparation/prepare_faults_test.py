@@ -1,0 +1,154 @@
+"""Preparations that are killed, run out of disk or meet another one: nothing half-made, same bytes."""
+
+import errno
+import hashlib
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from data_pipeline.common.output_folder import FolderInUse
+from data_pipeline.dataset.dataset_folder import DatasetWriter
+from data_pipeline.prepare import prepare
+
+ROOT = pathlib.Path(__file__).parents[3]
+# `make faults` kills at 20 points.
+KILLS = int(os.environ.get("USER_TF_KILLS", "2"))
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("faults") / "log"
+    command = ["data_pipeline.simulate", "--users=60", f"--output={folder}"]
+    subprocess.run([sys.executable, "-m", *command], check=True, cwd=ROOT, capture_output=True)
+    return folder
+
+
+def command(log, output):
+    return [
+        *(sys.executable, "-m", "data_pipeline.prepare", f"--log={log}", f"--output={output}"),
+        *("--text.width=8", "--text.word2vec_epochs=1"),
+    ]
+
+
+def contents(folder):
+    """SHA-256 of every file by its name."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_a_killed_preparation_goes_on_to_the_same_bytes(log, tmp_path):
+    whole = tmp_path / "whole"
+    began = time.monotonic()
+    subprocess.run(command(log, whole), check=True, cwd=ROOT, capture_output=True)
+    longest = time.monotonic() - began
+    expected = contents(whole)
+    for point in range(KILLS):
+        output = tmp_path / f"killed-{point}"
+        first = subprocess.Popen(
+            command(log, output), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        time.sleep(random.Random(point).uniform(0.4, 1.0) * longest)
+        first.send_signal(signal.SIGKILL)
+        told = first.communicate()[0].decode()
+        if output.exists():
+            # Killed, if at all, when its work was done: it must be whole.
+            assert contents(output) == expected
+            continue
+        done = [line.split("  ")[1] for line in told.splitlines() if line.endswith("GiB at most")]
+        again = subprocess.run(command(log, output), check=True, cwd=ROOT, capture_output=True)
+        repeated = [name for name in done if f"  {name}  " in again.stdout.decode()]
+        assert not repeated, "a finished step was done again"
+        assert contents(output) == expected
+        assert sorted(path.name for path in tmp_path.glob(f"{output.name}*")) == [output.name]
+
+
+def test_a_full_disk_keeps_finished_steps_and_tells_so(
+    builder, small_settings, tmp_path, monkeypatch
+):
+    builder.document("a").document("b")
+    for number in range(12):
+        at = number * 10_000
+        builder.request(f"r{number:02d}", "u", at, "red", ("a", at + 5, None), "b")
+    settings = small_settings(builder.write(tmp_path / "log"), tmp_path / "dataset")
+    prepare(small_settings(tmp_path / "log", tmp_path / "whole"))
+
+    save, calls = np.save, []
+
+    def full(path, values):
+        calls.append(path)
+        if "word_vectors" in str(path):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        save(path, values)
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OSError, match="No space left") as error:
+        prepare(settings)
+    assert "dataset.steps" in error.value.__notes__[0]
+    assert not (tmp_path / "dataset").exists() and (tmp_path / "dataset.steps").is_dir()
+
+    monkeypatch.setattr(np, "save", save)
+    monkeypatch.setattr(
+        "data_pipeline.preparation.pipeline.read_tables", lambda *_: pytest.fail("done")
+    )
+    prepare(settings)
+    assert contents(tmp_path / "dataset") == contents(tmp_path / "whole")
+    assert not (tmp_path / "dataset.steps").exists()
+
+
+def test_what_was_left_under_other_settings_is_not_gone_on_with(builder, small_settings, tmp_path):
+    builder.document("a").document("b")
+    for number in range(12):
+        at = number * 10_000
+        builder.request(f"r{number:02d}", "u", at, "red", ("a", at + 5, None), "b")
+    log = builder.write(tmp_path / "log")
+    (tmp_path / "dataset.tmp").mkdir()
+    (tmp_path / "dataset.tmp" / "stale").touch()
+    prepare(small_settings(log, tmp_path / "dataset"))
+    assert "stale" not in contents(tmp_path / "dataset")
+
+
+def test_steps_without_the_files_they_wrote_are_done_again(
+    builder, small_settings, tmp_path, monkeypatch
+):
+    builder.document("a").document("b")
+    builder.request("r", "u", 0, "red", ("a", 5, None), "b")
+    settings = small_settings(builder.write(tmp_path / "log"), tmp_path / "dataset")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("data_pipeline.preparation.stages.write_view", interrupt)
+        prepare(settings)
+    shutil.rmtree(tmp_path / "dataset.tmp")
+    prepare(settings)
+    prepare(small_settings(tmp_path / "log", tmp_path / "whole"))
+    assert contents(tmp_path / "dataset") == contents(tmp_path / "whole")
+
+
+def test_a_second_preparation_of_the_same_output_is_refused(builder, small_settings, tmp_path):
+    builder.document("a").document("b")
+    builder.request("r", "u", 0, "red", ("a", 5, None), "b")
+    settings = small_settings(builder.write(tmp_path / "log"), tmp_path / "dataset")
+    with DatasetWriter(tmp_path / "dataset"), pytest.raises(FolderInUse, match="another run"):
+        prepare(settings)
+
+
+def test_an_error_of_the_input_leaves_nothing_behind(builder, small_settings, tmp_path):
+    builder.document("a")
+    builder.request("r", "u", 0, "red", "a")
+    settings = small_settings(builder.write(tmp_path / "log"), tmp_path / "dataset")
+    with pytest.raises(ValueError, match="at least one"):
+        prepare(settings)
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]

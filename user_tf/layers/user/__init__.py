@@ -1,0 +1,1 @@
+"""USER's own encoders and scorer, in the order of the paper's stages."""

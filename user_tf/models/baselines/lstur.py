@@ -1,0 +1,182 @@
+"""LSTUR: news recommendation by long- and short-term user vectors (An et al., ACL 2019)."""
+
+import keras
+from keras import ops
+
+from user_tf.layers.additive_attention import AdditiveAttention
+from user_tf.layers.word_convolution import WordConvolution
+from user_tf.models.baselines.clicked_history import match, read_clicks
+from user_tf.models.ranker import Ranker, encode_groups, text_groups
+
+# Of the authors' experiments; nothing in USER corresponds to either.
+ATTENTION_UNITS = 200
+USER_MASKING = 0.5
+
+
+class UserMasking(keras.layers.Layer):
+    """Sets whole rows to zero in training, each with the same probability.
+
+        x_i -> m_i x_i,   P(m_i = 0) = rate
+
+    Unlike dropout it neither acts on single entries nor scales what it keeps.
+
+    Args:
+        rate: Probability that a row is masked.
+
+    Call arguments:
+        inputs: Float tensor `[B, d]`.
+        training: Whether rows are masked.
+
+    Returns:
+        Float tensor `[B, d]`.
+
+    Example:
+        >>> UserMasking(0.9)(ops.ones((1, 3))).numpy().tolist()
+        [[1.0, 1.0, 1.0]]
+    """
+
+    def __init__(self, rate, **kwargs):
+        super().__init__(**kwargs)
+        self.rate = rate
+        # Its state is a variable of the model, where the training reseeds it at every step.
+        self.seed_generator = keras.random.SeedGenerator()
+
+    def build(self, inputs_shape):
+        """There are no weights."""
+
+    def call(self, inputs, training=None):
+        if not training:
+            return inputs
+        drawn = keras.random.uniform((ops.shape(inputs)[0], 1), seed=self.seed_generator)
+        return ops.where(drawn >= self.rate, inputs, ops.zeros_like(inputs))
+
+    def get_config(self):
+        return {**super().get_config(), "rate": self.rate}
+
+
+class Lstur(Ranker):
+    """What both variants share: news encoder, long-term user vector, GRU over the clicks.
+
+        r(x) = AdditiveAttention(WordConvolution(x));   l = masked(e_u);   p = user(l, r(clicks)) . r(D)
+
+    with e_u the row of the user, set to zero as a whole for half of the targets in training. The
+    GRU steps over places without a click, so that it stops at the last real one. Every distinct
+    text is encoded once.
+
+    Clicks are all browses a target may see; searches, the query and the features F are not read. A
+    search target gets a score by the same rule.
+
+    A reconstruction in its settings: news vectors have heads x head_width entries (400, more than
+    the authors' 300) and no topic embeddings, since a Batch has no topics. A subclass chooses the
+    widths in `__init__` and writes `encode_users`.
+
+    Args:
+        config: `ModelConfig`; `width`, `heads`, `head_width`, `dropout` and `train_words` are used.
+        sizes: `Sizes` of the dataset.
+        short: Units of the GRU.
+        long: Width of the rows of users.
+    """
+
+    def __init__(self, config, sizes, short, long, **kwargs):
+        super().__init__(config, sizes, **kwargs)
+        policy = self.dtype_policy
+        self.words = WordConvolution(
+            sizes.vocabulary,
+            config.width,
+            config.heads * config.head_width,
+            dropout=config.dropout,
+            dtype=policy,
+            name="words",
+        )
+        self.words.embedding.trainable = config.train_words
+        self.pool = AdditiveAttention(ATTENTION_UNITS, dtype=policy, name="pool")
+        self.user_embedding = keras.layers.Embedding(
+            sizes.users, long, dtype=policy, name="user_embedding"
+        )
+        self.user_masking = UserMasking(USER_MASKING, dtype=policy, name="user_masking")
+        # The reset gate before the recurrent product, as in the paper. No cuDNN: it wants clicks
+        # without gaps, and XLA does not compile it.
+        self.gru = keras.layers.GRU(
+            short,
+            reset_after=False,
+            return_state=True,
+            use_cudnn=False,
+            dtype=policy,
+            name="gru",
+        )
+
+    @property
+    def word_embedding(self):
+        return self.words.embedding
+
+    def build(self, batch_shape=None):
+        """Makes every layer's weights; they do not depend on the sizes of a batch."""
+        filters = self.config.heads * self.config.head_width
+        self.words.build((None, None))
+        self.pool.build((None, None, filters))
+        self.user_embedding.build((None,))
+        self.gru.build((None, None, filters))
+
+    def call(self, batch, training=False):
+        texts, batch = text_groups(batch)
+        _, titles, mask = encode_groups(self.encode_texts, texts, training)
+        clicks = read_clicks(batch, ops.any(mask, axis=1))
+        long = self.user_masking(self.user_embedding(batch["user"]), training=training)
+        users = self.encode_users(long, ops.take(titles, clicks.texts, axis=0), clicks.mask)
+        return match(users, ops.take(titles, batch["candidate_text"], axis=0))
+
+    def encode_texts(self, tokens, training=False):
+        """Words `[X, L, filters]`, titles `[X, filters]` and mask of the words."""
+        words, mask = self.words(tokens, training=training)
+        return words, self.pool(words, padding_mask=mask), mask
+
+    def encode_users(self, long, clicks, mask):
+        """User vectors `[T, filters]`.
+
+        Args:
+            long: Float tensor `[T, long]`, long-term vectors.
+            clicks: Float tensor `[T, H, filters]`, titles clicked.
+            mask: bool tensor `[T, H]`, true at clicks.
+        """
+        raise NotImplementedError(f"{type(self).__name__} should combine `long` and `clicks`.")
+
+
+class LsturIni(Lstur):
+    """LSTUR whose GRU begins at the long-term vector.
+
+        user(l, x) = GRU(x_1, x_2, ... from l)
+
+    Without clicks the user vector is l.
+
+    Args:
+        config, sizes: As in `Lstur`.
+    """
+
+    def __init__(self, config, sizes, **kwargs):
+        filters = config.heads * config.head_width
+        super().__init__(config, sizes, short=filters, long=filters, **kwargs)
+
+    def encode_users(self, long, clicks, mask):
+        # Not the last output: where nothing was clicked it is 0, while the state is still l.
+        _, state = self.gru(clicks, initial_state=long, mask=mask)
+        return state
+
+
+class LsturCon(Lstur):
+    """LSTUR whose user vector is the state of the GRU and the long-term vector side by side.
+
+        user(l, x) = [GRU(x_1, x_2, ... from 0) ; l]
+
+    Each is half as wide as a title. Without clicks the user vector is [0 ; l].
+
+    Args:
+        config, sizes: As in `Lstur`.
+    """
+
+    def __init__(self, config, sizes, **kwargs):
+        filters = config.heads * config.head_width
+        super().__init__(config, sizes, short=filters - filters // 2, long=filters // 2, **kwargs)
+
+    def encode_users(self, long, clicks, mask):
+        _, state = self.gru(clicks, mask=mask)
+        return ops.concatenate([state, long], axis=-1)

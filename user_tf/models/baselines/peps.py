@@ -1,0 +1,134 @@
+"""PEPS: personalised search by personal word embeddings (Yao, Dou and Wen, SIGIR 2020)."""
+
+import keras
+from keras import ops
+
+from user_tf.layers.knrm import Knrm
+from user_tf.layers.masking import cosine, precise_dtype
+from user_tf.layers.multi_head_attention import MultiHeadAttention
+from user_tf.layers.personal_embedding import PersonalEmbedding
+from user_tf.models.initial_weights import average_attention, weigh_cosines
+from user_tf.models.ranker import Ranker, for_searches
+
+VIEWS = ("global", "personal", "global_context", "personal_context")
+
+
+class Peps(Ranker):
+    """Personalised search in which every user has word vectors of their own.
+
+        G_x  = word vectors of the text x;      P_x  = PersonalEmbedding_u(G_x)
+        GC_x = MultiHeadAttention(G_x);         PC_x = MultiHeadAttention'(P_x)
+        f_V  = KNRM_V(V_q, V_d)                 for the views V = G, P, GC, PC
+        f_QR = cos(GRU(P_q), tanh(W sum_i P_d,i))
+        p    = Linear([f_G, f_P, f_GC, f_PC, f_QR, F])
+
+    with u the target's user. Queries and documents share all layers of a view. Padding words are
+    masked out everywhere. For a recommendation, which has no query, every f is 0.
+
+    The user's rows are all it knows of a user: behaviors before the target are not read, and to the
+    unknown user the personal views are the global words. A text has other personal vectors for
+    every user, so that all views are formed for each target's own texts, `[T, 1 + C, L, d]`; with
+    shortcuts, for searches only. The texts of histories, most of a batch, are left out. The largest
+    arrays are the projections `[T (1 + C), L, heads * head_width]` of the attention.
+
+    A reconstruction in these points. Personal rows are hashed (`PersonalEmbedding`) and start at
+    the global ones, where the paper filters words and goes on with word2vec on each user's log.
+    Training uses the listwise softmax of all rankers here instead of LambdaRank, without the second
+    task of predicting the next query. F enters the last layer as it does in all rankers here, not
+    squashed to tanh(w . F).
+
+    Args:
+        config: `ModelConfig`; `width`, `heads`, `head_width`, `dropout`, `personal_rows` and
+            `train_words` are used.
+        sizes: `Sizes` of the dataset.
+    """
+
+    def __init__(self, config, sizes, **kwargs):
+        super().__init__(config, sizes, **kwargs)
+        policy, width = self.dtype_policy, config.width
+        precise = precise_dtype(self.compute_dtype)
+        self.embedding = self.new_word_embedding()
+        self.personal_embedding = PersonalEmbedding(
+            config.personal_rows, dtype=policy, name="personal_embedding"
+        )
+        self.global_attention, self.personal_attention = (
+            MultiHeadAttention(
+                config.heads, config.head_width, config.dropout, dtype=policy, name=name
+            )
+            for name in ("global_attention", "personal_attention")
+        )
+        self.knrms = [Knrm(dtype=precise, name=f"{view}_knrm") for view in VIEWS]
+        # No cuDNN: it wants queries that are not empty, and XLA does not compile it.
+        self.query_gru = keras.layers.GRU(width, use_cudnn=False, dtype=policy, name="query_gru")
+        self.document = keras.layers.Dense(
+            width, activation="tanh", use_bias=False, dtype=policy, name="document"
+        )
+        self.score = keras.layers.Dense(1, use_bias=False, dtype=precise, name="score")
+
+    def build(self, batch_shape=None):
+        """Makes every layer's weights; they do not depend on the sizes of a batch."""
+        width = self.config.width
+        self.embedding.build((None, None))
+        for layer in (
+            self.personal_embedding,
+            self.global_attention,
+            self.personal_attention,
+            *self.knrms,
+            self.query_gru,
+            self.document,
+        ):
+            layer.build((None, None, width))
+        self.score.build((None, None, len(VIEWS) + 1 + self.sizes.features))
+
+    def start_as_average(self):
+        """Attention begins as an average, the score as the cosine."""
+        average_attention(self.global_attention)
+        average_attention(self.personal_attention)
+        weigh_cosines(self.score, slice(len(VIEWS), len(VIEWS) + 1))
+
+    def call(self, batch, training=False):
+        texts = ops.concatenate([batch["query_text"][:, None], batch["candidate_text"]], axis=1)
+
+        def match(users, texts):
+            return self.match(users, ops.take(batch["text_tokens"], texts, axis=0), training)
+
+        signals = for_searches(batch, match, batch["user"], texts)
+        features = ops.cast(batch["features"], signals.dtype)
+        return self.score(ops.concatenate([signals, features], axis=-1))[..., 0]
+
+    def match(self, users, tokens, training=False):
+        """The signals f of queries and their candidates.
+
+        Args:
+            users: int tensor `[Q]`.
+            tokens: int tensor `[Q, 1 + C, L]`, each query before its candidates.
+            training: Whether dropout is on.
+
+        Returns:
+            `[Q, C, 5]` in at least float32.
+        """
+        number, length = ops.shape(tokens)[1:]
+        mask = tokens > 0
+        words = self.embedding(tokens)
+        personal = self.personal_embedding(words, tokens=tokens, users=users[:, None])
+
+        # The texts of all targets one after the other, each query before its candidates.
+        texts_mask = ops.reshape(mask, (-1, length))
+        texts = [ops.reshape(view, (-1, length, self.config.width)) for view in (words, personal)]
+        contexts = [
+            attend(view, padding_mask=texts_mask, training=training)
+            for attend, view in zip(
+                (self.global_attention, self.personal_attention), texts, strict=True
+            )
+        ]
+        rows = ops.reshape(ops.arange(ops.shape(texts_mask)[0]), (-1, number))
+        signals = [
+            knrm(view, words_mask=texts_mask, queries=rows[:, 0], candidates=rows[:, 1:])
+            for knrm, view in zip(self.knrms, [*texts, *contexts], strict=True)
+        ]
+
+        query = self.query_gru(personal[:, 0], mask=mask[:, 0])
+        real = ops.cast(mask, personal.dtype)[..., None]
+        documents = self.document(ops.sum(personal * real, axis=2)[:, 1:])
+        signals.append(cosine(query[:, None], documents))
+        return ops.stack(signals, axis=-1)

@@ -1,1 +1,0 @@
-"""Listwise loss and ranking metrics on TensorFlow Ranking."""
