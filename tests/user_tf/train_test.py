@@ -196,5 +196,7 @@ def test_wrong_flags_fail_before_any_work(flags, message, tmp_path):
 
 @pytest.mark.parametrize("name", ["quickstart", "user", "trivago"])
 def test_flag_files_are_valid(name):
-    ran = call(f"--flagfile=configs/train/{name}.flags", "--run=r", "--data.dataset=none", check=False)
+    ran = call(
+        f"--flagfile=configs/train/{name}.flags", "--run=r", "--data.dataset=none", check=False
+    )
     assert "which has no manifest.json" in ran.stderr
