@@ -31,15 +31,15 @@ def check(settings: PrepareSettings) -> None:
         ValueError: Names the setting, the rule, the value received and the mend.
         FileExistsError: `output` exists.
     """
-    from data_pipeline.events.sessions import SCENARIOS
+    from data_pipeline.common.codes import Scenario
 
     for name in ("log", "output"):
         if not getattr(settings, name):
             raise ValueError(f"`{name}` must be given. Received: `{name}` = ''. Set --{name}.")
-    unknown = [name for name in settings.scenarios if name not in SCENARIOS]
+    unknown = [name for name in settings.scenarios if name not in list(Scenario)]
     if unknown or not settings.scenarios:
         raise ValueError(
-            f"`scenarios` must be some of {', '.join(SCENARIOS)}. Received: `scenarios` = "
+            f"`scenarios` must be some of {', '.join(Scenario)}. Received: `scenarios` = "
             f"{list(settings.scenarios)}. Set --scenarios to one or more of them, comma-separated."
         )
     least: dict[str, tuple[float, float]] = {

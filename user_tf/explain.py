@@ -21,6 +21,7 @@ from typing import Any
 from absl import app
 
 from data_pipeline.common import flagtree
+from data_pipeline.common.codes import Task
 from data_pipeline.common.flagtree import setting
 from user_tf import run_folder
 from user_tf.config import Config
@@ -138,8 +139,6 @@ def _check(settings: ExplainSettings, configs: Sequence[Config]) -> None:
 
 def _target(dataset: Any, settings: ExplainSettings) -> dict[str, Any]:
     """What the dataset knows of the target."""
-    from user_tf.evaluation.evaluated_targets import TASKS
-
     table = dataset.targets(
         ["target_id", "split", "task", "user_id", "time", "query", "candidates", "labels"]
     )
@@ -164,7 +163,7 @@ def _target(dataset: Any, settings: ExplainSettings) -> dict[str, Any]:
     return {
         "target_id": settings.target,
         "split": settings.split,
-        "task": next(task for task, code in TASKS.items() if code == row["task"]),
+        "task": Task(row["task"]).label,
         "user": row["user_id"],
         "time": seconds.isoformat(timespec="seconds"),
         "query": row["query"],

@@ -31,6 +31,7 @@ import numpy as np
 from absl import app
 
 from data_pipeline.common import flagtree
+from data_pipeline.common.codes import Task
 from data_pipeline.common.flagtree import setting
 from user_tf import run_folder
 from user_tf.config import DataConfig
@@ -228,7 +229,7 @@ def run_lambdamart(settings: LambdaMartSettings, command: str) -> dict[str, Any]
 
     dataset, scenario = open_dataset(settings.data.dataset), settings.data.scenario
     tasks = ("search", "recommendation") if scenario == "unified" else (scenario,)
-    codes = [targets_lib.TASKS[task] for task in tasks]
+    codes = [Task.of(task) for task in tasks]
     names = [*(dataset.feature_names if settings.data.batch.features else ()), *LIST_COLUMNS]
     folder, fitted = open_run(settings), {}
 
@@ -241,7 +242,7 @@ def run_lambdamart(settings: LambdaMartSettings, command: str) -> dict[str, Any]
 
     def part(split: str, task: str) -> tuple[Any, Any]:
         of_split, columns = read(split)
-        return of_split.of_task(task), columns[of_split.task == targets_lib.TASKS[task]]
+        return of_split.of_task(task), columns[of_split.task == Task.of(task)]
 
     def scorer(task: str) -> system.Scorer:
         def score() -> tuple[Any, Any]:

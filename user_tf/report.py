@@ -15,6 +15,7 @@ import sys
 from absl import app
 
 from data_pipeline.common import flagtree
+from data_pipeline.common.codes import TASK_LABELS
 from data_pipeline.common.flagtree import setting
 
 # What report.json holds of grid.json.
@@ -68,7 +69,7 @@ def write_report(runs: pathlib.Path, settings: ReportSettings, command: str) -> 
         ModuleNotFoundError: Matplotlib is not installed.
     """
     from data_pipeline.description.svg import import_matplotlib
-    from user_tf.evaluation import across_systems, evaluated_targets
+    from user_tf.evaluation import across_systems
     from user_tf.reporting import contents, figures
     from user_tf.reporting.document import to_markdown
     from user_tf.reporting.grid_folder import cost, read_grid
@@ -87,7 +88,7 @@ def write_report(runs: pathlib.Path, settings: ReportSettings, command: str) -> 
             f"{settings.reference!r}. Set --reference to one of: {', '.join(grid.labels)}."
         )
     tasks = {}
-    for task in evaluated_targets.TASKS:
+    for task in TASK_LABELS:
         queries = across_systems.read(grid.files, task)
         if queries is not None:
             tasks[task] = contents.compare_task(

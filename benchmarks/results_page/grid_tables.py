@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.results_page.grid_results import Grid, systems_of
+from data_pipeline.common.codes import TASK_LABELS
 from user_tf.evaluation.heuristics import BEST
 from user_tf.evaluation.metrics_table import HEADINGS
 from user_tf.reporting import report_tables
@@ -11,7 +12,6 @@ from user_tf.reporting.contents import FIGURE_4
 from user_tf.reporting.document import Cell, Table, to_lines
 from user_tf.reporting.grid_folder import System
 
-TASKS = ("search", "recommendation")
 DEPARTURES = "departures"
 # What each world is for, by name of the flagfiles that are run in it.
 _FULL = ("table2", "table3", DEPARTURES, "figure4")
@@ -54,7 +54,7 @@ def headline(grid: Grid) -> Table:
     """The systems of Table 2 on both tasks, in few columns."""
     listed = systems_of("table2" if grid.world in _SHOWN else "known_answers")
     systems = grid.chosen(listed)
-    tasks = [task for task in TASKS if task in grid.tasks]
+    tasks = [task for task in TASK_LABELS if task in grid.tasks]
     columns = ["", "seeds"]
     for task in tasks:
         reference = grid.systems[grid.reference].label

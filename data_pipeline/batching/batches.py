@@ -43,7 +43,8 @@ import numpy as np
 import tensorflow as tf
 
 from data_pipeline.batching import keyed_draws, packing, row_subsets
-from data_pipeline.batching.parsing import TASKS, Batch, Tables, parse, select
+from data_pipeline.batching.parsing import Batch, Tables, parse, select
+from data_pipeline.common.codes import Task
 from data_pipeline.dataset.dataset_folder import Dataset
 from data_pipeline.settings import BatchSettings
 
@@ -178,7 +179,7 @@ def evaluation_batches(
 
 
 def _of_tasks(parsed: Batch, tasks: Sequence[str]) -> tf.Tensor:
-    wanted = tf.constant([TASKS[task] for task in tasks], tf.int64)
+    wanted = tf.constant([Task.of(task) for task in tasks], tf.int64)
     return tf.reduce_any(parsed["task"][:, tf.newaxis] == wanted, axis=1)
 
 
@@ -189,7 +190,7 @@ def _chosen_targets(dataset: Dataset, split: str, limit: int) -> np.ndarray:
     task = targets["task"].to_numpy()
     inside = np.asarray(targets["split"].to_pylist()) == split
     chosen = np.zeros(int(ids.max()) + 1 if len(ids) else 1, bool)
-    for code in TASKS.values():
+    for code in Task:
         rows = ids[inside & (task == code)]
         if limit and limit < len(rows):
             order = keyed_draws.uniform(_LIMIT_DRAW, tf.constant(rows, tf.int64)).numpy()

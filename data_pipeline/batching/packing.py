@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from data_pipeline.batching import keyed_draws, row_subsets
-from data_pipeline.batching.parsing import RECOMMENDATION, SEARCH, Batch, Tables, where
+from data_pipeline.batching.parsing import Batch, Tables, where
+from data_pipeline.common.codes import Task
 from data_pipeline.settings import BatchSettings
 
 _UNKNOWN_USER_DRAW = -1
@@ -35,7 +36,7 @@ def draw_group(parsed: Batch, settings: BatchSettings, seed: int, epoch: tf.Tens
     def pick(name: str) -> tf.Tensor:
         return tf.gather(parsed[name], index, batch_dims=1)
 
-    unknown = (parsed["task"] == RECOMMENDATION) & (
+    unknown = (parsed["task"] == Task.RECOMMENDATION) & (
         keyed_draws.uniform(*keys, _UNKNOWN_USER_DRAW) < settings.unknown_user_rate
     )
     return parsed | {
@@ -61,7 +62,7 @@ def standardise(parsed: Batch, tables: Tables, settings: BatchSettings) -> Batch
     allowed = tf.constant(
         tables.query_free if settings.recommendation_features else np.zeros_like(tables.query_free)
     )
-    seen = (parsed["task"] == SEARCH)[:, tf.newaxis, tf.newaxis] | allowed
+    seen = (parsed["task"] == Task.SEARCH)[:, tf.newaxis, tf.newaxis] | allowed
     seen &= parsed["candidate_mask"][..., tf.newaxis]
     scaled = (parsed["features"] - tables.feature_mean) / tables.feature_std
     return parsed | {"features": where(seen, scaled)}

@@ -5,9 +5,6 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-RECOMMENDATION, SEARCH = 1, 2
-TASKS = {"recommendation": RECOMMENDATION, "search": SEARCH}
-
 _INTEGER_LISTS = (
     "user",
     "behavior_type",

@@ -14,7 +14,8 @@ They change no result, only its cost. A model may pass over them; served Batches
 
 import tensorflow as tf
 
-from data_pipeline.batching.parsing import SEARCH, Batch
+from data_pipeline.batching.parsing import Batch
+from data_pipeline.common.codes import BehaviorType, Task
 
 _GROUP = "texts_upto_"
 
@@ -45,8 +46,8 @@ def choose(batch: Batch, groups: int) -> Batch:
         shorter = longest
     # Text 0 is the empty one, whatever its row in a group.
     clicked = tf.reduce_any(tf.gather(length, batch["behavior_clicked"]) > 0, axis=1)
-    searches = _rows((batch["behavior_type"] == SEARCH) & clicked)
-    targets = _rows(batch["task"] == SEARCH) + 1
+    searches = _rows((batch["behavior_type"] == BehaviorType.SEARCH) & clicked)
+    targets = _rows(batch["task"] == Task.SEARCH) + 1
     zero = tf.zeros([1], tf.int64)
     chosen["clicked_searches"] = tf.concat([zero, searches], 0)
     chosen["search_targets"] = tf.concat([zero, targets], 0)

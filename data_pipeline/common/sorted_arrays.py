@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-Integers = npt.NDArray[np.int64]
+from data_pipeline.common.array_types import Integers
 
 _CACHED = 2**16
 """Numbers that fit into a processor's cache in any case."""

@@ -11,15 +11,13 @@ import itertools
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse
 import tensorflow as tf
 
-from data_pipeline.batching.parsing import RECOMMENDATION
+from data_pipeline.common.array_types import Integers
+from data_pipeline.common.codes import Task
 from data_pipeline.common.sorted_arrays import concat_ranges, run_starts
 from data_pipeline.dataset.dataset_folder import Dataset
-
-Integers = npt.NDArray[np.int64]
 
 _WINDOWS = 1000
 _PATHS = 10_000_000
@@ -72,7 +70,7 @@ def training_clicks(dataset: Dataset, scenario: str) -> tuple[Integers, Integers
         length = {name: field.row_lengths().numpy() for name, field in window.items()}
         first = np.cumsum(value["candidate_count"]) - value["candidate_count"]
         positive = value["candidate_doc"][first + value["target_positive"]]
-        recommended = value["target_task"] == RECOMMENDATION
+        recommended = value["target_task"] == Task.RECOMMENDATION
         users = [np.repeat(value["user"], length[name]) for name in ("behavior_doc", "target_task")]
         documents = [value["behavior_doc"], np.where(recommended, positive, 0)]
         edges = np.stack([np.concatenate(users), np.concatenate(documents)])

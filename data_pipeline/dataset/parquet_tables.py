@@ -4,19 +4,15 @@ import pathlib
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from data_pipeline.common.array_types import Columns, Integers
+from data_pipeline.common.codes import Split, Task
 from data_pipeline.common.sorted_arrays import sorted_unique
 from data_pipeline.dataset.dataset_folder import TARGETS
-from data_pipeline.engine.base import Columns
-from data_pipeline.events.splits import SPLITS
 from data_pipeline.targets.candidate_lists import Targets
-from data_pipeline.targets.eligible_targets import RECOMMENDATION_TASK
-
-Integers = npt.NDArray[np.int64]
 
 
 def write_users(folder: pathlib.Path, users: Sequence[str], targets: Columns) -> Integers:
@@ -30,7 +26,7 @@ def write_users(folder: pathlib.Path, users: Sequence[str], targets: Columns) ->
     Returns:
         int64 [users], row of each user number in users.parquet, 0 (unknown) for the others.
     """
-    known = (targets["task"] == RECOMMENDATION_TASK) & (targets["split"] == SPLITS.index("train"))
+    known = (targets["task"] == Task.RECOMMENDATION) & (targets["split"] == Split.TRAIN.number)
     numbers = sorted_unique(targets["user"][known])
     row = np.zeros(len(users), np.int64)
     row[numbers] = np.arange(1, len(numbers) + 1)
@@ -78,7 +74,7 @@ def write_targets(
     requests = request_ids.combine_chunks() if len(request_ids) else pa.array([], pa.string())
     columns = {
         "target_id": rows["target_id"],
-        "split": taken(SPLITS, rows["split"]),
+        "split": taken(tuple(Split), rows["split"]),
         "task": rows["task"].astype(np.int8),
         "user_id": taken(users, rows["user"]),
         "time": rows["time"],

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
-Integers = npt.NDArray[np.int64]
+from data_pipeline.common.array_types import Integers
+
 Rows = tuple[npt.NDArray, Integers]
 """Values of all messages, along the first axis, and where each message's begin, with the end."""
 

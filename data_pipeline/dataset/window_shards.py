@@ -13,13 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from data_pipeline.common.array_types import Columns, Integers
+from data_pipeline.common.codes import Split
 from data_pipeline.dataset.windows import SIZES, Content, starts, write_shard
-from data_pipeline.engine.base import Columns
-from data_pipeline.events.splits import SPLITS
 from data_pipeline.events.visible_history import BehaviorStates, visible_history
 from data_pipeline.settings import SequenceSettings, WindowSettings
-
-Integers = npt.NDArray[np.int64]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,9 +96,9 @@ def write_view(
         )
     shown = np.isin(material.group_row, view.target)
     split_of_group = material.targets["split"][material.group_row]
-    counts = {}
+    counts: dict[str, int] = {}
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        for number, split in enumerate(SPLITS):
+        for number, split in enumerate(Split):
             groups = np.flatnonzero(shown & (split_of_group == number))
             users = material.targets["user"][material.group_row[groups]]
             edges = starts(users, settings.targets_per_window)

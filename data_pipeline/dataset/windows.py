@@ -26,12 +26,10 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from data_pipeline.common.array_types import Columns, Integers
 from data_pipeline.common.sorted_arrays import concat_ranges, run_starts
 from data_pipeline.dataset.tf_examples import examples
-from data_pipeline.engine.base import Columns
 from data_pipeline.events.visible_history import BehaviorStates, VisibleHistory
-
-Integers = npt.NDArray[np.int64]
 
 SIZES = ("texts", "behaviors", "sessions", "targets", "candidates")
 """Columns of the `<split>-sizes.npy` files: distinct texts of behaviors, clicked titles and queries

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from data_pipeline.common.codes import SECOND, Task
 from data_pipeline.dataset.dataset_folder import Dataset
 from data_pipeline.description import dataset_figures
 from data_pipeline.description.histograms import (
@@ -20,8 +21,7 @@ from data_pipeline.description.histograms import (
 from data_pipeline.description.html_page import figure, page, table
 from data_pipeline.description.table_1 import PERIODS, STATISTICS, Row, number_text, table_text
 from data_pipeline.events.as_of import NEVER
-from data_pipeline.events.log_tables import SECOND
-from data_pipeline.targets.eligible_targets import LEFT_OUT, TASKS
+from data_pipeline.targets.eligible_targets import LEFT_OUT
 
 LONGEST_BAR = 16
 """Longer sessions share the bar of those of this length."""
@@ -75,9 +75,7 @@ def read(dataset: Dataset) -> Description:
     by_kind = {kind: np.array(counted[kind], np.int64) for kind in KINDS}
     targets = dataset.targets(["task", "past_behaviors"])
     task, past = targets["task"].to_numpy(), targets["past_behaviors"].to_numpy()
-    histories = {
-        name: Histogram.of(past[task == code]) for code, name in TASKS.items() if code in task
-    }
+    histories = {code.label: Histogram.of(past[task == code]) for code in Task if code in task}
     return Description(
         dataset.path.resolve().name,
         manifest,
@@ -199,10 +197,10 @@ def _table_1(statistics: dict[str, Row]) -> str:
 
 def _left_out(counts: Mapping[str, Mapping[str, int]]) -> str:
     rows = [
-        [reason.replace("_", " "), *(f"{counts[task][reason]:,}" for task in TASKS.values())]
+        [reason.replace("_", " "), *(f"{counts[task.label][reason]:,}" for task in Task)]
         for reason in LEFT_OUT
     ]
-    return table(["the first reason that holds", *TASKS.values()], rows)
+    return table(["the first reason that holds", *(task.label for task in Task)], rows)
 
 
 def _sessions(description: Description) -> str:

@@ -6,11 +6,9 @@ from collections.abc import Sequence as Items
 import numpy as np
 import numpy.typing as npt
 
+from data_pipeline.common.array_types import Columns, Integers
+from data_pipeline.common.codes import BehaviorType
 from data_pipeline.common.sorted_arrays import run_starts
-from data_pipeline.engine.base import Columns
-from data_pipeline.events.sessions import BROWSE_TYPE, SEARCH_TYPE
-
-Integers = npt.NDArray[np.int64]
 
 KINDS = ("searches only", "browses only", "both")
 """Kinds of sessions by the behaviors they hold."""
@@ -33,7 +31,7 @@ def session_lengths(behaviors: Columns) -> dict[str, list[int]]:
     """
     edges = run_starts(behaviors["session"])
     length = np.diff(edges)
-    searches = np.diff(np.append(0, np.cumsum(behaviors["type"] == SEARCH_TYPE))[edges])
+    searches = np.diff(np.append(0, np.cumsum(behaviors["type"] == BehaviorType.SEARCH))[edges])
     of_kind = (searches == length, searches == 0, (searches > 0) & (searches < length))
     lengths, place = np.unique(length, return_inverse=True)
     counts = {
@@ -64,7 +62,7 @@ def transitions(behaviors: Columns) -> Transitions:
     # Nothing (0) stands before the first behavior of a session and after its last one.
     before = np.where(first[:-1], 0, np.append(0, kind)[:-1])
     after = np.where(first[1:], 0, np.append(kind, 0)[1:])
-    types = {"search": SEARCH_TYPE, "browse": BROWSE_TYPE}
+    types = {"search": BehaviorType.SEARCH, "browse": BehaviorType.BROWSE}
     begins = {name: int((kind[before == 0] == code).sum()) for name, code in types.items()}
     follows = {
         name: {

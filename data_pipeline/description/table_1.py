@@ -1,18 +1,14 @@
 """Statistics of a dataset by period, as in the paper's Table 1 (whose numbers are lost)."""
 
 import numpy as np
-import numpy.typing as npt
 
+from data_pipeline.common.array_types import Columns, Integers
+from data_pipeline.common.codes import BehaviorType, Split, Task
 from data_pipeline.common.sorted_arrays import sorted_unique
-from data_pipeline.engine.base import Columns
-from data_pipeline.events.sessions import BROWSE_TYPE, SEARCH_TYPE
-from data_pipeline.events.splits import SPLITS, Boundaries, assign
+from data_pipeline.events.splits import Boundaries, assign
 from data_pipeline.targets.candidate_lists import Targets
-from data_pipeline.targets.eligible_targets import RECOMMENDATION_TASK, SEARCH_TASK
 
-Integers = npt.NDArray[np.int64]
-
-PERIODS = ("history", *SPLITS, "all")
+PERIODS = ("history", *Split, "all")
 
 STATISTICS = {
     "users": "with a behavior in the period",
@@ -72,7 +68,7 @@ def table_1(
         chosen = np.full(len(target_period), True) if whole else target_period == number
         kind, user = behaviors["type"][rows], behaviors["user"][rows]
         held = sorted_unique(behaviors["session"][rows])
-        searches = int((kind == SEARCH_TYPE).sum())
+        searches = int((kind == BehaviorType.SEARCH).sum())
         clicks = int(rows[answers["behavior"] - 1].sum())
         users, task = len(sorted_unique(user)), targets.rows["task"][chosen]
         group_task = targets.rows["task"][group_row[chosen[group_row]]]
@@ -83,16 +79,18 @@ def table_1(
             "sessions_with_both": int(sessions["has_both"][held - 1].sum()),
             "behaviors": len(kind),
             "searches": searches,
-            "distinct_queries": len(sorted_unique(behaviors["text"][rows][kind == SEARCH_TYPE])),
-            "browses": int((kind == BROWSE_TYPE).sum()),
+            "distinct_queries": len(
+                sorted_unique(behaviors["text"][rows][kind == BehaviorType.SEARCH])
+            ),
+            "browses": int((kind == BehaviorType.BROWSE).sum()),
             "search_clicks": clicks,
             "behaviors_per_session": _ratio(len(kind), len(held)),
             "sessions_per_user": _ratio(len(held), users),
             "clicks_per_search": _ratio(clicks, searches),
-            "search_targets": int((task == SEARCH_TASK).sum()),
-            "recommendation_targets": int((task == RECOMMENDATION_TASK).sum()),
-            "search_groups": int((group_task == SEARCH_TASK).sum()),
-            "recommendation_groups": int((group_task == RECOMMENDATION_TASK).sum()),
+            "search_targets": int((task == Task.SEARCH).sum()),
+            "recommendation_targets": int((task == Task.RECOMMENDATION).sum()),
+            "search_groups": int((group_task == Task.SEARCH).sum()),
+            "recommendation_groups": int((group_task == Task.RECOMMENDATION).sum()),
             "candidates_per_target": _ratio(lists, int(chosen.sum())),
         }
     return result

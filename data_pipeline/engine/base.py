@@ -3,6 +3,7 @@
 Steps elsewhere are Ibis expressions over an engine's tables and never know which engine it is:
 DuckDB (`duckdb_engine`, the default) or Spark (`spark_engine`). What leaves an engine is integers
 and strings in an explicit total order, never a float, a hash or an unordered row: those differ
+from data_pipeline.common.array_types import Columns
 from one engine to the next.
 """
 
@@ -14,10 +15,9 @@ from types import TracebackType
 
 import ibis
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-Columns = dict[str, npt.NDArray[np.int64]]
+from data_pipeline.common.array_types import Columns
 
 
 class Engine(abc.ABC):

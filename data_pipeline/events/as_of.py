@@ -5,11 +5,9 @@ time, so equal timestamps do not see each other.
 """
 
 import numpy as np
-import numpy.typing as npt
 
+from data_pipeline.common.array_types import Integers
 from data_pipeline.common.sorted_arrays import Pairs, searchsorted_fast, sorted_unique
-
-Integers = npt.NDArray[np.int64]
 
 NEVER = 2**62
 """A time later than any other, for what never becomes known (int64 microseconds)."""

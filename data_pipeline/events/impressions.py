@@ -7,15 +7,12 @@ would take longer to write than they take to be read anew.
 import dataclasses
 
 import ibis
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from data_pipeline.engine.base import Columns, Engine
+from data_pipeline.common.array_types import Columns, Integers
+from data_pipeline.engine.base import Engine
 from data_pipeline.events.as_of import NEVER
 from data_pipeline.settings import SequenceSettings
-
-Integers = npt.NDArray[np.int64]
 
 
 def satisfied(dwell: ibis.Value, settings: SequenceSettings) -> ibis.Value:

@@ -21,14 +21,12 @@ import ibis
 import numpy as np
 import numpy.typing as npt
 
-from data_pipeline.engine.base import Columns, Engine
+from data_pipeline.common.array_types import Columns, Integers
+from data_pipeline.common.codes import SECOND
+from data_pipeline.engine.base import Engine
 from data_pipeline.events.as_of import NEVER
 from data_pipeline.events.impressions import ShownLists, check_documents, satisfied
 from data_pipeline.settings import SequenceSettings
-
-Integers = npt.NDArray[np.int64]
-
-SECOND = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)

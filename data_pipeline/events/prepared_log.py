@@ -3,15 +3,13 @@
 import dataclasses
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from data_pipeline.common.array_types import Integers
 from data_pipeline.engine.base import Engine
 from data_pipeline.events.impressions import ShownLists
 from data_pipeline.events.log_tables import LogTables, open_lists
 from data_pipeline.settings import PrepareSettings
-
-Integers = npt.NDArray[np.int64]
 
 
 @dataclasses.dataclass(frozen=True)

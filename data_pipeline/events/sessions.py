@@ -15,18 +15,14 @@ equal timestamps do not see each other. What DESIGN leaves open is settled here 
 import numpy as np
 import numpy.typing as npt
 
+from data_pipeline.common.array_types import Columns, Integers
+from data_pipeline.common.codes import MINUTE, BehaviorType
 from data_pipeline.common.sorted_arrays import run_starts, searchsorted_fast, sorted_unique
-from data_pipeline.engine.base import Columns
 from data_pipeline.events.as_of import NEVER, TimeRanks
-from data_pipeline.events.log_tables import SECOND
 from data_pipeline.settings import SequenceSettings
 
-Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-UNIFIED, SEARCH, RECOMMENDATION = "unified", "search", "recommendation"
-SCENARIOS = (UNIFIED, SEARCH, RECOMMENDATION)
-BROWSE_TYPE, SEARCH_TYPE = 1, 2
 
 CHOICES = (
     "Sessions are cut on the user's activities: requests of both kinds, browses and "
@@ -53,11 +49,11 @@ def cut(user: Integers, time: Integers, settings: SequenceSettings) -> Integers:
         user, time: int64 [n], in this order.
 
     Example:
-        >>> minute = 60 * SECOND
-        >>> cut(np.array([1, 1, 1, 2]), np.array([0, 30, 61, 61]) * minute, SequenceSettings())
+        >>> from data_pipeline.common.codes import MINUTE
+        >>> cut(np.array([1, 1, 1, 2]), np.array([0, 30, 61, 61]) * MINUTE, SequenceSettings())
         array([1, 1, 2, 3])
     """
-    gap = round(settings.session_minutes * 60 * SECOND)
+    gap = round(settings.session_minutes * MINUTE)
     begins = np.ones(len(user), np.int64)
     begins[1:] = (user[1:] != user[:-1]) | (np.diff(time) > gap)
     return np.cumsum(begins)
@@ -114,7 +110,7 @@ def marks(user: Integers, behaviors: Columns, settings: SequenceSettings) -> Col
         settings: The session filter.
     """
     holds = np.zeros((2, len(user)), bool)
-    for row, kind in zip(holds, (BROWSE_TYPE, SEARCH_TYPE), strict=True):
+    for row, kind in zip(holds, (BehaviorType.BROWSE, BehaviorType.SEARCH), strict=True):
         row[behaviors["session"][behaviors["type"] == kind] - 1] = True
     both: Mask = holds[0] & holds[1]
     kept = np.ones(len(user), bool)

@@ -10,14 +10,11 @@ to the split of its session in the unified log, in every view: no session and no
 import dataclasses
 
 import numpy as np
-import numpy.typing as npt
 
+from data_pipeline.common.array_types import Integers
 from data_pipeline.events.as_of import NEVER
 from data_pipeline.settings import SplitSettings
 
-Integers = npt.NDArray[np.int64]
-
-SPLITS = ("train", "validation", "test")
 HISTORY = -1
 
 CHOICES = (
@@ -83,7 +80,7 @@ def boundaries(starts: Integers, earliest: int, latest: int, settings: SplitSett
 
 
 def assign(starts: Integers, limits: Boundaries) -> Integers:
-    """Split of sessions by start: index in `SPLITS`, `HISTORY` for the history period.
+    """Split of sessions by start: number of the `Split`, `HISTORY` for the history period.
 
     Example:
         >>> assign(np.array([5, 10, 20, 30]), Boundaries(train=10, validation=20, test=30))

@@ -8,17 +8,15 @@ equal timestamps do not see each other. What DESIGN leaves open is settled in
 import dataclasses
 
 import numpy as np
-import numpy.typing as npt
 
+from data_pipeline.common.array_types import Columns, Integers
+from data_pipeline.common.codes import BehaviorType, Scenario
 from data_pipeline.common.sorted_arrays import run_starts
-from data_pipeline.engine.base import Columns, Engine
+from data_pipeline.engine.base import Engine
 from data_pipeline.events import sessions
 from data_pipeline.events.as_of import NEVER
 from data_pipeline.events.log_tables import LogTables, click_delay
-from data_pipeline.events.sessions import BROWSE_TYPE, RECOMMENDATION, SEARCH, SEARCH_TYPE, UNIFIED
 from data_pipeline.settings import SequenceSettings
-
-Integers = npt.NDArray[np.int64]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,7 +149,7 @@ def _behaviors(
     opened = {name: column[order] for name, column in opened.items()}
     opened["text"] = document_text[opened["doc"]]
 
-    types = np.repeat([BROWSE_TYPE, SEARCH_TYPE], [len(order), len(asked)])
+    types = np.repeat([BehaviorType.BROWSE, BehaviorType.SEARCH], [len(order), len(asked)])
     both = {name: np.append(column, searches[name]) for name, column in opened.items()}
     # Two ascending runs are merged.
     order = np.argsort(both["visit"], kind="stable")
@@ -160,7 +158,7 @@ def _behaviors(
 
 def _answers(behaviors: Columns, clicks: Columns) -> Columns:
     """Satisfied clicks of the searches, numbered in the order they were made."""
-    searches = np.flatnonzero(behaviors["type"] == SEARCH_TYPE)
+    searches = np.flatnonzero(behaviors["type"] == BehaviorType.SEARCH)
     liked = np.flatnonzero((clicks["satisfied"] == 1) & (clicks["query"] > 0))
     request = clicks["request"][liked]
     # Searches stand in the order of their requests.
@@ -187,9 +185,9 @@ def view_sessions(sequence: UserEvents, view: str, settings: SequenceSettings) -
     """
     visits, requests = sequence.visits, sequence.requests
     inside = np.zeros(len(visits["user"]), bool)
-    if view != RECOMMENDATION:
+    if view != Scenario.RECOMMENDATION:
         inside[requests["visit"][requests["query"] > 0]] = True
-    if view != SEARCH:
+    if view != Scenario.SEARCH:
         clicks = sequence.clicks
         inside[requests["visit"][requests["query"] == 0]] = True
         inside[sequence.browses["visit"]] = True
@@ -203,9 +201,11 @@ def view_sessions(sequence: UserEvents, view: str, settings: SequenceSettings) -
 def of_view(sequence: UserEvents, view: str) -> tuple[Columns, Columns]:
     """behaviors and answers of a view, numbered anew: all of them, or those of its task."""
     behaviors, answers = sequence.behaviors, sequence.answers
-    if view == UNIFIED:
+    if view == Scenario.UNIFIED:
         return behaviors, answers
-    inside = behaviors["type"] == (SEARCH_TYPE if view == SEARCH else BROWSE_TYPE)
+    inside = behaviors["type"] == (
+        BehaviorType.SEARCH if view == Scenario.SEARCH else BehaviorType.BROWSE
+    )
     number = np.where(inside, np.cumsum(inside), 0)
     behaviors = {name: column[inside] for name, column in behaviors.items()}
     owner = number[answers["behavior"] - 1]

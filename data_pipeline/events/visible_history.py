@@ -12,14 +12,11 @@ the few others are worked out target by target.
 import dataclasses
 
 import numpy as np
-import numpy.typing as npt
 
+from data_pipeline.common.array_types import Columns, Integers
 from data_pipeline.common.sorted_arrays import concat_ranges, run_starts
-from data_pipeline.engine.base import Columns
 from data_pipeline.events.as_of import EventTimes
 from data_pipeline.settings import SequenceSettings
-
-Integers = npt.NDArray[np.int64]
 
 _BLOCK = 200_000
 

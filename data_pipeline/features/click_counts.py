@@ -6,13 +6,10 @@ All counts are over the whole unfiltered log and as of each target (`data_pipeli
 import concurrent.futures
 
 import numpy as np
-import numpy.typing as npt
 
+from data_pipeline.common.array_types import Columns, Integers
 from data_pipeline.common.sorted_arrays import Pairs, concat_ranges
-from data_pipeline.engine.base import Columns
 from data_pipeline.events.as_of import AsOfIndex, DenseAsOfIndex, PairAsOfIndex, TimeRanks
-
-Integers = npt.NDArray[np.int64]
 
 # n * log2(n) in steps of 2**-24: sums of integers, exact in any order.
 ENTROPY_SCALE = 2**24

@@ -13,14 +13,13 @@ import os
 import numpy as np
 import numpy.typing as npt
 
+from data_pipeline.common.array_types import Columns, Integers
 from data_pipeline.common.sorted_arrays import run_starts
-from data_pipeline.engine.base import Columns
 from data_pipeline.features.click_counts import ENTROPY_SCALE, Counts
 from data_pipeline.features.text_similarity import cosines, history_vectors, token_overlap
 from data_pipeline.text.word_vectors import lengths
 
 Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 
 P_CLICK_BETA = 0.5
 _OF_TARGET = (

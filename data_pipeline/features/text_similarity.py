@@ -7,10 +7,10 @@ result does not depend on the block it is computed in.
 import numpy as np
 import numpy.typing as npt
 
+from data_pipeline.common.array_types import Integers
 from data_pipeline.text.word_vectors import dots, unit
 
 Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 Rows = tuple[npt.NDArray[np.int16], Integers, Floats]
 """Some rows of a table of quantised vectors: the table, row numbers, lengths of the table's rows."""
 

@@ -26,6 +26,7 @@ word as it is.
 
 import pathlib
 
+from data_pipeline.common.codes import HOUR
 from data_pipeline.importers.formats.sql_mapping import RawFile, map_files, words_sql
 from data_pipeline.importers.source import Source
 from data_pipeline.log.quarantine import Rule
@@ -79,7 +80,7 @@ RULES = (
 _NUMBER = "'[0-9]{1,18}'"
 _NUMBERS = "'([0-9]{1,18}(,[0-9]{1,18})*)?'"
 _YEAR_MS = 366 * 24 * 3600 * 1000
-_APART_US = 2 * 3600 * 1_000_000
+_APART_US = 2 * HOUR
 
 
 def _given(text: str) -> str:

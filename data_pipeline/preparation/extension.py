@@ -17,13 +17,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from data_pipeline.common.array_types import Columns, Integers
 from data_pipeline.common.sorted_arrays import concat_ranges
 from data_pipeline.dataset.dataset_folder import Dataset, open_dataset
-from data_pipeline.engine.base import Columns
 from data_pipeline.log.log_writer import LOG_FILE
 from data_pipeline.settings import PrepareSettings
-
-Integers = npt.NDArray[np.int64]
 
 _MAY_DIFFER = ("scenarios", "split", "windows")
 _KEYS = ("user", "time", "request", "doc")

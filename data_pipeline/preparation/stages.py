@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from data_pipeline.common.array_types import Columns, Integers
+from data_pipeline.common.codes import Split, Task
 from data_pipeline.common.sorted_arrays import concat_ranges
 from data_pipeline.dataset.dataset_folder import FEATURES_FILE, open_dataset
 from data_pipeline.dataset.parquet_tables import write_documents, write_targets, write_users
 from data_pipeline.dataset.window_shards import ScenarioEvents, WindowInputs, write_view
 from data_pipeline.description import histograms, table_1
-from data_pipeline.engine.base import Columns
 from data_pipeline.events import splits
 from data_pipeline.events.as_of import EventTimes
 from data_pipeline.events.log_tables import availability
@@ -27,8 +28,6 @@ from data_pipeline.targets import candidate_lists, eligible_targets, eval_candid
 from data_pipeline.targets.pseudo_lists import DocumentCatalogue, pseudo_lists
 from data_pipeline.targets.pseudo_negatives import Documents
 from data_pipeline.text import corpus
-
-Integers = npt.NDArray[np.int64]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,9 +226,7 @@ def compute_features(
     )
     if earlier:
         found = _beside_earlier(found, earlier, base, lists.targets.offsets, slots)
-    learned = (rows["split"] == splits.SPLITS.index("train")) & (
-        rows["task"] == eligible_targets.SEARCH_TASK
-    )
+    learned = (rows["split"] == Split.TRAIN.number) & (rows["task"] == Task.SEARCH)
     mean, std = relevance_features.standardisation(found.features, learned[listed["target_id"]])
     eval_candidates.forget_ranks(found.features, lists.targets, lists.redrawn, mean)
     if earlier:

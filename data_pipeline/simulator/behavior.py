@@ -11,6 +11,7 @@ import dataclasses
 
 import numpy as np
 
+from data_pipeline.common.codes import MINUTE, SECOND
 from data_pipeline.simulator import people as people_lib
 from data_pipeline.simulator import services
 from data_pipeline.simulator.click_model import ClickModel
@@ -18,8 +19,7 @@ from data_pipeline.simulator.people import BROWSE, SEARCH, SERVICES, People
 from data_pipeline.simulator.world import World
 from data_pipeline.simulator.world_settings import SimulateSettings
 
-SECOND = 1_000_000
-SESSION_BREAK = 45 * 60 * SECOND
+SESSION_BREAK = 45 * MINUTE
 """Least time between sessions in us: above the 30 min that end a session."""
 MEMORY = 8
 """Satisfied clicks of each service a user remembers and may look for again."""

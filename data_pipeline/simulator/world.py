@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from data_pipeline.common.codes import DAY
 from data_pipeline.simulator.world_settings import WorldSettings
 
 FACET_WEIGHT = 0.4
@@ -115,11 +116,10 @@ def build_world(settings: WorldSettings, days: float, rng: np.random.Generator) 
     is_fresh = np.zeros(documents, bool)
     chosen = (fresh < int(settings.fresh_share * (documents // subtopics))) & (members >= 0)
     is_fresh[members[chosen]] = True
-    day = 86_400_000_000
     published = np.where(
         is_fresh,
-        rng.integers(1, max(int(days * day), 2), size=documents),
-        -rng.integers(1, 60 * day, size=documents),
+        rng.integers(1, max(int(days * DAY), 2), size=documents),
+        -rng.integers(1, 60 * DAY, size=documents),
     )
     quality = 0.1 * rng.standard_normal(documents)
     # Better documents become more popular, but far from always.

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data_pipeline.common.array_types import Integers
 from data_pipeline.targets.popularity import Popularity
 from data_pipeline.text.word_vectors import SCALE
 
-Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
 _OVERSAMPLE = 4

@@ -10,17 +10,14 @@ import hashlib
 from collections.abc import Sequence as Items
 
 import numpy as np
-import numpy.typing as npt
 
+from data_pipeline.common.array_types import Columns, Integers
+from data_pipeline.common.codes import Scenario, Split, Task
 from data_pipeline.common.keyed_hash import keyed
 from data_pipeline.common.sorted_arrays import concat_ranges, run_starts
-from data_pipeline.engine.base import Columns, Engine
+from data_pipeline.engine.base import Engine
 from data_pipeline.events.impressions import ShownLists
-from data_pipeline.events.sessions import SEARCH, UNIFIED
-from data_pipeline.events.splits import SPLITS
-from data_pipeline.targets.eligible_targets import RECOMMENDATION_TASK, SEARCH_TASK, TASKS, LeftOut
-
-Integers = npt.NDArray[np.int64]
+from data_pipeline.targets.eligible_targets import LeftOut
 
 CHOICES = (
     "A log that holds any recommendation request uses its logged lists only: its browses are "
@@ -46,7 +43,7 @@ class Targets:
     Attributes:
         rows: int64 columns, one row a target, total order (user, time, request, doc): target_id
             (0, 1, ...), user, time, visit, session (unified), task (1, 2), request (0 for a
-            browse), doc (the browsed one, else 0), query (text), split (index in `SPLITS`),
+            browse), doc (the browsed one, else 0), query (text), split (number of the `Split`),
             first_of_task, query_seen, has_both, pseudo (all 0/1).
         candidates: int64 columns, one row a candidate, order (target_id, position): target_id,
             position (0-based), doc, label (0/1), clicked (0/1).
@@ -102,13 +99,13 @@ def build_targets(
     Args:
         engine, shown: The lists.
         rows: `possible_targets.valid_targets`.
-        split: int64 [rows], index in `SPLITS`.
+        split: int64 [rows], number of the `Split`.
         pseudo: Of the browses among the rows.
         left_out: Counts of what is no target; those without a pseudo-negative are added.
     """
     empty = (pseudo.docs > 0).sum(axis=1) == 1
     left_out = {task: dict(counts) for task, counts in left_out.items()}
-    left_out[TASKS[RECOMMENDATION_TASK]]["no_pseudo_negative"] = int(empty.sum())
+    left_out[Task.RECOMMENDATION.label]["no_pseudo_negative"] = int(empty.sum())
 
     valid = np.ones(len(rows["time"]), bool)
     valid[pseudo.row[empty]] = False
@@ -180,13 +177,13 @@ def groups(targets: Targets) -> tuple[Integers, Integers]:
     row = targets.candidates["target_id"][relevant]
     first = np.zeros(len(row), bool)
     first[run_starts(row)[:-1]] = True
-    stays = first | (targets.rows["split"][row] == SPLITS.index("train"))
+    stays = first | (targets.rows["split"][row] == Split.TRAIN.number)
     return row[stays], targets.candidates["position"][relevant][stays]
 
 
 def of_view(rows: Columns, view: str) -> Integers:
     """Target ids of a view: all of them, or those of its task."""
-    if view == UNIFIED:
+    if view == Scenario.UNIFIED:
         return rows["target_id"]
-    task = SEARCH_TASK if view == SEARCH else RECOMMENDATION_TASK
+    task = Task.SEARCH if view == Scenario.SEARCH else Task.RECOMMENDATION
     return np.flatnonzero(rows["task"] == task)

@@ -9,16 +9,14 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from data_pipeline.common.array_types import Columns, Integers
+from data_pipeline.common.codes import Task
 from data_pipeline.common.sorted_arrays import Pairs
-from data_pipeline.engine.base import Columns
 from data_pipeline.events.as_of import NEVER
 from data_pipeline.events.user_events import UserEvents
 
-Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-RECOMMENDATION_TASK, SEARCH_TASK = 1, 2
-TASKS = {RECOMMENDATION_TASK: "recommendation", SEARCH_TASK: "search"}
 
 LEFT_OUT = (
     "filtered_session",
@@ -71,9 +69,9 @@ def find_possible(sequence: UserEvents, bare: Integers) -> Possible:
     reason = np.select(broken, numbers, -1)
 
     left_out = {}
-    for code, task in TASKS.items():
-        counts = np.bincount(reason[rows["task"] == code] + 1, minlength=len(LEFT_OUT) + 1)[1:]
-        left_out[task] = dict(zip(LEFT_OUT, counts.tolist(), strict=True))
+    for task in Task:
+        counts = np.bincount(reason[rows["task"] == task] + 1, minlength=len(LEFT_OUT) + 1)[1:]
+        left_out[task.label] = dict(zip(LEFT_OUT, counts.tolist(), strict=True))
     valid = np.flatnonzero(reason < 0)
     if not lists:
         keys = (rows[name][valid] for name in ("doc", "request", "visit"))
@@ -96,7 +94,7 @@ def _requests(sequence: UserEvents, bare: Integers) -> tuple[Columns, dict[str, 
     shows[bare - 1] = False
     rows = {name: requests[name] for name in ("user", "time", "visit", "session", "query")}
     rows |= {
-        "task": np.where(requests["query"] > 0, SEARCH_TASK, RECOMMENDATION_TASK),
+        "task": np.where(requests["query"] > 0, Task.SEARCH, Task.RECOMMENDATION),
         "request": np.arange(1, size + 1),
         "doc": np.zeros(size, np.int64),
         "candidates": candidates,
@@ -114,7 +112,7 @@ def _browses(sequence: UserEvents) -> tuple[Columns, dict[str, Mask]]:
     browses = sequence.browses
     zero = np.zeros_like(browses["doc"])
     rows = {name: browses[name] for name in ("user", "time", "visit", "session", "doc")}
-    rows |= {"task": zero + RECOMMENDATION_TASK, "query": zero, "request": zero}
+    rows |= {"task": zero + Task.RECOMMENDATION, "query": zero, "request": zero}
     held = dict.fromkeys(("no_candidates", "nothing_relevant", "no_negative"), zero > 0)
     return rows | {"candidates": zero}, {"not_satisfied": browses["satisfied"] == 0, **held}
 
@@ -139,8 +137,8 @@ def valid_targets(possible: Possible, begin: int, sequence: UserEvents) -> tuple
     """
     early = possible.rows["start"] < begin
     left_out = {task: dict(reasons) for task, reasons in possible.left_out.items()}
-    for code, task in TASKS.items():
-        left_out[task]["history_period"] = int((possible.rows["task"][early] == code).sum())
+    for task in Task:
+        left_out[task.label]["history_period"] = int((possible.rows["task"][early] == task).sum())
     rows = {name: column[~early] for name, column in possible.rows.items()}
     return rows | _firsts(rows, sequence, possible.lists), left_out
 
@@ -155,7 +153,7 @@ def _firsts(rows: Columns, sequence: UserEvents, lists: bool) -> Columns:
     other = _first_visits(user[~searched], visit[~searched], users)
     if not lists:
         other = _first_visits(sequence.browses["user"], sequence.browses["visit"], users)
-    first = np.where(rows["task"] == SEARCH_TASK, search[rows["user"]], other[rows["user"]])
+    first = np.where(rows["task"] == Task.SEARCH, search[rows["user"]], other[rows["user"]])
 
     pairs, number = Pairs.of(user[searched], requests["query"][searched])
     asked = _first_visits(number, visit[searched], pairs.size + 1)

@@ -17,16 +17,15 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from data_pipeline.common.array_types import Integers
+from data_pipeline.common.codes import Split
 from data_pipeline.common.keyed_hash import keyed
 from data_pipeline.common.sorted_arrays import concat_ranges, run_starts
 from data_pipeline.events.as_of import NEVER
-from data_pipeline.events.splits import SPLITS
 from data_pipeline.features.relevance_features import FEATURES
 from data_pipeline.settings import CandidateSettings, NegativeSettings
 from data_pipeline.targets.candidate_lists import Targets, seed_keys
 from data_pipeline.targets.pseudo_negatives import ORDER, BrowseTargets, Documents, draw_negatives
-
-Integers = npt.NDArray[np.int64]
 
 CHOICES = (
     "Under the protocols `pseudo` and `sampled` a validation or test target with r relevant "
@@ -52,7 +51,7 @@ def redrawn(targets: Targets, settings: CandidateSettings) -> Integers:
     """
     if settings.protocol == "shown":
         return np.zeros(0, np.int64)
-    later = targets.rows["split"] != SPLITS.index("train")
+    later = targets.rows["split"] != Split.TRAIN.number
     if settings.protocol == "pseudo":
         later &= targets.rows["pseudo"] == 0
     return np.flatnonzero(later)

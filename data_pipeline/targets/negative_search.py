@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from data_pipeline.common.array_types import Integers
 from data_pipeline.settings import NegativeSettings
 from data_pipeline.targets.approximate_index import DocumentIndex
 from data_pipeline.targets.popularity import Popularity
 from data_pipeline.text.word_vectors import SCALE
 
-Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
 _WEIGHT_STEPS = 1024

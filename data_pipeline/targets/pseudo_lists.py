@@ -9,9 +9,8 @@ import dataclasses
 from collections.abc import Sequence as Items
 
 import numpy as np
-import numpy.typing as npt
 
-from data_pipeline.engine.base import Columns
+from data_pipeline.common.array_types import Columns, Integers
 from data_pipeline.settings import NegativeSettings
 from data_pipeline.targets.candidate_lists import seed_keys
 from data_pipeline.targets.pseudo_negatives import (
@@ -20,8 +19,6 @@ from data_pipeline.targets.pseudo_negatives import (
     draw_negatives,
     shuffled_lists,
 )
-
-Integers = npt.NDArray[np.int64]
 
 
 @dataclasses.dataclass(frozen=True)

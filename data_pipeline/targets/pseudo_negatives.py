@@ -16,11 +16,10 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from data_pipeline.common.array_types import Integers
 from data_pipeline.common.keyed_hash import keyed
 from data_pipeline.settings import NegativeSettings
 from data_pipeline.targets.negative_search import BestDocuments
-
-Integers = npt.NDArray[np.int64]
 
 _CELLS = 16_000_000
 _NEGATIVES, ORDER = 1, 2

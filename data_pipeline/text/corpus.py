@@ -16,14 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data_pipeline.common.array_types import Integers
 from data_pipeline.engine.base import Engine
 from data_pipeline.events.impressions import ShownLists
 from data_pipeline.events.log_tables import LogTables
 from data_pipeline.events.user_events import UserEvents
 from data_pipeline.features.relevance_features import TextTable
 from data_pipeline.settings import PrepareSettings, TextSettings
-
-Integers = npt.NDArray[np.int64]
 
 CHOICES = (
     "A word's occurrences are counted over the queries issued, the titles shown and the titles "

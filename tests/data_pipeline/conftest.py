@@ -188,7 +188,7 @@ def _resolve(dataset, view):
     """What every target of a view receives, in strings: {(user, time, request, doc): inputs}."""
     import tensorflow as tf
 
-    from data_pipeline.events.splits import SPLITS
+    from data_pipeline.common.codes import Split
 
     rows = dataset.targets().to_pylist()
     documents, texts = dataset.document_ids, dataset.document_texts
@@ -200,7 +200,7 @@ def _resolve(dataset, view):
         return " ".join(words[token] for token in tokens[number] if token)
 
     resolved = {}
-    for split in SPLITS:
+    for split in Split:
         for record in tf.data.TFRecordDataset(dataset.window_files(view, split)):
             fields = tf.train.Example.FromString(record.numpy()).features.feature
             value = {

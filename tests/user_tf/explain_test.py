@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from data_pipeline.batching.batches import evaluation_batches
+from data_pipeline.common.codes import Task
 from tests.user_tf.training import tiny_dataset
 from user_tf import explain, run_folder
 from user_tf.config import Config, DataConfig, ModelConfig, TrainConfig
-from user_tf.evaluation.evaluated_targets import TASKS
 from user_tf.models.ranker import padded_history, padded_session
 from user_tf.training import checkpoints
 
@@ -67,7 +67,7 @@ def targets_of(dataset, split="test", task="search"):
     return [
         row["target_id"]
         for row in rows
-        if row["split"] == split and row["task"] == TASKS[task] and not row["labels"][0]
+        if row["split"] == split and row["task"] == Task.of(task) and not row["labels"][0]
     ]
 
 

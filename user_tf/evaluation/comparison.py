@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from data_pipeline.common.codes import Task
 from user_tf.evaluation import metrics, significance, slices
-from user_tf.evaluation.evaluated_targets import TASKS
 from user_tf.evaluation.evaluator import Evaluation
 from user_tf.evaluation.heuristics import BEST, ORIGINAL
 
@@ -44,7 +44,7 @@ def compare(
                 f"{len(evaluation.targets)} targets of {name!r}, {len(original.targets)} of "
                 f"{ORIGINAL!r}. Evaluate all rankings on `Evaluation.targets` of one of them."
             )
-    rows = original.targets.task == TASKS[task]
+    rows = original.targets.task == Task.of(task)
     used = rows & original.counted
     users = original.targets.take(used).user
     means = {name: evaluation.summarize(rows) for name, evaluation in evaluations.items()}

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from data_pipeline.common.codes import Task
 from user_tf.evaluation.metrics import Array
 
 # Codes of the column `task`, as in a Batch.
-TASKS = {"search": 2, "recommendation": 1}
 _STORED = (
     "first_of_task",
     "session_has_both",
@@ -71,7 +71,7 @@ class Targets:
 
     def of_task(self, task: str) -> "Targets":
         """The targets of one task, `search` or `recommendation`."""
-        return self.take(self.task == TASKS[task])
+        return self.take(self.task == Task.of(task))
 
     def align(self, target_ids: Array, lists: Array) -> tuple[Array, Array]:
         """Brings lists keyed by target id into this order.

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from data_pipeline.common.codes import TASK_LABELS, Task
 from user_tf.evaluation import metrics
-from user_tf.evaluation.evaluated_targets import SLICE_COLUMNS, TASKS, Targets
+from user_tf.evaluation.evaluated_targets import SLICE_COLUMNS, Targets
 from user_tf.evaluation.metrics import Array
 
 Summary = dict[str, Any]
@@ -36,9 +37,9 @@ class Evaluation:
     def summary(self) -> dict[str, Summary]:
         """`summarize` of each task that has targets: {"search": {"map": ...}, ...}."""
         return {
-            task: self.summarize(self.targets.task == code)
-            for task, code in TASKS.items()
-            if (self.targets.task == code).any()
+            task: self.summarize(self.targets.task == Task.of(task))
+            for task in TASK_LABELS
+            if (self.targets.task == Task.of(task)).any()
         }
 
     def summarize(self, rows: Array) -> Summary:
@@ -61,10 +62,9 @@ class Evaluation:
 
     def table(self) -> pa.Table:
         """One row a query: target_id, task, user_id, slice columns, counted, metrics (or null)."""
-        names = {code: task for task, code in TASKS.items()}
         columns: dict[str, Any] = {
             "target_id": self.targets.target_id,
-            "task": [names[code] for code in self.targets.task.tolist()],
+            "task": [Task(code).label for code in self.targets.task.tolist()],
             "user_id": self.targets.user,
         }
         columns |= {name: self.targets.slices[name] for name in SLICE_COLUMNS}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from user_tf.evaluation.evaluated_targets import TASKS
+from data_pipeline.common.codes import Task
 from user_tf.evaluation.evaluator import Evaluation, Summary
 from user_tf.evaluation.metrics import Array
 
@@ -73,7 +73,7 @@ def summarize(evaluation: Evaluation, task: str) -> dict[str, Summary]:
         >>> list(summarize(result, "search"))
         ['session with both behaviors', '1 to 9 past behaviors', 'query of 2 words']
     """
-    of_task = evaluation.targets.task == TASKS[task]
+    of_task = evaluation.targets.task == Task.of(task)
     rows = {name: of_task & row for name, row in default_slices(evaluation.targets.slices).items()}
     return {name: evaluation.summarize(row) for name, row in rows.items() if row.any()}
 

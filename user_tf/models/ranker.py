@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from data_pipeline.common import flagtree
+from data_pipeline.common.codes import Task
 from user_tf.config import ModelConfig
 from user_tf.layers.masking import count_positions
 
@@ -36,8 +37,6 @@ class Sizes:
     documents: int = 1
     text_length: int = 30
 
-
-SEARCH = 2
 
 TEXT_POINTERS = (
     "behavior_text",
@@ -178,7 +177,7 @@ def for_searches(batch, compute, *rows):
     computed = compute(*rows)
     if shortcut:
         computed = ops.take(computed, batch["target_place"], axis=0)
-    search = ops.reshape(batch["task"] == SEARCH, (-1,) + (1,) * (len(computed.shape) - 1))
+    search = ops.reshape(batch["task"] == Task.SEARCH, (-1,) + (1,) * (len(computed.shape) - 1))
     return ops.where(search, computed, ops.zeros_like(computed))
 
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from data_pipeline.common.codes import Task
 from user_tf.layers.knrm import Knrm
 from user_tf.layers.masking import precise_dtype
 from user_tf.layers.user.behavior_encoder import BehaviorEncoder
@@ -13,7 +14,6 @@ from user_tf.layers.user.session_encoder import SessionEncoder
 from user_tf.layers.user.text_encoder import TextEncoder
 from user_tf.models.initial_weights import COSINE_WEIGHT, average_transformer, weigh_cosines
 from user_tf.models.ranker import (
-    SEARCH,
     Ranker,
     encode_groups,
     match_words,
@@ -213,7 +213,7 @@ class User(Ranker):
         """Initial intents I_0 of the targets, `[T, d]`."""
         # A select: multiplying by 0 would let a non-finite vector through.
         return ops.where(
-            (batch["task"] == SEARCH)[:, None],
+            (batch["task"] == Task.SEARCH)[:, None],
             ops.take(vectors, batch["query_text"], axis=0),
             self.user_embedding(batch["user"]),
         )

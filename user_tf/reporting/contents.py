@@ -6,9 +6,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from data_pipeline.common.codes import TASK_LABELS
 from user_tf.evaluation import across_systems
 from user_tf.evaluation.across_systems import TaskQueries
-from user_tf.evaluation.evaluated_targets import TASKS
 from user_tf.evaluation.heuristics import BEST, ORIGINAL
 from user_tf.evaluation.slices import default_slices, slice_by
 from user_tf.reporting import figures, report_tables
@@ -17,7 +17,7 @@ from user_tf.reporting.figures import Bar, Curve
 from user_tf.reporting.grid_folder import Grid, System, evaluations
 
 # Phases of training whose curves are drawn, in their order.
-PHASES = ("pretrain", *TASKS)
+PHASES = ("pretrain", *TASK_LABELS)
 # Parts of the queries that the paper's Figure 4 shows.
 FIGURE_4 = {
     "first of the user": "first {task} of each user",

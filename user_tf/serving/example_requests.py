@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from data_pipeline.batching import parsing
 from data_pipeline.batching.batches import tables_of
+from data_pipeline.common.codes import BehaviorType, Task
 from data_pipeline.dataset.dataset_folder import Dataset
 from user_tf.serving.request import Behavior, Request
 
@@ -105,7 +106,7 @@ def _request(
 
     def add(pointers: npt.NDArray[np.int64], session: int) -> None:
         for behavior in pointers[pointers > 0] - 1:
-            if window["behavior_type"][behavior] == parsing.SEARCH:
+            if window["behavior_type"][behavior] == BehaviorType.SEARCH:
                 clicked = window["behavior_clicked_docs"][behavior]
                 query = texts[window["behavior_text"][behavior]]
                 found = tuple(titles[doc] for doc in clicked[clicked > 0])
@@ -119,7 +120,7 @@ def _request(
         add(window["session_behaviors"][session - 1], number)
     add(window["current_behaviors"][row], len(past) + 1)
     mask = window["candidate_mask"][row]
-    search = window["task"][row] == parsing.SEARCH
+    search = window["task"][row] == Task.SEARCH
     return Request(
         user_id=user_id,
         query=texts[window["query_text"][row]] if search else "",

@@ -15,8 +15,7 @@ from typing import Any
 
 import tensorflow as tf
 
-BROWSE, SEARCH = 1, 2
-RECOMMENDATION_TASK, SEARCH_TASK = 1, 2
+from data_pipeline.common.codes import BehaviorType, Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +75,9 @@ def pack(
     position = tf.range(1, count + 1)[None, :]
     return {
         "text_tokens": tokens[:, :length],
-        "behavior_type": _below_pad_row(tf.where(searched, SEARCH, BROWSE)),
+        "behavior_type": _below_pad_row(
+            tf.where(searched, BehaviorType.SEARCH, BehaviorType.BROWSE)
+        ),
         "behavior_text": _below_pad_row(behavior_text),
         "behavior_clicked": _below_pad_row(behavior_clicked),
         "behavior_doc": tf.zeros([kept + 1], tf.int32),
@@ -84,7 +85,7 @@ def pack(
         "session_behaviors": history["session_behaviors"],
         "target_id": tf.range(tf.cast(size, tf.int64)),
         "target_weight": tf.ones([size]),
-        "task": tf.where(tf.equal(query, ""), RECOMMENDATION_TASK, SEARCH_TASK),
+        "task": tf.where(tf.equal(query, ""), Task.RECOMMENDATION, Task.SEARCH),
         "user": find_user(request["user_id"]),
         "query_text": query_text,
         "next_query_text": tf.zeros_like(query_text),

@@ -33,13 +33,13 @@ import keras
 import tensorflow as tf
 
 from data_pipeline.batching.packing import standardise
-from data_pipeline.batching.parsing import RECOMMENDATION, SEARCH, Tables
+from data_pipeline.batching.parsing import Tables
+from data_pipeline.common.codes import TASK_LABELS, Task
 from data_pipeline.settings import BatchSettings
 from data_pipeline.text.words import Tokenizer
 from user_tf.serving.request import PADDING_SCORE
 from user_tf.serving.request_batch import HistoryLimits, pack
 
-TASKS = ("search", "recommendation")
 _UNKNOWN = "(unknown user)"
 
 
@@ -126,7 +126,7 @@ class Graph:
         if self.feature_count:
             raw = tf.where(tf.math.is_finite(features), features, raw)
         mask = tf.sequence_mask(request["candidate_count"], tf.shape(raw)[1])
-        task = tf.where(tf.equal(request["query"], ""), RECOMMENDATION, SEARCH)
+        task = tf.where(tf.equal(request["query"], ""), Task.RECOMMENDATION, Task.SEARCH)
         seen = {"features": raw, "task": task, "candidate_mask": mask}
         standardised = standardise(seen, self.tables, self.settings)["features"]
         return pack(request, standardised, self.limits, self.tokenizer.encode, self.users.find)
@@ -148,7 +148,7 @@ def route(
 
     Args:
         graph: Strings to Batch.
-        copies: Rankers by task, one or both of `TASKS`; both may be the same object.
+        copies: Rankers by task, one or both of `TASK_LABELS`; both may be the same object.
         request: Arguments of `rank` by name.
         features: float32 [B, C, n] raw F; NaN where missing.
 
@@ -171,7 +171,7 @@ def route(
 
     count = tf.shape(request["candidates"])[1]
     rows, scores = [], []
-    for task in TASKS:
+    for task in TASK_LABELS:
         mine = tf.where(recommends if task == "recommendation" else ~recommends)[:, 0]
 
         def some(task: str = task, mine: Any = mine) -> Any:
@@ -191,7 +191,7 @@ def archive(graph: Graph, copies: Mapping[str, Any]) -> Any:
 
     Args:
         graph: Strings to Batch.
-        copies: Built rankers by task, one or both of `TASKS`; both may be the same object.
+        copies: Built rankers by task, one or both of `TASK_LABELS`; both may be the same object.
 
     Returns:
         keras.export.ExportArchive, ready for `write_out`.

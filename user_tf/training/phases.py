@@ -2,12 +2,12 @@
 
 import dataclasses
 
+from data_pipeline.common.codes import TASK_LABELS
 from user_tf.config import Config
 from user_tf.training.checkpoints import Position
 
 PRETRAIN = "pretrain"
-TASKS = ("search", "recommendation")
-PHASES = (PRETRAIN, *TASKS)
+PHASES = (PRETRAIN, *TASK_LABELS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,7 @@ def phase_of(config: Config, name: str) -> Phase:
         'pretrain'
     """
     train = config.train
-    tasks = TASKS if name == PRETRAIN else (name,)
+    tasks = TASK_LABELS if name == PRETRAIN else (name,)
     finetune = name != PRETRAIN and PRETRAIN in train.phases
     return Phase(
         name=name,

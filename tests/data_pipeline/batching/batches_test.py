@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from data_pipeline.batching import packing, parsing
+from data_pipeline.batching import packing
 from data_pipeline.batching.batches import evaluation_batches, training_batches, windows_in_epoch
+from data_pipeline.common.codes import Task
 from data_pipeline.dataset.dataset_folder import open_dataset
 from data_pipeline.prepare import prepare
 from data_pipeline.settings import BatchSettings
@@ -119,8 +120,8 @@ def test_tasks_split_the_groups(dataset):
         list(training_batches(dataset, "unified", SETTINGS, 1, 0, tasks=(task,)))
         for task in ("search", "recommendation")
     ]
-    assert set(rows(parts[0], "task")) == {parsing.SEARCH}
-    assert set(rows(parts[1], "task")) == {parsing.RECOMMENDATION}
+    assert set(rows(parts[0], "task")) == {Task.SEARCH}
+    assert set(rows(parts[1], "task")) == {Task.RECOMMENDATION}
     assert set(keys(parts[0])) | set(keys(parts[1])) == all_groups(dataset)
 
 
@@ -146,5 +147,5 @@ def test_a_limit_keeps_that_many_targets_of_each_task_always_the_same(dataset):
 def test_features_of_recommendations_are_zero_and_those_of_searches_standardised(dataset):
     batches = list(training_batches(dataset, "unified", SETTINGS, seed=1, epoch=0))
     task, features = rows(batches, "task"), rows(batches, "features")
-    assert not features[task == parsing.RECOMMENDATION].any()
-    assert abs(features[task == parsing.SEARCH].mean()) < 0.2
+    assert not features[task == Task.RECOMMENDATION].any()
+    assert abs(features[task == Task.SEARCH].mean()) < 0.2

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from data_pipeline.batching import packing
-from data_pipeline.batching.parsing import RECOMMENDATION, SEARCH, Tables, parse, select
+from data_pipeline.batching.parsing import Tables, parse, select
+from data_pipeline.common.codes import Task
 from data_pipeline.settings import BatchSettings
 
 TEXTS, DOCUMENTS, FEATURES, LISTS = 60, 40, 3, 7
@@ -250,8 +251,8 @@ def test_a_batch_larger_than_every_rung_is_refused():
 
 def test_selecting_a_task_drops_what_only_the_other_needed():
     records = windows()
-    batch = pack(records, task=SEARCH)
-    assert set(batch["task"]) == {SEARCH}
+    batch = pack(records, task=Task.SEARCH)
+    assert set(batch["task"]) == {Task.SEARCH}
     used = set(batch["session_behaviors"].ravel()) | set(batch["current_behaviors"].ravel())
     assert used | {0} == set(range(len(batch["behavior_type"])))
 
@@ -263,13 +264,13 @@ def test_unknown_users_are_drawn_for_recommendations_only():
         window["target_id"] = 1000 * i + np.arange(len(window["target_id"]))
     batch = pack(records, dataclasses.replace(SETTINGS, unknown_user_rate=0.5))
     unknown = batch["user"] == 0
-    assert not unknown[batch["task"] == SEARCH].any()
-    assert 0.3 < unknown[batch["task"] == RECOMMENDATION].mean() < 0.7
+    assert not unknown[batch["task"] == Task.SEARCH].any()
+    assert 0.3 < unknown[batch["task"] == Task.RECOMMENDATION].mean() < 0.7
 
 
 def test_query_free_features_reach_recommendations_only_when_asked():
     asked = pack(windows(), dataclasses.replace(SETTINGS, recommendation_features=True))
-    rows = asked["task"] == RECOMMENDATION
+    rows = asked["task"] == Task.RECOMMENDATION
     assert (asked["features"][rows][..., 1] == 0).all()
     assert (asked["features"][rows][..., 0] != 0).any()
 

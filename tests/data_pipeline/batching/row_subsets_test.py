@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from data_pipeline.batching import packing, row_subsets
-from data_pipeline.batching.parsing import SEARCH
+from data_pipeline.common.codes import BehaviorType, Task
 from tests.data_pipeline.batching.packing_test import SETTINGS, pack, tables, windows
 
 GROUPS = {"texts_upto_1": 1, "texts_upto_2": 2}
@@ -47,7 +47,9 @@ def test_every_text_has_its_place_in_the_shortest_group_that_holds_it(padded):
 @pytest.mark.parametrize("padded", [False, True])
 def test_only_searches_with_clicks_have_a_place_among_clicked_searches(padded):
     batch = batches()[padded]
-    clicked = (batch["behavior_type"] == SEARCH) & (batch["behavior_clicked"] > 0).any(1)
+    clicked = (batch["behavior_type"] == BehaviorType.SEARCH) & (batch["behavior_clicked"] > 0).any(
+        1
+    )
     assert clicked.any() and not clicked.all()
     rows = batch["clicked_searches"][batch["behavior_place"]]
     np.testing.assert_array_equal(rows, np.where(clicked, np.arange(len(clicked)), 0))
@@ -57,7 +59,7 @@ def test_only_searches_with_clicks_have_a_place_among_clicked_searches(padded):
 @pytest.mark.parametrize("padded", [False, True])
 def test_only_searches_have_a_place_among_search_targets(padded):
     batch = batches()[padded]
-    search = batch["task"] == SEARCH
+    search = batch["task"] == Task.SEARCH
     assert search.any() and not search.all()
     rows = batch["search_targets"][batch["target_place"]]
     np.testing.assert_array_equal(rows, np.where(search, np.arange(len(search)) + 1, 0))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from data_pipeline.common.codes import Scenario
 from data_pipeline.engine.duckdb_engine import DuckDBEngine
-from data_pipeline.events import sessions
 from data_pipeline.events.as_of import NEVER
 from data_pipeline.events.log_tables import read_tables
 from data_pipeline.events.user_events import build_events, of_view, view_sessions
@@ -155,9 +155,9 @@ def test_a_fact_is_known_at_the_same_time_in_every_view(builder, built):
     builder.request("r3", "u", 90 * MINUTE, "red", "a", "b")
     builder.request("r4", "u", 95 * MINUTE, "", ("b", None, 90.0), "a")
     builder.request("r5", "u", 200 * MINUTE, "red", "a", "b")
-    for view in (sessions.UNIFIED, sessions.SEARCH):
+    for view in (Scenario.UNIFIED, Scenario.SEARCH):
         assert built(builder, view)["answers"]["known_after"] == [90 * MINUTE - 1e-6]
-    for view in (sessions.UNIFIED, sessions.RECOMMENDATION):
+    for view in (Scenario.UNIFIED, Scenario.RECOMMENDATION):
         assert 200 * MINUTE - 1e-6 in built(builder, view)["behaviors"]["known_after"]
 
 

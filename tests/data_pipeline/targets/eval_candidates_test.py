@@ -6,9 +6,9 @@ import itertools
 import numpy as np
 import pytest
 
+from data_pipeline.common.codes import Split
 from data_pipeline.dataset.dataset_folder import open_dataset
 from data_pipeline.events.as_of import NEVER
-from data_pipeline.events.splits import SPLITS
 from data_pipeline.features.relevance_features import FEATURES
 from data_pipeline.prepare import check, prepare
 from data_pipeline.settings import CandidateSettings, NegativeSettings
@@ -17,7 +17,7 @@ from data_pipeline.targets.candidate_lists import Targets
 from data_pipeline.targets.pseudo_negatives import Documents
 
 NOBODY = (np.zeros(0, np.int64), np.zeros(0, np.int64))
-TEST = SPLITS.index("test")
+TEST = Split.TEST.number
 
 
 def documents_of(available, opened=(), known_after=()):

@@ -3,9 +3,8 @@
 import keras
 from keras import ops
 
+from data_pipeline.common.codes import BehaviorType
 from user_tf.layers.user.co_attention import CoAttention
-
-SEARCH = 2
 
 
 class BehaviorEncoder(keras.layers.Layer):
@@ -71,7 +70,7 @@ class BehaviorEncoder(keras.layers.Layer):
         clicks = ops.any(documents_mask, axis=1)
         if searches is not None:
             fused, clicks = (ops.take(x, places, axis=0) for x in (fused, clicks))
-        with_clicks = ops.logical_and(types == SEARCH, clicks)
+        with_clicks = ops.logical_and(types == BehaviorType.SEARCH, clicks)
         return ops.where(with_clicks[:, None], fused, ops.take(vectors, texts, axis=0))
 
     def get_config(self):

@@ -4,10 +4,9 @@ from typing import NamedTuple
 
 from keras import ops
 
+from data_pipeline.common.codes import BehaviorType
 from user_tf.layers.masking import precise
-from user_tf.models.ranker import SEARCH, padded_history, padded_session
-
-BROWSE = 1
+from user_tf.models.ranker import padded_history, padded_session
 
 
 class Clicks(NamedTuple):
@@ -55,12 +54,12 @@ def read_clicks(batch, real_texts, searches=False):
         [padded_history(batch).behaviors, padded_session(batch).behaviors], axis=1
     )
     texts = batch["behavior_text"][:, None]
-    real = (batch["behavior_type"] == BROWSE)[:, None]
+    real = (batch["behavior_type"] == BehaviorType.BROWSE)[:, None]
     if searches:
         # A browse has no clicked titles, so that its own takes the first of their places.
         first = ops.arange(batch["behavior_clicked"].shape[1]) == 0
         texts = ops.where(real, texts, batch["behavior_clicked"])
-        real = ops.where(real, first, (batch["behavior_type"] == SEARCH)[:, None])
+        real = ops.where(real, first, (batch["behavior_type"] == BehaviorType.SEARCH)[:, None])
     # A pointer does not tell an empty text: the groups of texts may put it in any row.
     real = ops.logical_and(real, ops.take(real_texts, texts, axis=0))
     slots = behaviors.shape[1] * texts.shape[1]

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from data_pipeline.common.codes import BehaviorType
 from user_tf.layers.knrm import Knrm
 from user_tf.layers.masking import cosine, precise, precise_dtype
 from user_tf.layers.transformer import Transformer
@@ -10,7 +11,6 @@ from user_tf.layers.user.history_encoder import HistoryEncoder
 from user_tf.layers.user.session_encoder import SessionEncoder
 from user_tf.models.initial_weights import average_transformer, weigh_cosines
 from user_tf.models.ranker import (
-    SEARCH,
     Ranker,
     encode_groups,
     match_words,
@@ -190,7 +190,7 @@ class Htps(Ranker):
         titles = ops.sum(ops.take(texts, batch["behavior_clicked"], axis=0), axis=1)
         units = ops.take(texts, batch["behavior_text"], axis=0) + titles
         types = batch["behavior_type"]
-        real = types > 0 if self.with_browses else types == SEARCH
+        real = types > 0 if self.with_browses else types == BehaviorType.SEARCH
         return [
             {
                 "history": ops.take(units, sequence.behaviors, axis=0),
@@ -204,7 +204,7 @@ class Htps(Ranker):
         past, current = padded_history(batch).behaviors, padded_session(batch).behaviors
         behaviors = ops.concatenate([past, current], axis=1)
         queries = ops.take(ops.take(texts, batch["behavior_text"], axis=0), behaviors, axis=0)
-        real = ops.take(batch["behavior_type"] == SEARCH, behaviors, axis=0)
+        real = ops.take(batch["behavior_type"] == BehaviorType.SEARCH, behaviors, axis=0)
         real = ops.concatenate([real, ops.ones_like(real[:, :1])], axis=1)
         sessions = [ops.full_like(past, PAST), ops.full_like(current, CURRENT)]
         sessions.append(ops.full_like(current[:, :1], CURRENT))

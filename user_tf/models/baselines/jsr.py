@@ -2,9 +2,10 @@
 
 from keras import ops
 
+from data_pipeline.common.codes import Task
 from user_tf.models.baselines.hrnn import Hrnn
 from user_tf.models.baselines.nrms import Nrms
-from user_tf.models.ranker import SEARCH, Ranker
+from user_tf.models.ranker import Ranker
 
 
 class Jsr(Ranker):
@@ -52,7 +53,7 @@ class Jsr(Ranker):
 
     def call(self, batch, training=False):
         return ops.where(
-            (batch["task"] == SEARCH)[:, None],
+            (batch["task"] == Task.SEARCH)[:, None],
             self.search(batch, training=training),
             self.recommendation(batch, training=training),
         )

@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from user_tf.models.ranker import SEARCH
+from data_pipeline.common.codes import BehaviorType
 
 
 def search_vectors(batch, texts):
@@ -21,7 +21,7 @@ def search_vectors(batch, texts):
     # Title 0 is the empty text, whose vector adds nothing.
     mean = ops.sum(titles, axis=1) / ops.maximum(number, 1)
     query = ops.take(texts, batch["behavior_text"], axis=0)
-    return ops.concatenate([query, mean], axis=-1), batch["behavior_type"] == SEARCH
+    return ops.concatenate([query, mean], axis=-1), batch["behavior_type"] == BehaviorType.SEARCH
 
 
 def session_states(gru, searches, real, members):

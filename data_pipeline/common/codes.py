@@ -1,0 +1,69 @@
+"""The codes every room shares: tasks, behavior types, scenarios, splits, units of time."""
+
+import enum
+
+
+class Task(enum.IntEnum):
+    """The task of a target, as stored in windows and Batches; 0 is padding.
+
+    Example:
+        >>> Task.SEARCH.label, Task.of("recommendation")
+        ('search', <Task.RECOMMENDATION: 1>)
+    """
+
+    RECOMMENDATION = 1
+    SEARCH = 2
+
+    @property
+    def label(self) -> str:
+        """Name in settings, files and reports."""
+        return self.name.lower()
+
+    @classmethod
+    def of(cls, label: str) -> "Task":
+        """Return the task of a label."""
+        return cls[label.upper()]
+
+
+TASK_LABELS = ("search", "recommendation")
+"""Labels of both tasks, in the order of reports."""
+
+
+class BehaviorType(enum.IntEnum):
+    """The type of a behavior, as stored in windows and Batches; 0 is padding."""
+
+    BROWSE = 1
+    SEARCH = 2
+
+
+class Scenario(enum.StrEnum):
+    """Behaviors a model sees: those of both tasks, or of one task alone."""
+
+    UNIFIED = "unified"
+    SEARCH = "search"
+    RECOMMENDATION = "recommendation"
+
+
+class Split(enum.StrEnum):
+    """The split of a target; its number in tables is its place here."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+    @property
+    def number(self) -> int:
+        """Return the split's number in tables of integers.
+
+        Example:
+            >>> Split.TEST.number
+            2
+        """
+        return list(Split).index(self)
+
+
+# Times are integer microseconds since the epoch, UTC.
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
