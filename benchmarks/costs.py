@@ -29,7 +29,7 @@ def forward(config: ModelConfig, batch: dict[str, Any]) -> dict[str, float]:
         >>> sorted(forward(ModelConfig(), batch))
         ['behavior', 'history', 'scorer', 'session', 'word']
     """
-    d, inner, hidden = config.width, config.heads * config.head_width, config.feed_forward
+    d, inner, hidden = config.width, config.num_heads * config.key_dim, config.intermediate_dim
     shape = {name: np.shape(value) for name, value in batch.items()}
     groups = {
         int(name.removeprefix("texts_upto_")): size[0]
@@ -52,7 +52,7 @@ def forward(config: ModelConfig, batch: dict[str, Any]) -> dict[str, float]:
     def last_position(rows: float, context: int) -> float:
         # Keys and values are moved to the side of the row, see MultiHeadAttention.
         projections = 4 * d * inner + 2 * d * hidden
-        return 2.0 * rows * (projections + 2 * config.heads * context * d)
+        return 2.0 * rows * (projections + 2 * config.num_heads * context * d)
 
     pairs = longest * titles * d
     return {

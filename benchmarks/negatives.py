@@ -20,7 +20,7 @@ from absl import app
 from data_pipeline.common import flagtree
 from data_pipeline.common.flagtree import setting
 from data_pipeline.events.as_of import NEVER
-from data_pipeline.settings import NegativeSettings
+from data_pipeline.settings import PseudoNegativeSettings
 from data_pipeline.targets.pseudo_negatives import BrowseTargets, Documents, draw_negatives
 from data_pipeline.text.word_vectors import unit
 
@@ -72,7 +72,7 @@ def measure(count: int, asking: int, weight: float, width: int, seed: int) -> di
     found, seconds = [], []
     for exact in (count, count // 4):
         # All of the pool is drawn, so that a row of draws is the pool.
-        search = NegativeSettings(weight, pool=100, drawn=100, exact_documents=exact)
+        search = PseudoNegativeSettings(weight, pool=100, count=100, exact_documents=exact)
         began = time.perf_counter()
         found.append(draw_negatives(targets, documents, nobody, search, seed))
         seconds.append(time.perf_counter() - began)

@@ -101,7 +101,7 @@ def text_products(config: ModelConfig, batch: dict[str, tf.Tensor], precision: s
     """Operations/s of the text encoder's projections alone, at their shapes, both ways."""
     dtype = "float32" if precision == "float32" else "bfloat16"
     groups, _ = text_groups(batch)
-    d, inner, hidden = config.width, config.heads * config.head_width, config.feed_forward
+    d, inner, hidden = config.width, config.num_heads * config.key_dim, config.intermediate_dim
     shapes = [(d, inner)] * 3 + [(inner, d), (d, hidden), (hidden, d)]
     kernels = [tf.cast(tf.random.normal(shape, stddev=0.1), dtype) for shape in shapes]
     inputs = [

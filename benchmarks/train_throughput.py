@@ -63,7 +63,7 @@ class Case:
     targets: int = 32
     windows: int = 8
     shared: bool = True
-    text_groups: int = 4
+    length_buckets: int = 4
     precision: str = "float32"
     updates: str = "table"
     users: int = 0
@@ -87,9 +87,9 @@ COMPARISONS: dict[str, tuple[Case, ...]] = {
         single("each target alone, 100", 100),
     ),
     "shortcuts": (
-        Case("none", text_groups=0),
-        Case("only the rows that need it", text_groups=1),
-        Case("2 groups of texts", text_groups=2),
+        Case("none", length_buckets=0),
+        Case("only the rows that need it", length_buckets=1),
+        Case("2 groups of texts", length_buckets=2),
         Case("4 groups of texts"),
     ),
     "precision": (
@@ -143,7 +143,7 @@ class Trainer:
             BatchSettings(
                 windows_per_batch=case.windows,
                 share_texts=case.shared,
-                text_groups=case.text_groups,
+                length_buckets=case.length_buckets,
                 rungs=case.rungs,
             ),
             seed=1,
@@ -255,7 +255,7 @@ def main(arguments: list[str]) -> None:
         own = Case("shared", dataset=settings.trivago, windows=100)
         comparisons["trivago"] = (
             own,
-            dataclasses.replace(own, name="no shortcut", text_groups=0),
+            dataclasses.replace(own, name="no shortcut", length_buckets=0),
             dataclasses.replace(own, name="bfloat16", precision="mixed_bfloat16"),
         )
     command = f"python -m benchmarks.train_throughput --rounds={rounds}"

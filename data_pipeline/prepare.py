@@ -55,8 +55,8 @@ def check(settings: PrepareSettings) -> None:
         "text.oov_buckets": (settings.text.oov_buckets, 1),
         "text.width": (settings.text.width, 1),
         "text.word2vec_epochs": (settings.text.word2vec_epochs, 0),
-        "candidates.negatives": (settings.candidates.negatives, 1),
-        "negatives.exact_documents": (settings.negatives.exact_documents, 1),
+        "eval_candidates.count": (settings.eval_candidates.count, 1),
+        "pseudo_negatives.exact_documents": (settings.pseudo_negatives.exact_documents, 1),
         "windows.targets_per_window": (settings.windows.targets_per_window, 1),
         "windows.windows_per_shard": (settings.windows.windows_per_shard, 1),
     }

@@ -82,14 +82,14 @@ class TextSettings:
 
 
 @dataclasses.dataclass(frozen=True)
-class NegativeSettings:
+class PseudoNegativeSettings:
     """Pseudo-negatives of browses whose list was not logged (DESIGN 4)."""
 
     popularity_weight: float = setting(
         0.5, "a in a * normalised log(1 + clicks) + (1 - a) * topic cosine."
     )
     pool: int = setting(100, "Best-scored documents to draw from.")
-    drawn: int = setting(9, "Pseudo-negatives drawn for each browse.")
+    count: int = setting(9, "Pseudo-negatives drawn for each browse.")
     exact_documents: int = setting(
         200_000,
         "Documents available to a target up to which the best are found exactly; among more an "
@@ -98,17 +98,17 @@ class NegativeSettings:
 
 
 @dataclasses.dataclass(frozen=True)
-class CandidateSettings:
+class EvalCandidateSettings:
     """What validation and test targets are ranked among; training lists are always those shown."""
 
     protocol: str = setting(
         "shown",
         "`shown`: the list shown (of a browse without one, pseudo-negatives); `pseudo`: the "
-        "relevant documents among `negatives.drawn` pseudo-negatives; `sampled`: among `negatives` "
+        "relevant documents among `pseudo_negatives.count` pseudo-negatives; `sampled`: among `count` "
         "documents drawn as `drawn_by` says. Other papers sample.",
         choices=("shown", "pseudo", "sampled"),
     )
-    negatives: int = setting(
+    count: int = setting(
         99,
         "Documents drawn for a list of `sampled`, often 99 or 999; with many of them a smaller "
         "--windows.targets_per_window keeps evaluation batches small.",
@@ -166,8 +166,12 @@ class PrepareSettings:
     sequence: SequenceSettings = dataclasses.field(default_factory=SequenceSettings)
     split: SplitSettings = dataclasses.field(default_factory=SplitSettings)
     text: TextSettings = dataclasses.field(default_factory=TextSettings)
-    negatives: NegativeSettings = dataclasses.field(default_factory=NegativeSettings)
-    candidates: CandidateSettings = dataclasses.field(default_factory=CandidateSettings)
+    pseudo_negatives: PseudoNegativeSettings = dataclasses.field(
+        default_factory=PseudoNegativeSettings
+    )
+    eval_candidates: EvalCandidateSettings = dataclasses.field(
+        default_factory=EvalCandidateSettings
+    )
     windows: WindowSettings = dataclasses.field(default_factory=WindowSettings)
 
 
@@ -181,7 +185,7 @@ class BatchSettings:
     share_texts: bool = setting(
         True, "Encode each distinct text of a batch once; off only to measure what sharing saves."
     )
-    text_groups: int = setting(
+    length_buckets: int = setting(
         4,
         "Groups of texts by length (the longest halved again and again), encoded apart, so that "
         "short texts do not pay for long ones; 0: also no other shortcut past padding.",

@@ -16,9 +16,9 @@ ROOT = pathlib.Path(__file__).parents[1]
 KEY, USERS = "k3y-of-the-owner", ["--users=40"]
 TINY = [
     "--model.width=8",
-    "--model.heads=2",
-    "--model.head_width=4",
-    "--model.feed_forward=16",
+    "--model.num_heads=2",
+    "--model.key_dim=4",
+    "--model.intermediate_dim=16",
     "--data.batch.windows_per_batch=6",
     "--data.batch.rungs=0",
     "--train.pretrain_epochs=2",

@@ -36,9 +36,9 @@ class ModelConfig:
 
     name: str = setting("user", "Ranker to build, a name of user_tf.models.registry.")
     width: int = setting(100, "Model width d.")
-    heads: int = setting(8, "Attention heads of each transformer.")
-    head_width: int = setting(50, "Width of a head.")
-    feed_forward: int = setting(256, "Feed-forward width of each transformer.")
+    num_heads: int = setting(8, "Attention heads of each transformer.")
+    key_dim: int = setting(50, "Width of a head.")
+    intermediate_dim: int = setting(256, "Feed-forward width of each transformer.")
     word_layers: int = setting(1, "Layers of the word-level transformer.")
     session_layers: int = setting(1, "Layers of the session-level transformer.")
     history_layers: int = setting(1, "Layers of the history-level transformer.")
@@ -70,7 +70,7 @@ class ModelConfig:
     session_encoder: bool = setting(True, "Off: ablation without session encoder.")
     history_encoder: bool = setting(True, "Off: ablation without history encoder.")
     knrm: bool = setting(True, "KNRM between query and candidate; off as in the released code.")
-    start: str = setting(
+    init_scheme: str = setting(
         "average",
         "Initial weights: `average`: attention begins as the average of what it sees and the score "
         "as the sum of cosines, in rankers that have either; `glorot`: Glorot's throughout.",
@@ -257,9 +257,9 @@ def check(config: Config) -> None:
     ]
     for name in (
         "model.width",
-        "model.heads",
-        "model.head_width",
-        "model.feed_forward",
+        "model.num_heads",
+        "model.key_dim",
+        "model.intermediate_dim",
         "model.word_layers",
         "model.session_layers",
         "model.history_layers",

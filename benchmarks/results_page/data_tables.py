@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from data_pipeline.settings import NegativeSettings
+from data_pipeline.settings import PseudoNegativeSettings
 
 
 def prepare(content: dict[str, Any], origin: str) -> list[str]:
@@ -92,7 +92,7 @@ def negatives(content: dict[str, Any], origin: str) -> list[str]:
     lines += [
         "",
         f"Once it is built, the index is the cheaper one at {', '.join(cheaper) or 'none of these'} "
-        f"documents. `--negatives.exact_documents` is {NegativeSettings().exact_documents:,}.",
+        f"documents. `--pseudo_negatives.exact_documents` is {PseudoNegativeSettings().exact_documents:,}.",
     ]
     return [*lines, "", origin, ""]
 

@@ -220,8 +220,8 @@ def _largest(
         texts = behaviors * (1 + tables.clicked_titles) + targets
     texts = texts + targets + (candidates if group is None else targets * group)
     tables_rows = [texts, behaviors, sessions, targets]
-    if settings.text_groups:
-        lengths = row_subsets.group_lengths(tables.text_tokens.shape[1], settings.text_groups)
+    if settings.length_buckets:
+        lengths = row_subsets.group_lengths(tables.text_tokens.shape[1], settings.length_buckets)
         tables_rows += [texts] * len(lengths) + [behaviors, targets]
     rows = np.stack(tables_rows, 1)
     return np.sort(rows, axis=0)[-per_batch:].sum(0) + 1

@@ -142,8 +142,8 @@ def collect(parsed: Batch, tables: Tables, settings: BatchSettings) -> Batch:
             "target_weight": tf.ones_like(parsed["target_id"], tf.float32),
         }
     )
-    if settings.text_groups:
-        packed |= row_subsets.choose(packed, settings.text_groups)
+    if settings.length_buckets:
+        packed |= row_subsets.choose(packed, settings.length_buckets)
     return packed
 
 

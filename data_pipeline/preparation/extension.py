@@ -51,10 +51,10 @@ def check(settings: PrepareSettings, plain: dict[str, Any]) -> None:
                 )
     if not settings.extend:
         return
-    if settings.candidates.protocol != "shown":
+    if settings.eval_candidates.protocol != "shown":
         raise ValueError(
-            "`extend` goes on from lists as they were shown. Received: `candidates.protocol` = "
-            f"{settings.candidates.protocol!r}. Prepare all logs at once, with --vocabulary."
+            "`extend` goes on from lists as they were shown. Received: `eval_candidates.protocol` = "
+            f"{settings.eval_candidates.protocol!r}. Prepare all logs at once, with --vocabulary."
         )
     prepared = [entry["files"] for entry in base.manifest["logs"]]
     given = [checksums(folder) for folder in settings.earlier_logs]

@@ -143,15 +143,20 @@ def lay_out_lists(
     user_ids = source.users[1:]
     needy = np.flatnonzero(chosen.rows["request"] == 0)
     browses = {name: chosen.rows[name][needy] for name in ("user", "time", "request", "doc")}
-    docs = np.zeros((len(needy), 1 + settings.negatives.drawn), np.int64)
-    if len(needy) or settings.candidates.protocol != "shown":
+    docs = np.zeros((len(needy), 1 + settings.pseudo_negatives.count), np.int64)
+    if len(needy) or settings.eval_candidates.protocol != "shown":
         known = _known(source, sequence.openings, texts)
         base = earlier.row_of(browses) if earlier else np.full(len(needy), -1, np.int64)
         if earlier:
             docs[base >= 0] = earlier.lists(base[base >= 0], docs.shape[1])
         new = {name: browses[name][base < 0] for name in ("user", "time", "doc")}
         docs[base < 0] = pseudo_lists(
-            new, source.log.part(new["time"]), known, user_ids, settings.negatives, settings.seed
+            new,
+            source.log.part(new["time"]),
+            known,
+            user_ids,
+            settings.pseudo_negatives,
+            settings.seed,
         )
     made = candidate_lists.build_targets(
         source.engine,
@@ -161,7 +166,7 @@ def lay_out_lists(
         candidate_lists.PseudoLists(needy, docs),
         chosen.left_out,
     )
-    redrawn = eval_candidates.redrawn(made, settings.candidates)
+    redrawn = eval_candidates.redrawn(made, settings.eval_candidates)
     if len(redrawn):
         made = eval_candidates.redraw(
             made,
@@ -169,8 +174,8 @@ def lay_out_lists(
             user_ids,
             known.documents,
             known.relevant(),
-            settings.candidates,
-            settings.negatives,
+            settings.eval_candidates,
+            settings.pseudo_negatives,
             settings.seed,
         )
     if not len(made.rows["target_id"]):

@@ -40,9 +40,9 @@ def import_faiss() -> Any:
         import faiss
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "A log with more documents than --negatives.exact_documents needs the package faiss. "
+            "A log with more documents than --pseudo_negatives.exact_documents needs the package faiss. "
             f"Received: {error}. Install the extra that holds it: pip install '.[scale]', or set "
-            "--negatives.exact_documents to the number of documents for the slower exact search."
+            "--pseudo_negatives.exact_documents to the number of documents for the slower exact search."
         ) from error
     return faiss
 

@@ -23,7 +23,7 @@ from data_pipeline.common.keyed_hash import keyed
 from data_pipeline.common.sorted_arrays import concat_ranges, run_starts
 from data_pipeline.events.as_of import NEVER
 from data_pipeline.features.relevance_features import FEATURES
-from data_pipeline.settings import CandidateSettings, NegativeSettings
+from data_pipeline.settings import EvalCandidateSettings, PseudoNegativeSettings
 from data_pipeline.targets.candidate_lists import Targets, seed_keys
 from data_pipeline.targets.pseudo_negatives import ORDER, BrowseTargets, Documents, draw_negatives
 
@@ -44,7 +44,7 @@ RANK_FEATURES = ("reciprocal_rank", "log_rank", "below_last_opened")
 _DRAWS, _REST = 3, 4
 
 
-def redrawn(targets: Targets, settings: CandidateSettings) -> Integers:
+def redrawn(targets: Targets, settings: EvalCandidateSettings) -> Integers:
     """Rows of the targets whose list a protocol replaces, ascending: int64 [n].
 
     None under `shown`; under `pseudo` not those that have pseudo-negatives anyway.
@@ -63,8 +63,8 @@ def redraw(
     user_ids: Sequence[str],
     documents: Documents,
     relevant: tuple[Integers, Integers],
-    settings: CandidateSettings,
-    pseudo: NegativeSettings,
+    settings: EvalCandidateSettings,
+    pseudo: PseudoNegativeSettings,
     seed: int,
 ) -> Targets:
     """Replaces the lists of `rows`, by `redrawn`.
@@ -97,17 +97,17 @@ def _sampled(
     rows: Integers,
     keys: Integers,
     documents: Documents,
-    settings: CandidateSettings,
+    settings: EvalCandidateSettings,
     seed: int,
 ) -> Integers:
     """int64 [n, negatives]: drawn documents, 0 where fewer are eligible."""
     entries, known_after = stream(documents, settings.drawn_by == "popularity")
     known = np.searchsorted(known_after, targets.rows["time"][rows])
-    drawn = np.zeros((len(rows), settings.negatives), np.int64)
+    drawn = np.zeros((len(rows), settings.count), np.int64)
     for line, (row, key, size) in enumerate(zip(rows, keys, known, strict=True)):
         listed = slice(targets.offsets[row], targets.offsets[row + 1])
         clicked = targets.candidates["doc"][listed][targets.candidates["clicked"][listed] == 1]
-        found = draw(entries[:size], clicked, settings.negatives, seed, key)
+        found = draw(entries[:size], clicked, settings.count, seed, key)
         drawn[line, : len(found)] = found
     return drawn
 

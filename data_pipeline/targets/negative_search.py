@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_pipeline.common.array_types import Integers
-from data_pipeline.settings import NegativeSettings
+from data_pipeline.settings import PseudoNegativeSettings
 from data_pipeline.targets.approximate_index import DocumentIndex
 from data_pipeline.targets.popularity import Popularity
 from data_pipeline.text.word_vectors import SCALE
@@ -53,7 +53,7 @@ class BestDocuments:
         vectors: npt.NDArray[np.int16],
         opened: Integers,
         known_after: Integers,
-        settings: NegativeSettings,
+        settings: PseudoNegativeSettings,
         seed: int,
         cells: int,
     ) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence as Items
 import numpy as np
 
 from data_pipeline.common.array_types import Columns, Integers
-from data_pipeline.settings import NegativeSettings
+from data_pipeline.settings import PseudoNegativeSettings
 from data_pipeline.targets.candidate_lists import seed_keys
 from data_pipeline.targets.pseudo_negatives import (
     BrowseTargets,
@@ -66,7 +66,7 @@ def pseudo_lists(
     part: Integers,
     known: DocumentCatalogue,
     user_ids: Items[str],
-    settings: NegativeSettings,
+    settings: PseudoNegativeSettings,
     seed: int,
 ) -> Integers:
     """Draws the lists of browses.
@@ -82,7 +82,7 @@ def pseudo_lists(
     Returns:
         int64 [n, 1 + drawn] documents in the order of the list, 0 at the end where it is shorter.
     """
-    lists = np.zeros((len(part), 1 + settings.drawn), np.int64)
+    lists = np.zeros((len(part), 1 + settings.count), np.int64)
     for number in np.unique(part).tolist():
         mine = np.flatnonzero(part == number)
         then, told = known.until(number)

@@ -6,7 +6,7 @@ A document's score for a target is
     + (1 - a) * cosine(title, title of the document read)
 
 in whole numbers, so that order and ties are exact on every machine. The best `pool` eligible
-documents are kept (ties: the smaller document number, that is the smaller doc_id), and `drawn` of
+documents are kept (ties: the smaller document number, that is the smaller doc_id), and `count` of
 them are drawn without replacement by a hash of (seed, target, document): a target's negatives
 depend on nothing else in the dataset's order.
 """
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from data_pipeline.common.array_types import Integers
 from data_pipeline.common.keyed_hash import keyed
-from data_pipeline.settings import NegativeSettings
+from data_pipeline.settings import PseudoNegativeSettings
 from data_pipeline.targets.negative_search import BestDocuments
 
 _CELLS = 16_000_000
@@ -64,7 +64,7 @@ def draw_negatives(
     targets: BrowseTargets,
     documents: Documents,
     relevant: tuple[Integers, Integers],
-    settings: NegativeSettings,
+    settings: PseudoNegativeSettings,
     seed: int,
     cells: int = _CELLS,
 ) -> Integers:
@@ -87,7 +87,7 @@ def draw_negatives(
     """
     _check(settings)
     size, count = len(documents.available), len(targets.target_id)
-    result = np.zeros((count, settings.drawn), np.int64)
+    result = np.zeros((count, settings.count), np.int64)
     if size < 2 or not count:
         return result
     owners, owned = _by_user(relevant)
@@ -108,21 +108,21 @@ def draw_negatives(
         targets.time[order], targets.positive[order], lambda row: owned[first[row] : stop[row]]
     )
     for block, best in found:
-        result[order[block]] = _draw(best, target_id[block], settings.drawn, seed)
+        result[order[block]] = _draw(best, target_id[block], settings.count, seed)
     return result
 
 
-def _check(settings: NegativeSettings) -> None:
+def _check(settings: PseudoNegativeSettings) -> None:
     if not 0 <= settings.popularity_weight <= 1:
         raise ValueError(
             "`popularity_weight` must be between 0 and 1. Received: `popularity_weight` = "
-            f"{settings.popularity_weight}. Set --negatives.popularity_weight to such a number."
+            f"{settings.popularity_weight}. Set --pseudo_negatives.popularity_weight to such a number."
         )
-    if not 1 <= settings.drawn <= settings.pool:
+    if not 1 <= settings.count <= settings.pool:
         raise ValueError(
-            "`drawn` must be at least 1 and at most `pool`. Received: `drawn` = "
-            f"{settings.drawn}, `pool` = {settings.pool}. Set --negatives.pool to "
-            f"{max(settings.drawn, 1)} or more and --negatives.drawn to 1 or more."
+            "`count` must be at least 1 and at most `pool`. Received: `count` = "
+            f"{settings.count}, `pool` = {settings.pool}. Set --pseudo_negatives.pool to "
+            f"{max(settings.count, 1)} or more and --pseudo_negatives.count to 1 or more."
         )
 
 

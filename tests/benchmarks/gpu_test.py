@@ -15,7 +15,7 @@ from benchmarks.gpu import GpuSettings, check
 from tests.user_tf.random_batch import SIZES, random_batch
 
 ROOT = pathlib.Path(__file__).parents[2]
-SMALL = ["width=8", "heads=2", "head_width=3", "feed_forward=10", "dropout=0"]
+SMALL = ["width=8", "num_heads=2", "key_dim=3", "intermediate_dim=10", "dropout=0"]
 
 
 def with_more_padding(batch, rows=3):

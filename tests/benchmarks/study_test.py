@@ -20,7 +20,7 @@ STUDY = Study(
 def _work(tmp_path, monkeypatch):
     """The study's folder with two finished runs."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "common.flags").write_text("--model.width=8\n--model.heads=3\n")
+    (tmp_path / "common.flags").write_text("--model.width=8\n--model.num_heads=3\n")
     write_json(tmp_path / "tiny" / "manifest.json", {"counts": {"groups": 4}})
     for seed, value in (("1", 0.5), ("2", 0.7)):
         run = study.folder(STUDY.systems[0], seed, tmp_path)
@@ -43,7 +43,11 @@ def _work(tmp_path, monkeypatch):
 def test_a_run_has_the_settings_of_the_study_and_of_its_system(work):
     job = study.job(STUDY, STUDY.systems[0], "2", work)
     config, split, truth = job.args
-    assert (config.model.width, config.model.heads, config.train.phases) == (9, 3, ("pretrain",))
+    assert (config.model.width, config.model.num_heads, config.train.phases) == (
+        9,
+        3,
+        ("pretrain",),
+    )
     assert config.runtime.seed == 2 and config.data.dataset == str(work / "tiny")
     assert config.run == str(work / "runs" / "wide--tiny-seed2")
     assert (split, truth) == ("test", str(work / "tiny.truth.parquet"))

@@ -15,9 +15,9 @@ from user_tf.config import Config
 ROOT = pathlib.Path(__file__).parents[2]
 COMMON = """
 --model.width=8
---model.heads=2
---model.head_width=4
---model.feed_forward=8
+--model.num_heads=2
+--model.key_dim=4
+--model.intermediate_dim=8
 --nomodel.session_encoder
 --nomodel.history_encoder
 --data.batch.windows_per_batch=4

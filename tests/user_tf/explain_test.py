@@ -16,7 +16,7 @@ from user_tf.config import Config, DataConfig, ModelConfig, TrainConfig
 from user_tf.models.ranker import padded_history, padded_session
 from user_tf.training import checkpoints
 
-MODEL = ModelConfig(width=tiny_dataset.WIDTH, heads=2, head_width=3, feed_forward=10)
+MODEL = ModelConfig(width=tiny_dataset.WIDTH, num_heads=2, key_dim=3, intermediate_dim=10)
 
 
 def make_run(folder, dataset, name, scenario="unified"):

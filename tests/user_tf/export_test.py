@@ -10,7 +10,7 @@ import tensorflow as tf
 from data_pipeline.batching.batches import evaluation_batches
 from data_pipeline.dataset.dataset_folder import open_dataset
 from data_pipeline.prepare import prepare
-from data_pipeline.settings import NegativeSettings, PrepareSettings, TextSettings
+from data_pipeline.settings import PrepareSettings, PseudoNegativeSettings, TextSettings
 from data_pipeline.simulator.folder import write_simulated_log
 from data_pipeline.simulator.world_settings import SessionSettings, SimulateSettings, WorldSettings
 from user_tf import run_folder
@@ -43,13 +43,13 @@ def folder(tmp_path_factory):
             output=str(root / "dataset"),
             scenarios=("unified",),
             text=TextSettings(width=16, word2vec_epochs=0, minimum_count=3, oov_buckets=50),
-            negatives=NegativeSettings(drawn=4),
+            pseudo_negatives=PseudoNegativeSettings(count=4),
         )
     )
     config = Config(
         run=str(root / "run"),
         data=DataConfig(dataset=str(root / "dataset")),
-        model=ModelConfig(width=16, heads=2, head_width=8, feed_forward=32),
+        model=ModelConfig(width=16, num_heads=2, key_dim=8, intermediate_dim=32),
         train=TrainConfig(phases=PHASES),
     )
     run, dataset = run_folder.open_run(config), open_dataset(config.data.dataset)

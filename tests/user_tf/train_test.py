@@ -20,9 +20,9 @@ ROOT = pathlib.Path(__file__).parents[2]
 # Without the encoders the graph is small: what is tested here does not depend on them.
 SMALL = [
     "--model.width=8",
-    "--model.heads=2",
-    "--model.head_width=4",
-    "--model.feed_forward=8",
+    "--model.num_heads=2",
+    "--model.key_dim=4",
+    "--model.intermediate_dim=8",
     "--model.dropout=0.3",
     "--nomodel.session_encoder",
     "--nomodel.history_encoder",

@@ -15,16 +15,16 @@ def name(dataset: Dataset) -> str:
 
     Example:
         >>> import pathlib
-        >>> sampled = {"protocol": "sampled", "negatives": 99, "drawn_by": "uniform"}
-        >>> name(Dataset(pathlib.Path(), {"settings": {"candidates": sampled}}))
+        >>> sampled = {"protocol": "sampled", "count": 99, "drawn_by": "uniform"}
+        >>> name(Dataset(pathlib.Path(), {"settings": {"eval_candidates": sampled}}))
         'sampled-99-uniform'
     """
     settings = dataset.manifest["settings"]
-    lists = settings["candidates"]
+    lists = settings["eval_candidates"]
     if lists["protocol"] == "sampled":
-        return f"sampled-{lists['negatives']}-{lists['drawn_by']}"
+        return f"sampled-{lists['count']}-{lists['drawn_by']}"
     if lists["protocol"] == "pseudo":
-        return f"pseudo-{settings['negatives']['drawn']}"
+        return f"pseudo-{settings['pseudo_negatives']['count']}"
     return "shown"
 
 
@@ -49,7 +49,7 @@ def check_same_inputs(trained: Dataset, other: Dataset) -> None:
         if theirs[part] != value:
             raise ValueError(
                 "`dataset` should be prepared from the log of the run's dataset with the same "
-                "settings, all but --candidates and --windows. Received: "
+                "settings, all but --eval_candidates and --windows. Received: "
                 f"{os.fspath(other.path)!r}, whose {part} is not that of "
                 f"{os.fspath(trained.path)!r}. Prepare it with the settings in the latter's "
                 "manifest.json."

@@ -65,8 +65,8 @@ def changes(common: Config, number: int, seed: int) -> list[list[str]]:
         [[]]
         >>> for trial in changes(Config(), 4, seed=1)[1:]:
         ...     print(*trial)
-        --model.start=glorot --train.learning_rate=0.0005
-        --model.width=200 --model.head_width=100 --model.feed_forward=512 --model.dropout=0.3 --train.learning_rate=0.002
+        --model.init_scheme=glorot --train.learning_rate=0.0005
+        --model.width=200 --model.key_dim=100 --model.intermediate_dim=512 --model.dropout=0.3 --train.learning_rate=0.002
         --model.dropout=0.0
     """
     if number < 1:
@@ -85,9 +85,9 @@ def _changed(common: Config, rate: float, dropout: float, width: int, start: str
         common.model,
         dropout=dropout,
         width=common.model.width * width,
-        head_width=common.model.head_width * width,
-        feed_forward=common.model.feed_forward * width,
-        start=start,
+        key_dim=common.model.key_dim * width,
+        intermediate_dim=common.model.intermediate_dim * width,
+        init_scheme=start,
     )
     train = dataclasses.replace(
         common.train, learning_rate=round(common.train.learning_rate * rate, 9)

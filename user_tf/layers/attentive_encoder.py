@@ -15,8 +15,8 @@ class SelfAttention(keras.layers.Layer):
     Unlike a transformer's it has no output projection, no residual and no biases.
 
     Args:
-        heads: Number of heads.
-        head_width: Width w of a head.
+        num_heads: Number of heads.
+        key_dim: Width w of a head.
 
     Call arguments:
         inputs: Float tensor `[B, L, d]`.
@@ -24,21 +24,21 @@ class SelfAttention(keras.layers.Layer):
             come out as garbage.
 
     Returns:
-        Float tensor `[B, L, heads * w]`.
+        Float tensor `[B, L, num_heads * w]`.
 
     Example:
-        >>> attend = SelfAttention(heads=2, head_width=3)
+        >>> attend = SelfAttention(num_heads=2, key_dim=3)
         >>> attend(ops.ones((1, 5, 4)), padding_mask=ops.ones((1, 5), "bool")).shape
         TensorShape([1, 5, 6])
     """
 
-    def __init__(self, heads, head_width, **kwargs):
+    def __init__(self, num_heads, key_dim, **kwargs):
         super().__init__(**kwargs)
-        self.heads = heads
-        self.head_width = head_width
+        self.num_heads = num_heads
+        self.key_dim = key_dim
 
     def build(self, inputs_shape):
-        shape = (inputs_shape[-1], self.heads * self.head_width)
+        shape = (inputs_shape[-1], self.num_heads * self.key_dim)
         self.query_kernel = self.add_weight(shape, name="query_kernel")
         self.key_kernel = self.add_weight(shape, name="key_kernel")
         self.value_kernel = self.add_weight(shape, name="value_kernel")
@@ -47,18 +47,18 @@ class SelfAttention(keras.layers.Layer):
         length = ops.shape(inputs)[1]
 
         def by_head(kernel):
-            split = (-1, length, self.heads, self.head_width)
+            split = (-1, length, self.num_heads, self.key_dim)
             return ops.transpose(ops.reshape(ops.matmul(inputs, kernel), split), (0, 2, 1, 3))
 
-        query = by_head(self.query_kernel) * self.head_width**-0.5
+        query = by_head(self.query_kernel) * self.key_dim**-0.5
         logits = ops.matmul(query, ops.transpose(by_head(self.key_kernel), (0, 1, 3, 2)))
         weights = masked_softmax(logits, padding_mask[:, None, None, :])
         mixed = ops.matmul(ops.cast(weights, self.compute_dtype), by_head(self.value_kernel))
         mixed = ops.transpose(mixed, (0, 2, 1, 3))
-        return ops.reshape(mixed, (-1, length, self.heads * self.head_width))
+        return ops.reshape(mixed, (-1, length, self.num_heads * self.key_dim))
 
     def get_config(self):
-        return {**super().get_config(), "heads": self.heads, "head_width": self.head_width}
+        return {**super().get_config(), "num_heads": self.num_heads, "key_dim": self.key_dim}
 
 
 class AttentiveEncoder(keras.layers.Layer):
@@ -67,9 +67,9 @@ class AttentiveEncoder(keras.layers.Layer):
         r = AdditiveAttention(dropout(SelfAttention(x)))
 
     Args:
-        heads, head_width: As in `SelfAttention`.
+        num_heads, key_dim: As in `SelfAttention`.
         dropout: Dropout rate.
-        units: Hidden width of the additive attention; None for heads * head_width.
+        units: Hidden width of the additive attention; None for num_heads * key_dim.
 
     Call arguments:
         inputs: Float tensor `[B, L, d]`.
@@ -77,24 +77,24 @@ class AttentiveEncoder(keras.layers.Layer):
         training: Whether dropout is on.
 
     Returns:
-        Float tensor `[B, heads * head_width]`.
+        Float tensor `[B, num_heads * key_dim]`.
 
     Example:
-        >>> encoder = AttentiveEncoder(heads=2, head_width=3)
+        >>> encoder = AttentiveEncoder(num_heads=2, key_dim=3)
         >>> encoder(ops.ones((1, 5, 4)), padding_mask=ops.zeros((1, 5), "bool")).numpy().tolist()
         [[0.0, 0.0, 0.0, 0.0, 0.0, 0.0]]
     """
 
-    def __init__(self, heads, head_width, dropout=0.0, units=None, **kwargs):
+    def __init__(self, num_heads, key_dim, dropout=0.0, units=None, **kwargs):
         super().__init__(**kwargs)
         policy = self.dtype_policy
-        self.attention = SelfAttention(heads, head_width, dtype=policy, name="attention")
+        self.attention = SelfAttention(num_heads, key_dim, dtype=policy, name="attention")
         self.dropout = keras.layers.Dropout(dropout, dtype=policy, name="dropout")
         self.pool = AdditiveAttention(units, dtype=policy, name="pool")
 
     def build(self, inputs_shape):
         self.attention.build(inputs_shape)
-        self.pool.build((None, None, self.attention.heads * self.attention.head_width))
+        self.pool.build((None, None, self.attention.num_heads * self.attention.key_dim))
 
     def call(self, inputs, padding_mask, training=None):
         attended = self.attention(inputs, padding_mask=padding_mask)
@@ -108,8 +108,8 @@ class AttentiveEncoder(keras.layers.Layer):
     def get_config(self):
         return {
             **super().get_config(),
-            "heads": self.attention.heads,
-            "head_width": self.attention.head_width,
+            "num_heads": self.attention.num_heads,
+            "key_dim": self.attention.key_dim,
             "dropout": self.dropout.rate,
             "units": self.pool.units,
         }

@@ -20,11 +20,11 @@ class MultiHeadAttention(keras.layers.Layer):
       to the other rows. Several candidates thus share one context. The key projection is moved
       to the query's side, (W_k h) . q = h . (W_k^T q), and the value projection behind the sum,
       sum_j a_j W_v h_j = W_v sum_j a_j h_j: same mathematics, but the context is read as it is
-      (width d), where projected keys and values would be 2 x heads x head_width wide.
+      (width d), where projected keys and values would be 2 x num_heads x key_dim wide.
 
     Args:
-        heads: Number of heads.
-        head_width: Width w of a head.
+        num_heads: Number of heads.
+        key_dim: Width w of a head.
         dropout: Dropout rate of the attention weights.
 
     Call arguments:
@@ -38,7 +38,7 @@ class MultiHeadAttention(keras.layers.Layer):
         Float tensor `[B, L, d]`.
 
     Example:
-        >>> attend = MultiHeadAttention(heads=2, head_width=3)
+        >>> attend = MultiHeadAttention(num_heads=2, key_dim=3)
         >>> attend(ops.ones((2, 5, 4)), padding_mask=ops.ones((2, 5), "bool")).shape
         TensorShape([2, 5, 4])
         >>> attend(
@@ -49,16 +49,16 @@ class MultiHeadAttention(keras.layers.Layer):
         TensorShape([2, 1, 4])
     """
 
-    def __init__(self, heads, head_width, dropout=0.0, **kwargs):
+    def __init__(self, num_heads, key_dim, dropout=0.0, **kwargs):
         super().__init__(**kwargs)
-        self.heads = heads
-        self.head_width = head_width
+        self.num_heads = num_heads
+        self.key_dim = key_dim
         self.rate = dropout
         self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
 
     def build(self, inputs_shape):
         width = inputs_shape[-1]
-        inner = self.heads * self.head_width
+        inner = self.num_heads * self.key_dim
         self.query_kernel = self.add_weight((width, inner), name="query_kernel")
         self.query_bias = self.add_weight((inner,), initializer="zeros", name="query_bias")
         self.key_kernel = self.add_weight((width, inner), name="key_kernel")
@@ -78,23 +78,23 @@ class MultiHeadAttention(keras.layers.Layer):
         return ops.cast(masked_softmax(logits, mask), self.compute_dtype)
 
     def _full(self, inputs, padding_mask, training):
-        """Every row to all rows, `[B, L, d]` -> `[B, L, heads * head_width]`."""
+        """Every row to all rows, `[B, L, d]` -> `[B, L, num_heads * key_dim]`."""
         length = ops.shape(inputs)[1]
 
         def by_head(projected):
-            split = ops.reshape(projected, (-1, length, self.heads, self.head_width))
+            split = ops.reshape(projected, (-1, length, self.num_heads, self.key_dim))
             return ops.transpose(split, (0, 2, 1, 3))
 
         # Three products, not one sliced into three: the gradient of a slice is a padded copy.
         query = ops.matmul(inputs, self.query_kernel) + self.query_bias
-        query = by_head(query * self.head_width**-0.5)
+        query = by_head(query * self.key_dim**-0.5)
         key = by_head(ops.matmul(inputs, self.key_kernel))
         value = by_head(ops.matmul(inputs, self.value_kernel) + self.value_bias)
         logits = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
         weights = self._softmax(logits, padding_mask[:, None, None, :])
         weights = self.dropout(weights, training=training)
         mixed = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
-        return ops.reshape(mixed, (-1, length, self.heads * self.head_width))
+        return ops.reshape(mixed, (-1, length, self.num_heads * self.key_dim))
 
     def last_weights(self, rows, context, padding_mask):
         """Weights of every row as the last position of the sequence [context, row].
@@ -105,10 +105,10 @@ class MultiHeadAttention(keras.layers.Layer):
             padding_mask: Boolean tensor `[B, K]`, true at real places of the context.
 
         Returns:
-            `[B, Q, heads, K + 1]`: on the context, 0 where masked, and on the row itself; of sum 1.
+            `[B, Q, num_heads, K + 1]`: on the context, 0 where masked, and on the row itself; of sum 1.
 
         Example:
-            >>> attend = MultiHeadAttention(heads=2, head_width=3)
+            >>> attend = MultiHeadAttention(num_heads=2, key_dim=3)
             >>> attend.build((None, None, 4))
             >>> mask = ops.array([[True, False]])
             >>> weights = attend.last_weights(ops.ones((1, 1, 4)), ops.ones((1, 2, 4)), mask)
@@ -116,40 +116,41 @@ class MultiHeadAttention(keras.layers.Layer):
             [0.5, 0.0, 0.5]
         """
         count, width = ops.shape(rows)[1], rows.shape[-1]
-        key_kernel = ops.reshape(self.key_kernel, (width, self.heads, self.head_width))
-        query = (ops.matmul(rows, self.query_kernel) + self.query_bias) * self.head_width**-0.5
-        query = ops.reshape(query, (-1, count, self.heads, self.head_width))
+        key_kernel = ops.reshape(self.key_kernel, (width, self.num_heads, self.key_dim))
+        query = (ops.matmul(rows, self.query_kernel) + self.query_bias) * self.key_dim**-0.5
+        query = ops.reshape(query, (-1, count, self.num_heads, self.key_dim))
         query = ops.einsum("bqhw,dhw->bqhd", query, key_kernel)
 
         logits = ops.matmul(
-            ops.reshape(query, (-1, count * self.heads, width)), ops.transpose(context, (0, 2, 1))
+            ops.reshape(query, (-1, count * self.num_heads, width)),
+            ops.transpose(context, (0, 2, 1)),
         )
-        logits = ops.reshape(logits, (-1, count, self.heads, context.shape[1]))
+        logits = ops.reshape(logits, (-1, count, self.num_heads, context.shape[1]))
         own = ops.sum(query * rows[:, :, None, :], axis=-1, keepdims=True)
         mask = ops.concatenate([padding_mask, ops.ones_like(padding_mask[:, :1])], axis=1)
         return self._softmax(ops.concatenate([logits, own], axis=-1), mask[:, None, None, :])
 
     def _last_position(self, rows, context, padding_mask, training):
-        """Every row to the context and itself, `[B, Q, d]` -> `[B, Q, heads * head_width]`."""
+        """Every row to the context and itself, `[B, Q, d]` -> `[B, Q, num_heads * key_dim]`."""
         count, width = ops.shape(rows)[1], rows.shape[-1]
         weights = self.last_weights(rows, context, padding_mask)
         weights = self.dropout(weights, training=training)
 
         shared, own = ops.split(weights, [context.shape[1]], axis=-1)
-        shared = ops.reshape(shared, (-1, count * self.heads, context.shape[1]))
-        mixed = ops.reshape(ops.matmul(shared, context), (-1, count, self.heads, width))
+        shared = ops.reshape(shared, (-1, count * self.num_heads, context.shape[1]))
+        mixed = ops.reshape(ops.matmul(shared, context), (-1, count, self.num_heads, width))
         mixed = mixed + own * rows[:, :, None, :]
         # Dropout keeps the weights' sum from being 1, so the bias is weighted by it.
-        value_kernel = ops.reshape(self.value_kernel, (width, self.heads, self.head_width))
-        value_bias = ops.reshape(self.value_bias, (self.heads, self.head_width))
+        value_kernel = ops.reshape(self.value_kernel, (width, self.num_heads, self.key_dim))
+        value_bias = ops.reshape(self.value_bias, (self.num_heads, self.key_dim))
         mixed = ops.einsum("bqhd,dhw->bqhw", mixed, value_kernel)
         mixed = mixed + ops.sum(weights, axis=-1, keepdims=True) * value_bias
-        return ops.reshape(mixed, (-1, count, self.heads * self.head_width))
+        return ops.reshape(mixed, (-1, count, self.num_heads * self.key_dim))
 
     def get_config(self):
         return {
             **super().get_config(),
-            "heads": self.heads,
-            "head_width": self.head_width,
+            "num_heads": self.num_heads,
+            "key_dim": self.key_dim,
             "dropout": self.rate,
         }

@@ -16,9 +16,9 @@ class Transformer(keras.layers.Layer):
 
     Args:
         layers: Number of layers.
-        heads: Number of heads.
-        head_width: Width of a head.
-        feed_forward: Width of the hidden layer of the feed-forward part.
+        num_heads: Number of heads.
+        key_dim: Width of a head.
+        intermediate_dim: Width of the hidden layer of the feed-forward part.
         dropout: Dropout rate of sublayer outputs and of attention weights.
 
     Call arguments:
@@ -31,7 +31,7 @@ class Transformer(keras.layers.Layer):
         Float tensor `[B, L, d]`, zero at padded places; `[B, Q, d]` with a context.
 
     Example:
-        >>> transformer = Transformer(layers=2, heads=2, head_width=3, feed_forward=8)
+        >>> transformer = Transformer(layers=2, num_heads=2, key_dim=3, intermediate_dim=8)
         >>> transformer(
         ...     ops.ones((2, 6, 4)),
         ...     padding_mask=ops.ones((2, 5), "bool"),
@@ -40,18 +40,18 @@ class Transformer(keras.layers.Layer):
         TensorShape([2, 6, 4])
     """
 
-    def __init__(self, layers, heads, head_width, feed_forward, dropout=0.0, **kwargs):
+    def __init__(self, layers, num_heads, key_dim, intermediate_dim, dropout=0.0, **kwargs):
         super().__init__(**kwargs)
         self.layers = layers
-        self.heads = heads
-        self.head_width = head_width
-        self.feed_forward = feed_forward
+        self.num_heads = num_heads
+        self.key_dim = key_dim
+        self.intermediate_dim = intermediate_dim
         self.rate = dropout
         self.blocks = [
             TransformerBlock(
-                heads,
-                head_width,
-                feed_forward,
+                num_heads,
+                key_dim,
+                intermediate_dim,
                 dropout,
                 dtype=self.dtype_policy,
                 name=f"block_{layer}",
@@ -123,8 +123,8 @@ class Transformer(keras.layers.Layer):
         return {
             **super().get_config(),
             "layers": self.layers,
-            "heads": self.heads,
-            "head_width": self.head_width,
-            "feed_forward": self.feed_forward,
+            "num_heads": self.num_heads,
+            "key_dim": self.key_dim,
+            "intermediate_dim": self.intermediate_dim,
             "dropout": self.rate,
         }

@@ -17,9 +17,9 @@ class TransformerBlock(keras.layers.Layer):
     computed: every row of `inputs` on its own ends the sequence [context, row].
 
     Args:
-        heads: Number of heads.
-        head_width: Width of a head.
-        feed_forward: Width of the hidden layer of the feed-forward part.
+        num_heads: Number of heads.
+        key_dim: Width of a head.
+        intermediate_dim: Width of the hidden layer of the feed-forward part.
         dropout: Dropout rate of sublayer outputs and of attention weights.
 
     Call arguments:
@@ -32,25 +32,25 @@ class TransformerBlock(keras.layers.Layer):
         Float tensor `[B, L, d]`.
 
     Example:
-        >>> block = TransformerBlock(heads=2, head_width=3, feed_forward=8)
+        >>> block = TransformerBlock(num_heads=2, key_dim=3, intermediate_dim=8)
         >>> block(ops.ones((2, 5, 4)), padding_mask=ops.ones((2, 5), "bool")).shape
         TensorShape([2, 5, 4])
     """
 
-    def __init__(self, heads, head_width, feed_forward, dropout=0.0, **kwargs):
+    def __init__(self, num_heads, key_dim, intermediate_dim, dropout=0.0, **kwargs):
         super().__init__(**kwargs)
-        self.heads = heads
-        self.head_width = head_width
-        self.feed_forward = feed_forward
+        self.num_heads = num_heads
+        self.key_dim = key_dim
+        self.intermediate_dim = intermediate_dim
         self.rate = dropout
         self.attention = MultiHeadAttention(
-            heads, head_width, dropout, dtype=self.dtype_policy, name="attention"
+            num_heads, key_dim, dropout, dtype=self.dtype_policy, name="attention"
         )
         self.attention_norm = keras.layers.LayerNormalization(
             epsilon=EPSILON, dtype=self.dtype_policy, name="attention_norm"
         )
         self.hidden = keras.layers.Dense(
-            feed_forward, activation="relu", dtype=self.dtype_policy, name="hidden"
+            intermediate_dim, activation="relu", dtype=self.dtype_policy, name="hidden"
         )
         self.feed_forward_norm = keras.layers.LayerNormalization(
             epsilon=EPSILON, dtype=self.dtype_policy, name="feed_forward_norm"
@@ -64,7 +64,7 @@ class TransformerBlock(keras.layers.Layer):
         self.attention_norm.build(rows)
         self.hidden.build(rows)
         self.output_dense = keras.layers.Dense(width, dtype=self.dtype_policy, name="output")
-        self.output_dense.build((None, None, self.feed_forward))
+        self.output_dense.build((None, None, self.intermediate_dim))
         self.feed_forward_norm.build(rows)
 
     def call(self, inputs, padding_mask, context=None, training=None):
@@ -81,8 +81,8 @@ class TransformerBlock(keras.layers.Layer):
     def get_config(self):
         return {
             **super().get_config(),
-            "heads": self.heads,
-            "head_width": self.head_width,
-            "feed_forward": self.feed_forward,
+            "num_heads": self.num_heads,
+            "key_dim": self.key_dim,
+            "intermediate_dim": self.intermediate_dim,
             "dropout": self.rate,
         }

@@ -15,7 +15,7 @@ def average_attention(attention):
     """Lets attention begin as the average of what it sees.
 
     W_v gets orthonormal rows or columns and W_o = W_v^T, so that W_v W_o is the identity (a
-    projection where heads x head_width < d).
+    projection where num_heads x key_dim < d).
 
     Args:
         attention: A built `user_tf.layers.multi_head_attention.MultiHeadAttention`.

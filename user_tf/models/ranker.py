@@ -261,12 +261,12 @@ class Ranker(keras.Model):
         """Makes all weights: a subclass has a `build` that needs no batch."""
         if not self.built:
             self.build({name: shape for name, (shape, _) in batch_fields(self.sizes).items()})
-            if self.config.start == "average":
+            if self.config.init_scheme == "average":
                 self.start_as_average()
         return self
 
     def start_as_average(self):
-        """Initial weights of `--model.start=average`; without cosines and transformers, as drawn."""
+        """Initial weights of `--model.init_scheme=average`; without cosines and transformers, as drawn."""
 
     def set_word_vectors(self, word_vectors):
         """Sets the word embeddings, for example to the dataset's word2vec vectors.

@@ -50,9 +50,9 @@ class User(Ranker):
         super().__init__(config, sizes, **kwargs)
         policy = self.dtype_policy
         transformer = {
-            "heads": config.heads,
-            "head_width": config.head_width,
-            "feed_forward": config.feed_forward,
+            "num_heads": config.num_heads,
+            "key_dim": config.key_dim,
+            "intermediate_dim": config.intermediate_dim,
             "dropout": config.dropout,
             "dtype": policy,
         }

@@ -66,6 +66,6 @@ def test_only_searches_have_a_place_among_search_targets(padded):
 
 
 def test_a_batch_without_shortcuts_has_none():
-    batch = pack(windows(), dataclasses.replace(SETTINGS, text_groups=0))
+    batch = pack(windows(), dataclasses.replace(SETTINGS, length_buckets=0))
     assert row_subsets.fields(batch) == []
     assert not [name for name in batch if "place" in name]

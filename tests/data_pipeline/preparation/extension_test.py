@@ -170,7 +170,7 @@ def test_a_dataset_goes_on_only_from_its_own_logs_and_settings(days, settings, t
 
 
 def test_a_protocol_of_drawn_lists_is_not_extended(days, settings, tmp_path):
-    sampled = data_settings.CandidateSettings(protocol="sampled", negatives=5)
+    sampled = data_settings.EvalCandidateSettings(protocol="sampled", count=5)
     base = os.fspath(tmp_path / "first")
     prepare(settings(days[0], output=base, candidates=sampled))
     with pytest.raises(ValueError, match="`extend` goes on from lists as they were shown"):

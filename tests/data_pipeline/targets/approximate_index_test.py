@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from data_pipeline.events.as_of import NEVER
-from data_pipeline.settings import NegativeSettings
+from data_pipeline.settings import PseudoNegativeSettings
 from data_pipeline.targets import approximate_index
 from data_pipeline.targets.pseudo_negatives import BrowseTargets, Documents, draw_negatives
 from data_pipeline.text.word_vectors import unit
 
 # All of the pool is drawn, so that a row of draws is the pool.
-EXACT = NegativeSettings(pool=20, drawn=20)
-BY_INDEX = NegativeSettings(pool=20, drawn=20, exact_documents=100)
+EXACT = PseudoNegativeSettings(pool=20, count=20)
+BY_INDEX = PseudoNegativeSettings(pool=20, count=20, exact_documents=100)
 NOBODY = (np.zeros(0, np.int64), np.zeros(0, np.int64))
 SIZE, LAST = 2000, 100_000
 
@@ -51,11 +51,11 @@ def test_popular_documents_are_found_wherever_their_title_lies(monkeypatch):
     monkeypatch.setattr(approximate_index, "_POPULAR", 30)
     targets, documents = example()
     # Popularity alone decides, but for ties.
-    alone = {"popularity_weight": 1.0, "pool": 5, "drawn": 5}
+    alone = {"popularity_weight": 1.0, "pool": 5, "count": 5}
     late = targets.time > LAST // 2
-    exact = draw_negatives(targets, documents, NOBODY, NegativeSettings(**alone), seed=1)
+    exact = draw_negatives(targets, documents, NOBODY, PseudoNegativeSettings(**alone), seed=1)
     found = draw_negatives(
-        targets, documents, NOBODY, NegativeSettings(**alone, exact_documents=100), seed=1
+        targets, documents, NOBODY, PseudoNegativeSettings(**alone, exact_documents=100), seed=1
     )
     np.testing.assert_array_equal(found[late], exact[late])
 
@@ -123,7 +123,7 @@ def test_an_index_of_very_few_documents_finds_them_all():
         targets.target_id, targets.user, targets.time, 1 + targets.positive % (few - 1)
     )
     exact = draw_negatives(targets, documents, NOBODY, EXACT, seed=1)
-    tiny = NegativeSettings(pool=20, drawn=20, exact_documents=1)
+    tiny = PseudoNegativeSettings(pool=20, count=20, exact_documents=1)
     np.testing.assert_array_equal(draw_negatives(targets, documents, NOBODY, tiny, seed=1), exact)
 
 
@@ -132,5 +132,5 @@ def test_without_the_library_the_extra_is_named_and_few_documents_need_none(monk
     targets, documents = example(count=3)
     with pytest.raises(ModuleNotFoundError, match=r"exact_documents.*'\.\[scale\]'"):
         draw_negatives(targets, documents, NOBODY, BY_INDEX, seed=1)
-    as_many = NegativeSettings(exact_documents=SIZE - 1)
+    as_many = PseudoNegativeSettings(exact_documents=SIZE - 1)
     assert draw_negatives(targets, documents, NOBODY, as_many, seed=1).any()

@@ -11,7 +11,7 @@ from data_pipeline.dataset.dataset_folder import open_dataset
 from data_pipeline.events.as_of import NEVER
 from data_pipeline.features.relevance_features import FEATURES
 from data_pipeline.prepare import check, prepare
-from data_pipeline.settings import CandidateSettings, NegativeSettings
+from data_pipeline.settings import EvalCandidateSettings, PseudoNegativeSettings
 from data_pipeline.targets import eval_candidates
 from data_pipeline.targets.candidate_lists import Targets
 from data_pipeline.targets.pseudo_negatives import Documents
@@ -53,13 +53,13 @@ def redrawn_lists(targets, documents, settings, seed=1):
     """Targets with new lists, and the documents of each."""
     rows = eval_candidates.redrawn(targets, settings)
     result = eval_candidates.redraw(
-        targets, rows, ["ann"], documents, NOBODY, settings, NegativeSettings(), seed
+        targets, rows, ["ann"], documents, NOBODY, settings, PseudoNegativeSettings(), seed
     )
     return result, np.split(result.candidates["doc"], result.offsets[1:-1])
 
 
 def sampled(negatives, drawn_by="uniform"):
-    return CandidateSettings("sampled", negatives, drawn_by)
+    return EvalCandidateSettings("sampled", negatives, drawn_by)
 
 
 # --- The draw ----------------------------------------------------------------------------------
@@ -158,11 +158,11 @@ def test_a_list_depends_on_seed_and_target_alone():
 def test_only_validation_and_test_are_redrawn():
     targets = targets_of(3)
     targets.rows["split"] = np.arange(3)
-    assert eval_candidates.redrawn(targets, CandidateSettings("shown")).tolist() == []
-    assert eval_candidates.redrawn(targets, CandidateSettings("pseudo")).tolist() == [1, 2]
+    assert eval_candidates.redrawn(targets, EvalCandidateSettings("shown")).tolist() == []
+    assert eval_candidates.redrawn(targets, EvalCandidateSettings("pseudo")).tolist() == [1, 2]
     targets.rows["pseudo"][2] = 1
-    assert eval_candidates.redrawn(targets, CandidateSettings("pseudo")).tolist() == [1]
-    assert eval_candidates.redrawn(targets, CandidateSettings("sampled")).tolist() == [1, 2]
+    assert eval_candidates.redrawn(targets, EvalCandidateSettings("pseudo")).tolist() == [1]
+    assert eval_candidates.redrawn(targets, EvalCandidateSettings("sampled")).tolist() == [1, 2]
     result, lists = redrawn_lists(targets, documents_of([0] * 20), sampled(7))
     assert [len(docs) for docs in lists] == [3, 8, 8]
     assert lists[0].tolist() == [1, 2, 3]
@@ -207,7 +207,7 @@ def dataset_of(log_builder, small_settings, tmp_path_factory):
                     folder / "log",
                     folder / "dataset",
                     scenarios=("unified",),
-                    candidates=CandidateSettings(**settings),
+                    eval_candidates=EvalCandidateSettings(**settings),
                 )
             )
             made[key] = open_dataset(folder / "dataset", verify=True)
@@ -289,7 +289,7 @@ def test_pseudo_negatives_of_logged_lists_are_drawn_and_none_is_relevant_to_its_
             negatives = [
                 d for d, label in zip(row["candidates"], row["labels"], strict=True) if not label
             ]
-            assert len(negatives) == NegativeSettings().drawn
+            assert len(negatives) == PseudoNegativeSettings().count
             assert not set(negatives) & liked[row["user_id"]]
 
 
@@ -314,5 +314,5 @@ def test_a_browse_is_ranked_among_sampled_documents_too(dataset_of):
 
 def test_no_negative_at_all_is_refused(small_settings):
     settings = small_settings("log", "dataset", candidates=sampled(0))
-    with pytest.raises(ValueError, match=r"candidates.negatives` must be at least 1.*Received.*0"):
+    with pytest.raises(ValueError, match=r"eval_candidates.count` must be at least 1.*Received.*0"):
         check(settings)

@@ -7,7 +7,7 @@ import pytest
 
 from data_pipeline.common.keyed_hash import keyed
 from data_pipeline.events.as_of import NEVER
-from data_pipeline.settings import NegativeSettings
+from data_pipeline.settings import PseudoNegativeSettings
 from data_pipeline.targets.pseudo_negatives import (
     BrowseTargets,
     Documents,
@@ -16,7 +16,7 @@ from data_pipeline.targets.pseudo_negatives import (
 )
 from data_pipeline.text.word_vectors import unit
 
-SETTINGS = NegativeSettings(pool=8, drawn=3)
+SETTINGS = PseudoNegativeSettings(pool=8, count=3)
 
 
 def example(seed=0, count=30, size=25):
@@ -60,7 +60,7 @@ def pools(targets, documents, relevant, settings):
 
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
 def test_draws_equal_a_loop_over_all_documents(weight):
-    settings = NegativeSettings(popularity_weight=weight, pool=8, drawn=3)
+    settings = PseudoNegativeSettings(popularity_weight=weight, pool=8, count=3)
     targets, documents, relevant = example()
     result = draw_negatives(targets, documents, relevant, settings, seed=5)
     short = 0
@@ -73,7 +73,7 @@ def test_draws_equal_a_loop_over_all_documents(weight):
 
 
 def test_nothing_forbidden_is_ever_drawn():
-    settings = NegativeSettings(pool=100, drawn=20)
+    settings = PseudoNegativeSettings(pool=100, count=20)
     targets, documents, relevant = example(seed=1)
     result = draw_negatives(targets, documents, relevant, settings, seed=1)
     own = set(zip(*(column.tolist() for column in relevant), strict=True))
@@ -157,9 +157,9 @@ def test_no_targets_and_no_documents_give_empty_draws():
 @pytest.mark.parametrize(
     ("settings", "flag"),
     [
-        (NegativeSettings(popularity_weight=1.5), "popularity_weight"),
-        (NegativeSettings(drawn=0), "drawn"),
-        (NegativeSettings(pool=5, drawn=9), "pool"),
+        (PseudoNegativeSettings(popularity_weight=1.5), "popularity_weight"),
+        (PseudoNegativeSettings(count=0), "count"),
+        (PseudoNegativeSettings(pool=5, count=9), "pool"),
     ],
 )
 def test_impossible_settings_are_named(settings, flag):

@@ -14,9 +14,9 @@ FILES = ("vocabulary.txt", "text_tokens.npy", "documents.parquet", "users.parque
 def dataset_of(path="own", **candidates):
     manifest = {
         "settings": {
-            "candidates": {"protocol": "shown", "negatives": 99, "drawn_by": "uniform"}
+            "eval_candidates": {"protocol": "shown", "count": 99, "drawn_by": "uniform"}
             | candidates,
-            "negatives": {"drawn": 9},
+            "pseudo_negatives": {"count": 9},
             "sequence": {"session_minutes": 30.0},
             "windows": {"targets_per_window": 32},
         },
@@ -34,7 +34,7 @@ def dataset_of(path="own", **candidates):
         ({"protocol": "pseudo"}, "pseudo-9"),
         ({"protocol": "sampled"}, "sampled-99-uniform"),
         (
-            {"protocol": "sampled", "negatives": 999, "drawn_by": "popularity"},
+            {"protocol": "sampled", "count": 999, "drawn_by": "popularity"},
             "sampled-999-popularity",
         ),
     ],

@@ -24,16 +24,18 @@ def test_every_setting_takes_all_its_values_in_turn():
     assert rates == [5e-4, 5e-4, 1e-3, 1e-3, 2e-3, 2e-3]
     assert sorted(config.model.dropout for config in configs) == [0.0, 0.0, 0.1, 0.1, 0.3, 0.3]
     assert sorted(config.model.width for config in configs) == [100] * 3 + [200] * 3
-    assert sorted(config.model.start for config in configs) == ["average"] * 3 + ["glorot"] * 3
+    assert (
+        sorted(config.model.init_scheme for config in configs) == ["average"] * 3 + ["glorot"] * 3
+    )
     for config in configs:
-        assert config.model.head_width * 2 == config.model.width
+        assert config.model.key_dim * 2 == config.model.width
         # Nothing else is tried.
         model = ModelConfig(
             width=config.model.width,
-            head_width=config.model.head_width,
-            feed_forward=config.model.feed_forward,
+            key_dim=config.model.key_dim,
+            intermediate_dim=config.model.intermediate_dim,
             dropout=config.model.dropout,
-            start=config.model.start,
+            init_scheme=config.model.init_scheme,
         )
         train = TrainConfig(learning_rate=config.train.learning_rate)
         assert config == Config(model=model, train=train)

@@ -6,7 +6,7 @@ from tests.user_tf.layer_testing import randomize, run_dropout_test, run_layer_t
 from tests.user_tf.models.baselines import nrms_test
 from user_tf.layers.attentive_encoder import AttentiveEncoder, SelfAttention
 
-HEADS = {"heads": 2, "head_width": 3}
+HEADS = {"num_heads": 2, "key_dim": 3}
 X = np.random.default_rng(0).normal(size=(3, 5, 4))
 LENGTHS = (5, 2, 0)
 MASK = np.arange(5) < np.array(LENGTHS)[:, None]
@@ -20,7 +20,7 @@ def test_vectors_equal_the_equation_at_any_length():
     randomize(encoder)
     vectors = encoder(X, padding_mask=MASK)
     for row, length in enumerate(LENGTHS):
-        expected = nrms_test.encode(X[row, :length], weights_of(encoder), heads=2)
+        expected = nrms_test.encode(X[row, :length], weights_of(encoder), num_heads=2)
         np.testing.assert_allclose(vectors[row], expected, rtol=1e-9, atol=1e-12)
 
 

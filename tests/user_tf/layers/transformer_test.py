@@ -39,7 +39,7 @@ def test_full_form_equals_the_equation_over_real_rows(name):
     layer, equation = built(name)
     outputs = layer(X, padding_mask=MASK).numpy()
     for row, length in ((0, 5), (1, 2)):
-        expected = equation(X[row, :length], weights_of(layer), heads=2)
+        expected = equation(X[row, :length], weights_of(layer), num_heads=2)
         np.testing.assert_allclose(outputs[row, :length], expected, rtol=1e-9, atol=1e-9)
     if name != "attention":
         np.testing.assert_array_equal(outputs[~MASK], 0 * outputs[~MASK])
@@ -52,7 +52,7 @@ def test_last_position_form_equals_the_last_row_of_each_rows_own_sequence(name):
     for batch, length in enumerate((5, 2, 0)):
         for row in range(2):
             sequence = np.concatenate([X[batch, :length], ROWS[batch, row : row + 1]])
-            expected = equation(sequence, weights_of(layer), heads=2)[-1]
+            expected = equation(sequence, weights_of(layer), num_heads=2)[-1]
             np.testing.assert_allclose(outputs[batch, row], expected, rtol=1e-9, atol=1e-9)
 
 
@@ -79,7 +79,7 @@ def test_context_weights_are_how_the_last_layer_shares_out_its_attention(name):
     for batch, length in ((0, 5), (1, 2)):
         for row in range(2):
             sequence = np.concatenate([X[batch, :length], ROWS[batch, row : row + 1]])
-            expected = numpy_user.context_weights(sequence, weights_of(layer), heads=2)
+            expected = numpy_user.context_weights(sequence, weights_of(layer), num_heads=2)
             np.testing.assert_allclose(weights[batch, row, :length], expected, rtol=1e-9)
             np.testing.assert_array_equal(weights[batch, row, length:], np.zeros(5 - length))
 

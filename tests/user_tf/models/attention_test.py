@@ -15,7 +15,7 @@ from user_tf.config import ModelConfig
 from user_tf.models.ranker import padded_history, padded_session
 from user_tf.models.registry import RANKERS
 
-SMALL = ModelConfig(width=8, heads=2, head_width=3, feed_forward=10)
+SMALL = ModelConfig(width=8, num_heads=2, key_dim=3, intermediate_dim=10)
 TELLING = sorted(name for name, ranker in RANKERS.items() if hasattr(ranker, "attention"))
 ABLATIONS = [
     {},
@@ -98,7 +98,9 @@ def test_weights_of_nrms_lie_on_clicks_and_weigh_its_user_vector(name):
                 texts = list(batch["behavior_clicked"][behavior])
             for words in filter(None, (tokens_of(batch, text) for text in texts)):
                 vectors = own["embedding/embeddings"][words]
-                titles.append(encode(vectors, numpy_user.part(own, "word_encoder"), SMALL.heads))
+                titles.append(
+                    encode(vectors, numpy_user.part(own, "word_encoder"), SMALL.num_heads)
+                )
                 owners.append(place)
         expected = np.zeros(len(places))
         if titles:
@@ -108,5 +110,5 @@ def test_weights_of_nrms_lie_on_clicks_and_weigh_its_user_vector(name):
 
 
 def pooling(titles, layer):
-    attended = self_attention(titles, numpy_user.part(layer, "attention"), SMALL.heads)
+    attended = self_attention(titles, numpy_user.part(layer, "attention"), SMALL.num_heads)
     return numpy_user.additive_weights(attended, numpy_user.part(layer, "pool"))

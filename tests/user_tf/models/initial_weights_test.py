@@ -8,7 +8,7 @@ from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig
 from user_tf.models.registry import build_ranker
 
-CONFIG = {"width": 16, "heads": 2, "head_width": 8, "feed_forward": 16, "dropout": 0.0}
+CONFIG = {"width": 16, "num_heads": 2, "key_dim": 8, "intermediate_dim": 16, "dropout": 0.0}
 
 
 def build(name="user", **changes):
@@ -70,7 +70,7 @@ def test_a_bounded_score_begins_away_from_its_bound():
 
 
 def test_narrow_heads_begin_as_a_projection():
-    user = build(start="average", heads=1)
+    user = build(start="average", num_heads=1)
     attention = user.text_encoder.transformer.blocks[0].attention
     product = np.asarray(attention.value_kernel) @ np.asarray(attention.output_kernel)
     np.testing.assert_allclose(product @ product, product, atol=1e-5)

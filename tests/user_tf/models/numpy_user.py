@@ -144,7 +144,7 @@ def session(behaviors, types, weights, config, target=None, target_type=None):
     """All outputs of a session `[n (+ 1), d]`; with a target it is the last row."""
     x, passes = placed_session(behaviors, types, weights, config, target, target_type)
     for _ in range(passes):
-        x = transformer(x, part(weights, "transformer"), config.heads)
+        x = transformer(x, part(weights, "transformer"), config.num_heads)
     return x
 
 
@@ -165,20 +165,20 @@ def session_weights(behaviors, types, weights, config, target, target_type):
     """Attention of the target to the behaviors of its session, in the last pass."""
     x, passes = placed_session(behaviors, types, weights, config, target, target_type)
     for _ in range(passes - 1):
-        x = transformer(x, part(weights, "transformer"), config.heads)
-    return context_weights(x, part(weights, "transformer"), config.heads)
+        x = transformer(x, part(weights, "transformer"), config.num_heads)
+    return context_weights(x, part(weights, "transformer"), config.num_heads)
 
 
 def history(behaviors, row, weights, config, slots):
     """Last output of the history transformer over the behaviors `[n, d]` and one row `[d]`."""
     x = placed_history(behaviors, row, config, slots)
-    return transformer(x, part(weights, "transformer"), config.heads)[-1]
+    return transformer(x, part(weights, "transformer"), config.num_heads)[-1]
 
 
 def history_weights(behaviors, row, weights, config, slots):
     """Attention of one row `[d]` to the behaviors `[n, d]`."""
     x = placed_history(behaviors, row, config, slots)
-    return context_weights(x, part(weights, "transformer"), config.heads)
+    return context_weights(x, part(weights, "transformer"), config.num_heads)
 
 
 def placed_history(behaviors, row, config, slots):
@@ -234,7 +234,7 @@ def _seen(batch, weights, config, target):
 
     def encode(index):
         return text(
-            tokens(index), part(weights, "text_encoder"), config.heads, config.word_positions
+            tokens(index), part(weights, "text_encoder"), config.num_heads, config.word_positions
         )
 
     def behavior(index):

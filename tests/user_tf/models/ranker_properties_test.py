@@ -24,7 +24,7 @@ from user_tf.models.ranker import batch_fields
 from user_tf.models.registry import RANKERS, build_ranker
 from user_tf.training import dropout_seeds
 
-SMALL = ModelConfig(width=8, heads=2, head_width=3, feed_forward=10, dropout=0.2)
+SMALL = ModelConfig(width=8, num_heads=2, key_dim=3, intermediate_dim=10, dropout=0.2)
 BASELINES = sorted(set(RANKERS) - {"user"})
 
 each = pytest.mark.parametrize("name", BASELINES)

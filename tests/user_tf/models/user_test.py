@@ -32,7 +32,7 @@ from user_tf.models.ranker import Sizes, batch_fields, padded_history, padded_se
 from user_tf.models.registry import build_ranker
 from user_tf.models.user import User
 
-SMALL = ModelConfig(width=8, heads=2, head_width=3, feed_forward=10)
+SMALL = ModelConfig(width=8, num_heads=2, key_dim=3, intermediate_dim=10)
 
 SETTINGS = {
     "default": {},

@@ -55,7 +55,7 @@ def random_ranker(seed, features=2):
     """A USER whose weights, user rows included, are large enough to tell inputs apart."""
     keras.utils.set_random_seed(seed)
     sizes = Sizes(vocabulary=1 + len(WORDS) + OOV_BUCKETS, users=3, features=features)
-    ranker = build_ranker(ModelConfig(width=16, heads=2, head_width=8, feed_forward=32), sizes)
+    ranker = build_ranker(ModelConfig(width=16, num_heads=2, key_dim=8, intermediate_dim=32), sizes)
     draw = np.random.default_rng(seed)
     for variable in ranker.trainable_variables:
         variable.assign(variable + draw.normal(0, 0.2, variable.shape))

@@ -12,7 +12,7 @@ from user_tf.models.ranker import Sizes
 from user_tf.models.registry import build_ranker
 from user_tf.training.warm_start import carry_over
 
-SMALL = ModelConfig(width=8, heads=2, head_width=4, feed_forward=8)
+SMALL = ModelConfig(width=8, num_heads=2, key_dim=4, intermediate_dim=8)
 
 
 def names(words, users, documents=("",), buckets=2):
@@ -67,7 +67,7 @@ def test_buckets_of_another_number_start_anew():
     np.testing.assert_array_equal(words[1], tables(before)[0][1])
 
 
-@pytest.mark.parametrize("change", [{"width": 16, "head_width": 8}, {"session_encoder": False}])
+@pytest.mark.parametrize("change", [{"width": 16, "key_dim": 8}, {"session_encoder": False}])
 def test_another_model_is_refused(change):
     dataset = names(["red"], ["anna"])
     before = ranker(dataset, dataclasses.replace(SMALL, **change))

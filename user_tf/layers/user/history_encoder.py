@@ -28,7 +28,7 @@ class HistoryEncoder(keras.layers.Layer):
     * `off`: none.
 
     Args:
-        layers, heads, head_width, feed_forward, dropout: As in `Transformer`.
+        layers, num_heads, key_dim, intermediate_dim, dropout: As in `Transformer`.
         positions: `forward`, `fixed`, `recency` or `off`.
 
     Call arguments:
@@ -44,7 +44,7 @@ class HistoryEncoder(keras.layers.Layer):
         ValueError: `positions` is none of the above.
 
     Example:
-        >>> encoder = HistoryEncoder(heads=2, head_width=3, feed_forward=8)
+        >>> encoder = HistoryEncoder(num_heads=2, key_dim=3, intermediate_dim=8)
         >>> mask = ops.array([[True, False, True]])
         >>> encoder(ops.ones((1, 6, 4)), history=ops.ones((1, 3, 4)), padding_mask=mask).shape
         TensorShape([1, 6, 4])
@@ -53,9 +53,9 @@ class HistoryEncoder(keras.layers.Layer):
     def __init__(
         self,
         layers=1,
-        heads=8,
-        head_width=50,
-        feed_forward=256,
+        num_heads=8,
+        key_dim=50,
+        intermediate_dim=256,
         dropout=0.0,
         positions="forward",
         **kwargs,
@@ -69,9 +69,9 @@ class HistoryEncoder(keras.layers.Layer):
         self.position_mode = positions
         self.transformer = Transformer(
             layers,
-            heads,
-            head_width,
-            feed_forward,
+            num_heads,
+            key_dim,
+            intermediate_dim,
             dropout,
             dtype=self.dtype_policy,
             name="transformer",
@@ -115,7 +115,7 @@ class HistoryEncoder(keras.layers.Layer):
 
     def get_config(self):
         config = self.transformer.get_config()
-        names = ("layers", "heads", "head_width", "feed_forward", "dropout")
+        names = ("layers", "num_heads", "key_dim", "intermediate_dim", "dropout")
         return {
             **super().get_config(),
             "positions": self.position_mode,

@@ -23,7 +23,7 @@ class SessionEncoder(keras.layers.Layer):
     types are added only before the first pass.
 
     Args:
-        layers, heads, head_width, feed_forward, dropout: As in `Transformer`.
+        layers, num_heads, key_dim, intermediate_dim, dropout: As in `Transformer`.
         positions: Whether sinusoidal positions are added.
         types: Whether type embeddings are added.
         passes: Times the current session goes through the transformer.
@@ -40,7 +40,7 @@ class SessionEncoder(keras.layers.Layer):
         Without a target contextual behaviors `[B, 5, d]`, zero at padding; with one I_s `[B, d]`.
 
     Example:
-        >>> encoder = SessionEncoder(heads=2, head_width=3, feed_forward=8)
+        >>> encoder = SessionEncoder(num_heads=2, key_dim=3, intermediate_dim=8)
         >>> session = dict(
         ...     types=ops.array([[1, 2, 0]]), padding_mask=ops.array([[True, True, False]])
         ... )
@@ -54,9 +54,9 @@ class SessionEncoder(keras.layers.Layer):
     def __init__(
         self,
         layers=1,
-        heads=8,
-        head_width=50,
-        feed_forward=256,
+        num_heads=8,
+        key_dim=50,
+        intermediate_dim=256,
         dropout=0.0,
         positions=True,
         types=True,
@@ -69,9 +69,9 @@ class SessionEncoder(keras.layers.Layer):
         self.passes = passes
         self.transformer = Transformer(
             layers,
-            heads,
-            head_width,
-            feed_forward,
+            num_heads,
+            key_dim,
+            intermediate_dim,
             dropout,
             dtype=self.dtype_policy,
             name="transformer",
@@ -132,7 +132,7 @@ class SessionEncoder(keras.layers.Layer):
 
     def get_config(self):
         config = self.transformer.get_config()
-        names = ("layers", "heads", "head_width", "feed_forward", "dropout")
+        names = ("layers", "num_heads", "key_dim", "intermediate_dim", "dropout")
         return {
             **super().get_config(),
             "positions": self.with_positions,

@@ -19,7 +19,7 @@ class TextEncoder(keras.layers.Layer):
     Args:
         vocabulary: Rows of the word table, padding (row 0) and hashed buckets included.
         width: Width d.
-        layers, heads, head_width, feed_forward, dropout: As in `Transformer`.
+        layers, num_heads, key_dim, intermediate_dim, dropout: As in `Transformer`.
         positions: Whether sinusoidal positions 1, 2, ... are added to the embeddings.
 
     Call arguments:
@@ -31,7 +31,7 @@ class TextEncoder(keras.layers.Layer):
         text; mask `[X, L]`, true at real tokens.
 
     Example:
-        >>> encoder = TextEncoder(vocabulary=10, width=4, heads=2, head_width=3, feed_forward=8)
+        >>> encoder = TextEncoder(vocabulary=10, width=4, num_heads=2, key_dim=3, intermediate_dim=8)
         >>> words, vectors, mask = encoder(ops.array([[0, 0, 0], [5, 2, 0]]))
         >>> words.shape, vectors.shape, vectors[0].numpy().tolist()
         (TensorShape([2, 3, 4]), TensorShape([2, 4]), [0.0, 0.0, 0.0, 0.0])
@@ -42,9 +42,9 @@ class TextEncoder(keras.layers.Layer):
         vocabulary,
         width,
         layers=1,
-        heads=8,
-        head_width=50,
-        feed_forward=256,
+        num_heads=8,
+        key_dim=50,
+        intermediate_dim=256,
         dropout=0.0,
         positions=False,
         **kwargs,
@@ -60,9 +60,9 @@ class TextEncoder(keras.layers.Layer):
             self.positions = Positions(width, dtype=self.dtype_policy, name="positions")
         self.transformer = Transformer(
             layers,
-            heads,
-            head_width,
-            feed_forward,
+            num_heads,
+            key_dim,
+            intermediate_dim,
             dropout,
             dtype=self.dtype_policy,
             name="transformer",
@@ -89,7 +89,7 @@ class TextEncoder(keras.layers.Layer):
 
     def get_config(self):
         config = self.transformer.get_config()
-        names = ("layers", "heads", "head_width", "feed_forward", "dropout")
+        names = ("layers", "num_heads", "key_dim", "intermediate_dim", "dropout")
         return {
             **super().get_config(),
             "vocabulary": self.vocabulary,

@@ -41,18 +41,18 @@ class Gerl(Ranker):
 
     A reconstruction: no code of the authors is public, and the public ones differ. The score is the
     product of concatenated vectors as in one of them (another multiplies sums), titles, users and
-    documents have heads x head_width entries, and there are no embeddings of topics, which a Batch
+    documents have num_heads x key_dim entries, and there are no embeddings of topics, which a Batch
     does not have. Neighbors are the nearest ones, where public codes also sample.
 
     Args:
-        config: `ModelConfig`; `width`, `heads`, `head_width`, `dropout` and `train_words` are used.
+        config: `ModelConfig`; `width`, `num_heads`, `key_dim`, `dropout` and `train_words` are used.
         sizes: `Sizes` of the dataset.
     """
 
     def __init__(self, config, sizes, **kwargs):
         super().__init__(config, sizes, **kwargs)
         policy = self.dtype_policy
-        self.units = config.heads * config.head_width
+        self.units = config.num_heads * config.key_dim
         self.embedding = self.new_word_embedding()
         self.user_embedding = keras.layers.Embedding(
             sizes.users, self.units, dtype=policy, name="user_embedding"
@@ -63,7 +63,7 @@ class Gerl(Ranker):
         self.dropout = keras.layers.Dropout(config.dropout, dtype=policy, name="dropout")
 
         def encoder(name):
-            heads = (config.heads, config.head_width, config.dropout)
+            heads = (config.num_heads, config.key_dim, config.dropout)
             return AttentiveEncoder(*heads, dtype=policy, name=name)
 
         self.title_encoder = encoder("title_encoder")

@@ -55,7 +55,7 @@ class Htps(Ranker):
     and the mean over the words it predicts. Recommendations are scored as searches without words.
 
     Args:
-        config: `ModelConfig`; `width`, `heads`, `head_width`, `feed_forward`, `dropout`,
+        config: `ModelConfig`; `width`, `num_heads`, `key_dim`, `intermediate_dim`, `dropout`,
             `train_words`, `next_query_weight`, the layers (`word_layers` of Trm_w,
             `session_layers` of Trm_s and Trm_q, `history_layers` of Trm_l and Trm_p) and
             `history_positions` are used.
@@ -69,9 +69,9 @@ class Htps(Ranker):
         policy = self.dtype_policy
         precise_policy = precise_dtype(self.compute_dtype)
         transformer = {
-            "heads": config.heads,
-            "head_width": config.head_width,
-            "feed_forward": config.feed_forward,
+            "num_heads": config.num_heads,
+            "key_dim": config.key_dim,
+            "intermediate_dim": config.intermediate_dim,
             "dropout": config.dropout,
             "dtype": policy,
         }

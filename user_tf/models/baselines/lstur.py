@@ -66,12 +66,12 @@ class Lstur(Ranker):
     Clicks are all browses a target may see; searches, the query and the features F are not read. A
     search target gets a score by the same rule.
 
-    A reconstruction in its settings: news vectors have heads x head_width entries (400, more than
+    A reconstruction in its settings: news vectors have num_heads x key_dim entries (400, more than
     the authors' 300) and no topic embeddings, since a Batch has no topics. A subclass chooses the
     widths in `__init__` and writes `encode_users`.
 
     Args:
-        config: `ModelConfig`; `width`, `heads`, `head_width`, `dropout` and `train_words` are used.
+        config: `ModelConfig`; `width`, `num_heads`, `key_dim`, `dropout` and `train_words` are used.
         sizes: `Sizes` of the dataset.
         short: Units of the GRU.
         long: Width of the rows of users.
@@ -83,7 +83,7 @@ class Lstur(Ranker):
         self.words = WordConvolution(
             sizes.vocabulary,
             config.width,
-            config.heads * config.head_width,
+            config.num_heads * config.key_dim,
             dropout=config.dropout,
             dtype=policy,
             name="words",
@@ -111,7 +111,7 @@ class Lstur(Ranker):
 
     def build(self, batch_shape=None):
         """Makes every layer's weights; they do not depend on the sizes of a batch."""
-        filters = self.config.heads * self.config.head_width
+        filters = self.config.num_heads * self.config.key_dim
         self.words.build((None, None))
         self.pool.build((None, None, filters))
         self.user_embedding.build((None,))
@@ -153,7 +153,7 @@ class LsturIni(Lstur):
     """
 
     def __init__(self, config, sizes, **kwargs):
-        filters = config.heads * config.head_width
+        filters = config.num_heads * config.key_dim
         super().__init__(config, sizes, short=filters, long=filters, **kwargs)
 
     def encode_users(self, long, clicks, mask):
@@ -174,7 +174,7 @@ class LsturCon(Lstur):
     """
 
     def __init__(self, config, sizes, **kwargs):
-        filters = config.heads * config.head_width
+        filters = config.num_heads * config.key_dim
         super().__init__(config, sizes, short=filters - filters // 2, long=filters // 2, **kwargs)
 
     def encode_users(self, long, clicks, mask):

@@ -36,18 +36,18 @@ class Npa(Ranker):
     search target gets a score by the same rule.
 
     A reconstruction in its settings and its details: user rows have `width`, there are
-    heads x head_width filters (400, as in the authors' experiments), and the attention is the form we
+    num_heads x key_dim filters (400, as in the authors' experiments), and the attention is the form we
     believe the paper's to be; public codes differ from it and from one another.
 
     Args:
-        config: `ModelConfig`; `width`, `heads`, `head_width`, `dropout` and `train_words` are used.
+        config: `ModelConfig`; `width`, `num_heads`, `key_dim`, `dropout` and `train_words` are used.
         sizes: `Sizes` of the dataset.
     """
 
     def __init__(self, config, sizes, **kwargs):
         super().__init__(config, sizes, **kwargs)
         policy = self.dtype_policy
-        self.filters = config.heads * config.head_width
+        self.filters = config.num_heads * config.key_dim
         self.words = WordConvolution(
             sizes.vocabulary,
             config.width,

@@ -23,11 +23,11 @@ class Nrms(Ranker):
     Clicks are all browses a target may see; searches, the query, the user's id and the features F
     are not read. A search target gets a score by the same rule.
 
-    A reconstruction in its settings: heads x head_width is that of USER's attention (400), where
+    A reconstruction in its settings: num_heads x key_dim is that of USER's attention (400), where
     the authors' experiments have other splits; the hidden width 200 is theirs.
 
     Args:
-        config: `ModelConfig`; `width`, `heads`, `head_width`, `dropout` and `train_words` are used.
+        config: `ModelConfig`; `width`, `num_heads`, `key_dim`, `dropout` and `train_words` are used.
         sizes: `Sizes` of the dataset.
         embedding: `keras.layers.Embedding` of words that is another ranker's too; None: its own.
     """
@@ -39,7 +39,7 @@ class Nrms(Ranker):
         policy = self.dtype_policy
         self.embedding = embedding or self.new_word_embedding()
         self.dropout = keras.layers.Dropout(config.dropout, dtype=policy, name="dropout")
-        attentive = (config.heads, config.head_width, config.dropout, ATTENTION_UNITS)
+        attentive = (config.num_heads, config.key_dim, config.dropout, ATTENTION_UNITS)
         self.word_encoder = AttentiveEncoder(*attentive, dtype=policy, name="word_encoder")
         self.click_encoder = AttentiveEncoder(*attentive, dtype=policy, name="click_encoder")
 
@@ -48,7 +48,7 @@ class Nrms(Ranker):
         if not self.embedding.built:
             self.embedding.build((None, None))
         self.word_encoder.build((None, None, self.config.width))
-        self.click_encoder.build((None, None, self.config.heads * self.config.head_width))
+        self.click_encoder.build((None, None, self.config.num_heads * self.config.key_dim))
 
     def call(self, batch, training=False):
         batch, titles, clicks, mask = self.encode_clicks(batch, training)
@@ -81,7 +81,7 @@ class Nrms(Ranker):
         return batch, titles, ops.take(titles, clicks.texts, axis=0), clicks.mask
 
     def encode_texts(self, tokens, training=False):
-        """Words `[X, L, width]`, titles `[X, heads * head_width]` and mask of the words."""
+        """Words `[X, L, width]`, titles `[X, num_heads * key_dim]` and mask of the words."""
         mask = tokens > 0
         words = self.dropout(self.embedding(tokens), training=training)
         return words, self.word_encoder(words, padding_mask=mask, training=training), mask

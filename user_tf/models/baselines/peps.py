@@ -29,7 +29,7 @@ class Peps(Ranker):
     unknown user the personal views are the global words. A text has other personal vectors for
     every user, so that all views are formed for each target's own texts, `[T, 1 + C, L, d]`; with
     shortcuts, for searches only. The texts of histories, most of a batch, are left out. The largest
-    arrays are the projections `[T (1 + C), L, heads * head_width]` of the attention.
+    arrays are the projections `[T (1 + C), L, num_heads * key_dim]` of the attention.
 
     A reconstruction in these points. Personal rows are hashed (`PersonalEmbedding`) and start at
     the global ones, where the paper filters words and goes on with word2vec on each user's log.
@@ -38,7 +38,7 @@ class Peps(Ranker):
     squashed to tanh(w . F).
 
     Args:
-        config: `ModelConfig`; `width`, `heads`, `head_width`, `dropout`, `personal_rows` and
+        config: `ModelConfig`; `width`, `num_heads`, `key_dim`, `dropout`, `personal_rows` and
             `train_words` are used.
         sizes: `Sizes` of the dataset.
     """
@@ -53,7 +53,7 @@ class Peps(Ranker):
         )
         self.global_attention, self.personal_attention = (
             MultiHeadAttention(
-                config.heads, config.head_width, config.dropout, dtype=policy, name=name
+                config.num_heads, config.key_dim, config.dropout, dtype=policy, name=name
             )
             for name in ("global_attention", "personal_attention")
         )

@@ -10,7 +10,7 @@ from tests.user_tf.models import numpy_user
 from user_tf.config import ModelConfig
 from user_tf.layers.user.history_encoder import POSITIONS, HistoryEncoder
 
-CONFIG = ModelConfig(width=4, heads=2, head_width=3, feed_forward=6)
+CONFIG = ModelConfig(width=4, num_heads=2, key_dim=3, intermediate_dim=6)
 RNG = np.random.default_rng(0)
 # Two sessions of three slots: real behaviors are not contiguous.
 MASK = np.array([[1, 1, 0, 1, 0, 0], [0, 0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1]], bool)
@@ -23,7 +23,7 @@ ARGUMENTS = {
 
 def make(layers=1, positions="forward", **kwargs):
     return HistoryEncoder(
-        layers=layers, heads=2, head_width=3, feed_forward=6, positions=positions, **kwargs
+        layers=layers, num_heads=2, key_dim=3, intermediate_dim=6, positions=positions, **kwargs
     )
 
 

@@ -10,7 +10,7 @@ from tests.user_tf.models import numpy_user
 from user_tf.config import ModelConfig
 from user_tf.layers.user.session_encoder import SessionEncoder
 
-CONFIG = ModelConfig(width=4, heads=2, head_width=3, feed_forward=6)
+CONFIG = ModelConfig(width=4, num_heads=2, key_dim=3, intermediate_dim=6)
 RNG = np.random.default_rng(0)
 MASK = np.arange(3) < np.array([[3], [1], [0]])
 PAST = {
@@ -36,9 +36,9 @@ SETTINGS = [
 def make(session_layers=1, session_positions=True, session_types=True, session_passes=1, **kwargs):
     return SessionEncoder(
         layers=session_layers,
-        heads=2,
-        head_width=3,
-        feed_forward=6,
+        num_heads=2,
+        key_dim=3,
+        intermediate_dim=6,
         positions=session_positions,
         types=session_types,
         passes=session_passes,

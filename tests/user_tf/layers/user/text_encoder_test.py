@@ -11,7 +11,7 @@ TOKENS = np.array([[0, 0, 0, 0], [3, 1, 9, 0], [2, 0, 0, 0], [4, 4, 8, 5]], np.i
 
 
 def make(**kwargs):
-    return TextEncoder(10, 4, heads=2, head_width=3, feed_forward=6, **kwargs)
+    return TextEncoder(10, 4, num_heads=2, key_dim=3, intermediate_dim=6, **kwargs)
 
 
 @pytest.mark.parametrize("settings", [{}, {"positions": True}, {"layers": 2}])

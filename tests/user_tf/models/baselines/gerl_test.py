@@ -16,7 +16,7 @@ from user_tf.config import Config, DataConfig, ModelConfig, TrainConfig
 from user_tf.models.baselines.gerl import NEIGHBORS, Gerl
 from user_tf.models.registry import build_ranker
 
-SMALL = ModelConfig(width=8, heads=2, head_width=3, dropout=0.0)
+SMALL = ModelConfig(width=8, num_heads=2, key_dim=3, dropout=0.0)
 
 
 def make(graph, tokens):
@@ -31,7 +31,7 @@ def oracle(batch, weights, graph, document_tokens):
     document_rows = weights["document_embedding/embeddings"]
 
     def title(encoder, tokens):
-        return nrms_test.encode(words[tokens], part(weights, encoder), SMALL.heads)
+        return nrms_test.encode(words[tokens], part(weights, encoder), SMALL.num_heads)
 
     def pool(name, vectors):
         if not vectors:
@@ -86,7 +86,7 @@ def test_a_model_made_for_training_holds_the_dataset_s_graph_and_a_file_brings_i
     config = Config(
         run=str(tmp_path / "run"),
         data=DataConfig(dataset=str(dataset.path)),
-        model=ModelConfig(name="gerl", width=8, heads=2, head_width=3),
+        model=ModelConfig(name="gerl", width=8, num_heads=2, key_dim=3),
         train=TrainConfig(phases=("recommendation",)),
     )
     run_folder.open_run(config)
@@ -112,6 +112,6 @@ def test_a_model_made_for_training_holds_the_dataset_s_graph_and_a_file_brings_i
 
 
 def test_dropout_is_where_the_setting_says():
-    model = Gerl(ModelConfig(width=8, heads=2, head_width=3, dropout=0.3), SIZES)
+    model = Gerl(ModelConfig(width=8, num_heads=2, key_dim=3, dropout=0.3), SIZES)
     layers = (model, model.title_encoder, model.neighbor_encoder)
     assert [layer.dropout.rate for layer in layers] == [0.3] * 3

@@ -25,7 +25,7 @@ from user_tf.training.optimizer import SummedGradientAdam
 from user_tf.training.step import make_train_step
 
 CONFIG = ModelConfig(
-    width=6, heads=2, head_width=3, feed_forward=5, dropout=0.0, next_query_weight=0.5
+    width=6, num_heads=2, key_dim=3, intermediate_dim=5, dropout=0.0, next_query_weight=0.5
 )
 
 
@@ -41,7 +41,7 @@ def sigmoid(x):
 def oracle(batch, weights, browses):
     """Scores `[T, C]`, -log p of every target's next query `[T]`, attention as pairs of lists `[T]`."""
     table = weights["embedding/embeddings"]
-    width, heads = table.shape[1], CONFIG.heads
+    width, heads = table.shape[1], CONFIG.num_heads
 
     def tokens(index):
         return [token for token in batch["text_tokens"][index] if token]

@@ -16,7 +16,7 @@ from user_tf.models.registry import RANKERS
 from user_tf.training import dropout_seeds
 
 # Dropout 0, so that what training changes is the masking of users alone.
-SMALL = ModelConfig(width=8, heads=3, head_width=3, dropout=0.0)
+SMALL = ModelConfig(width=8, num_heads=3, key_dim=3, dropout=0.0)
 VARIANTS = ["lstur_ini", "lstur_con"]
 
 

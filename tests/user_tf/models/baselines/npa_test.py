@@ -14,7 +14,7 @@ from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig
 from user_tf.models.baselines import npa
 
-SMALL = ModelConfig(width=8, heads=2, head_width=3)
+SMALL = ModelConfig(width=8, num_heads=2, key_dim=3)
 
 
 def make():
@@ -85,7 +85,7 @@ def test_without_clicks_all_candidates_score_0():
 def test_no_array_has_a_vector_for_every_title_of_every_target(monkeypatch):
     """That would be hundreds of megabytes at the sizes of the paper, and gigabytes for its words."""
     monkeypatch.setattr(npa, "QUERY_WIDTH", 4)
-    config = dataclasses.replace(SMALL, head_width=30)
+    config = dataclasses.replace(SMALL, key_dim=30)
     model = npa.Npa(config, SIZES, name="npa").build_from_sizes()
     batch = tensors(random_batch(1, targets=9, texts=11, length=5, candidates=4))
     graph = tf.function(lambda batch: model(batch)).get_concrete_function(batch).graph

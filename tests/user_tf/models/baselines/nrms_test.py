@@ -13,7 +13,7 @@ from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig
 from user_tf.models.registry import RANKERS
 
-SMALL = ModelConfig(width=8, heads=2, head_width=3)
+SMALL = ModelConfig(width=8, num_heads=2, key_dim=3)
 
 
 def make(name="nrms"):
@@ -44,11 +44,11 @@ def encode(x, weights, heads):
 def oracle(batch, weights, searches):
     def news(_, tokens):
         words = weights["embedding/embeddings"][tokens] if tokens else []
-        return encode(words, part(weights, "word_encoder"), SMALL.heads)
+        return encode(words, part(weights, "word_encoder"), SMALL.num_heads)
 
     def user(target):
         titles = [news(target, tokens) for tokens in clicked_titles(batch, target, searches)]
-        return encode(titles, part(weights, "click_encoder"), SMALL.heads)
+        return encode(titles, part(weights, "click_encoder"), SMALL.num_heads)
 
     return scores(batch, news, user)
 

@@ -13,7 +13,7 @@ from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig
 from user_tf.models.baselines.peps import Peps
 
-CONFIG = ModelConfig(width=6, heads=2, head_width=3, personal_rows=50)
+CONFIG = ModelConfig(width=6, num_heads=2, key_dim=3, personal_rows=50)
 
 
 def make(seed=3):
@@ -29,8 +29,10 @@ def views(tokens, user, weights):
     return {
         "global": shared,
         "personal": personal,
-        "global_context": attention(shared, part(weights, "global_attention"), CONFIG.heads),
-        "personal_context": attention(personal, part(weights, "personal_attention"), CONFIG.heads),
+        "global_context": attention(shared, part(weights, "global_attention"), CONFIG.num_heads),
+        "personal_context": attention(
+            personal, part(weights, "personal_attention"), CONFIG.num_heads
+        ),
     }
 
 
