@@ -48,6 +48,7 @@ ORDER = {
         "user_tf.serving",
         "user_tf.experiments",
         "user_tf.reporting",
+        "user_tf.api",
         "user_tf",
     ],
     "benchmarks": ["benchmarks", "benchmarks.results_page"],
