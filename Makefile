@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 WORK ?= work
 SITE ?= $(WORK)/site
 # No advertisement of the docs builder between the lines of a check.
-MKDOCS := NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
 .PHONY: help install quickstart test lint types unit faults fuzz benchmarks results docs house clean
 

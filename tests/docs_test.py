@@ -163,7 +163,7 @@ def test_the_python_example_calls_the_functions_as_they_are():
 
 def test_the_site_needs_no_other_server(tmp_path):
     subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", tmp_path],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path],
         cwd=ROOT,
         env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
         check=True,
