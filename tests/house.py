@@ -181,7 +181,7 @@ def describe_house(root: pathlib.Path = ROOT) -> list[str]:
         lines.append(
             f"{package or 'all'}: {len(sizes)} files, {sum(sizes)} lines, longest file "
             f"{max(sizes, default=0)}, largest folder {max(folders.values(), default=0)} files, "
-            f"{len(inside[1])} rooms, floors of files {floors(inside[0])}, "
+            f"{len(folders)} folders, {len(inside[1])} rooms, floors of files {floors(inside[0])}, "
             f"circles of files {len(circles(inside[0]))}, floors of rooms {floors(inside[1])}, "
             f"circles of rooms {len(circles(inside[1]))}"
         )
