@@ -54,8 +54,8 @@ class Gerl(Ranker):
         >>> from user_tf.models.ranker import Sizes
         >>> sizes = Sizes(vocabulary=10, users=3, features=2)
         >>> ranker = Gerl(ModelConfig(width=8), sizes).build_from_sizes()
-        >>> ranker.units, ranker.user_neighbors.shape
-        (400, (3, 15))
+        >>> ranker.units, ranker.user_neighbors.shape[1]
+        (400, 15)
 
     Reference:
         Ge et al., Graph Enhanced Representation Learning for News Recommendation, WWW 2020.

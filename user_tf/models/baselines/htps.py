@@ -38,22 +38,24 @@ class Htps(Ranker):
                       KNRM(E_q, E_d), KNRM(Trm_w(E_q), Trm_w(E_d)), tanh(w . F + b)])
 
     h_short are the searches of the current session before the target, h_long those of all past
-    sessions; padding and behaviors that are no units are masked. The language model (Q and q^p) reads the queries alone, the scored one included, and
-    learns to predict the query the user issues next in the session: in training the ranker adds
+    sessions; padding and other behaviors are masked. The language model (Q and q^p) reads the
+    queries alone, the scored one included, and learns to predict the query the user issues next in
+    the session: in training the ranker adds
 
         next_query_weight * sum_targets -mean_w log softmax_w(E q^p)
 
     over the words w of the next query and the word table E without its padding row. A target
-    without a next query adds 0. What comes after the target is read by this loss alone, never by
-    q^p; Batches carry it under `--data.batch.next_queries`.
+    without a next query adds 0. Only this loss reads the next query, never q^p; Batches contain it
+    with `--data.batch.next_queries`.
 
     The authors' public code leaves out the language model, and cos(q^s, d^w) and cos(q^l, d^w) from
     the score; here all are used. Departures: a unit of history is the sum of q^w and of d^w of the
     titles clicked under it, each text encoded once for the batch, where the paper encodes the
-    concatenated words; histories are as long as the dataset's; training uses the listwise softmax
-    of all rankers here instead of LambdaRank. Our choices where the sources are silent: one linear layer
-    over all signals (as the public code), the scored query among those the language model reads,
-    and the mean over the words it predicts. Recommendations are scored as searches without words.
+    concatenated words; histories are as long as those of the dataset; training uses the listwise
+    softmax of all rankers here instead of LambdaRank. Our choices where the sources are silent: one
+    linear layer over all signals (as in the public code), the scored query among those the language
+    model reads, and the mean over the words it predicts. Recommendations are scored as searches
+    without words.
 
     Args:
         config: `ModelConfig`; `width`, `num_heads`, `key_dim`, `intermediate_dim`, `dropout`,

@@ -143,7 +143,10 @@ class Lstur(Ranker):
             clicks: Float tensor `[T, H, filters]`, clicked titles.
             mask: bool tensor `[T, H]`, true at clicks.
         """
-        raise NotImplementedError(f"{type(self).__name__} must combine `long` and `clicks`.")
+        raise NotImplementedError(
+            "`encode_users` must combine `long` and `clicks`. Got a subclass without it: "
+            f"{type(self).__name__!r}. Fix: define the method there."
+        )
 
 
 @keras.saving.register_keras_serializable(package="user_tf")
