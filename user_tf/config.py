@@ -108,7 +108,7 @@ class ModelConfig:
     )
 
     @property
-    def transformer(self) -> dict[str, Any]:
+    def transformer(self) -> dict[str, int | float]:
         """Return the arguments that all transformers of a ranker share.
 
         Example:
