@@ -25,8 +25,8 @@ class Rpmn(Ranker):
     with q_i the searches before the target that had clicks, d_i the mean of the titles clicked under
     them, c_j the clicked titles one by one and q_j the query each was clicked under; g_m the states
     of the same GRU after every search of the past sessions, e_m the last state of that session. Text
-    vectors are additive attention over word vectors. Browses, padding and searches without clicks are
-    masked; an empty memory gives 0.
+    vectors are additive attention over word vectors. Browses and padding are masked, in the first two
+    memories searches without clicks too; an empty memory gives 0.
 
     A reconstruction from the abstract and the later work of the group: the text and the code of the
     paper were not available.
