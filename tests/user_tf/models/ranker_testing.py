@@ -1,4 +1,4 @@
-"""What tests of rankers share: calls, gradients, and Batches that say the same in another way."""
+"""Call rankers in tests, compute their gradients, and write a Batch in other equivalent ways."""
 
 import numpy as np
 import tensorflow as tf
