@@ -141,7 +141,7 @@ class PairAsOfIndex:
         size: int,
         ordered: bool = False,
     ) -> None:
-        self.pairs, number = Pairs.of(left, right)
+        self.pairs, number = Pairs.from_columns(left, right)
         self.ledger = DenseAsOfIndex(number, moment, size, ordered)
 
     def count(self, left: Integers, right: Integers, moment: Integers) -> Integers:

@@ -52,7 +52,7 @@ class Counts:
         self._of_document = DenseAsOfIndex(doc, known, size, ordered=True)
         self._satisfied = self._of_document.running(openings["satisfied"])
         self._of_session = PairAsOfIndex(openings["session"], doc, known, size)
-        self._pairs, pair = Pairs.of(user, doc)
+        self._pairs, pair = Pairs.from_columns(user, doc)
         self._of_pair = DenseAsOfIndex(pair, known, size, ordered=True)
         # Openings known at the same moment share the last rank: they are equally recent.
         self._rank = self._of_user.count(user, known + 1)[self._of_pair.order]

@@ -155,7 +155,7 @@ def _firsts(rows: Columns, sequence: UserEvents, lists: bool) -> Columns:
         other = _first_visits(sequence.browses["user"], sequence.browses["visit"], users)
     first = np.where(rows["task"] == Task.SEARCH, search[rows["user"]], other[rows["user"]])
 
-    pairs, number = Pairs.of(user[searched], requests["query"][searched])
+    pairs, number = Pairs.from_columns(user[searched], requests["query"][searched])
     asked = _first_visits(number, visit[searched], pairs.size + 1)
     earliest = asked[pairs.find(rows["user"], rows["query"])]
     return {

@@ -72,7 +72,7 @@ def _run(tmp_path, monkeypatch):
         return (lambda batch: batch["scores"]), config, None
 
     def batches(dataset, scenario, split, settings, tasks):
-        codes = [Task.of(task) for task in tasks]
+        codes = [Task.from_label(task) for task in tasks]
         count = len(dataset.targets(["target_id"]))
         ids = np.array([n for n in range(count) if 1 + n % 2 in codes] + [-1])
         return [
