@@ -58,6 +58,7 @@ __all__ = [
 ]
 
 MOST_RUNGS = 4
+_SHUFFLED_WINDOWS = 20_000
 _LADDER_SAMPLE = 24
 _LADDER_QUANTILES = (0.5, 0.85)
 _SAMPLE_MARGIN = 1.1
@@ -122,12 +123,12 @@ def training_batches(
 
     order = int(keyed_draws.keyed(seed, epoch).numpy()) % 2**31
     windows = tf.data.TFRecordDataset(dataset.window_files(scenario, "train"))
-    windows = windows.shuffle(settings.shuffle_windows, order, reshuffle_each_iteration=False)
+    windows = windows.shuffle(_SHUFFLED_WINDOWS, order, reshuffle_each_iteration=False)
     windows = windows.skip(skip_windows).shard(workers, worker)
     windows = windows.batch(settings.windows_per_batch)
     # The ladder must not change with the epoch, or XLA would compile anew: it is made on epoch 0.
     sample = tf.data.TFRecordDataset(dataset.window_files(scenario, "train"))
-    sample = sample.shuffle(settings.shuffle_windows, seed, reshuffle_each_iteration=False)
+    sample = sample.shuffle(_SHUFFLED_WINDOWS, seed, reshuffle_each_iteration=False)
     sample = sample.batch(settings.windows_per_batch).map(batch)
     bound = _largest(
         dataset.window_sizes(scenario, "train"),

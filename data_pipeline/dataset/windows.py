@@ -37,23 +37,22 @@ SIZES = ("texts", "behaviors", "sessions", "targets", "candidates")
 
 
 @dataclasses.dataclass(frozen=True)
-class Content:
-    """What the windows of every view share.
+class WindowInputs:
+    """Targets, candidates and F of a dataset, for the windows of every scenario.
 
     Attributes:
-        behaviors: Columns type, text, doc of behaviors of the unified log, in their order.
-        states: States of those behaviors.
-        targets: Columns target_id, user, split, task, query, next_query; row = target id.
+        targets: Columns target_id, user, time, activity, split, task, query, next_query; row =
+            target id.
         user_row: int64 [targets], row of users.parquet.
         offsets: int64 [targets + 1], where candidates begin.
         candidate_doc: int64 [candidates].
         candidate_label: int64 [candidates].
         features: float32 [candidates, features].
         document_text: int64 [documents], text of each document.
+        group_row: int64 [groups], target of each group, ascending.
+        positive: int64 [groups], position of its positive.
     """
 
-    behaviors: Columns
-    states: BehaviorStates
     targets: Columns
     user_row: Integers
     offsets: Integers
@@ -61,6 +60,8 @@ class Content:
     candidate_label: Integers
     features: npt.NDArray[np.float32]
     document_text: Integers
+    group_row: Integers
+    positive: Integers
 
 
 def starts(user: Integers, targets_per_window: int) -> Integers:
@@ -109,7 +110,9 @@ class _Local:
 
 
 def records(
-    content: Content,
+    inputs: WindowInputs,
+    behaviors: Columns,
+    states: BehaviorStates,
     past: VisibleHistory,
     rows: Integers,
     seen: Integers,
@@ -119,7 +122,9 @@ def records(
     """Lays out a block of windows.
 
     Args:
-        content: What the windows of every view share.
+        inputs: Targets, candidates and F.
+        behaviors: Columns type, text, doc of the behaviors, in their order.
+        states: States of those behaviors.
         past: What the view's targets see.
         rows: int64 [n], target of each target row.
         seen: int64 [n], its row in `past`.
@@ -138,23 +143,23 @@ def records(
     contents = past.sessions[sessions.things - 1]
     mentions = np.concatenate([contents.ravel(), past.current[seen].ravel()])
     owners = np.concatenate([np.repeat(session_window, depth), np.repeat(window, depth)])
-    behaviors = _Local(owners, mentions, windows)
-    state = behaviors.things - 1
-    behavior = content.states.behavior[state]
-    clicked = content.states.clicked[state]
+    local_behaviors = _Local(owners, mentions, windows)
+    state = local_behaviors.things - 1
+    behavior = states.behavior[state]
+    clicked = states.clicked[state]
 
-    sizes = np.diff(content.offsets)[rows]
-    candidates = concat_ranges(content.offsets[rows], sizes)
+    sizes = np.diff(inputs.offsets)[rows]
+    candidates = concat_ranges(inputs.offsets[rows], sizes)
     candidate_edges = np.concatenate([[0], np.cumsum(sizes)])[edges]
-    targets = content.targets
+    targets = inputs.targets
     fields = {
-        "user": (content.user_row[rows[edges[:-1]]], np.arange(windows + 1)),
-        "behavior_type": (content.behaviors["type"][behavior], behaviors.edges),
-        "behavior_text": (content.behaviors["text"][behavior], behaviors.edges),
-        "behavior_doc": (content.behaviors["doc"][behavior], behaviors.edges),
-        "behavior_clicked_docs": (clicked, behaviors.edges),
+        "user": (inputs.user_row[rows[edges[:-1]]], np.arange(windows + 1)),
+        "behavior_type": (behaviors["type"][behavior], local_behaviors.edges),
+        "behavior_text": (behaviors["text"][behavior], local_behaviors.edges),
+        "behavior_doc": (behaviors["doc"][behavior], local_behaviors.edges),
+        "behavior_clicked_docs": (clicked, local_behaviors.edges),
         "session_behaviors": (
-            behaviors.local[: contents.size].reshape(-1, depth),
+            local_behaviors.local[: contents.size].reshape(-1, depth),
             sessions.edges,
         ),
         "target_id": (targets["target_id"][rows], edges),
@@ -162,14 +167,14 @@ def records(
         "target_positive": (positive, edges),
         "query_text": (targets["query"][rows], edges),
         "next_query_text": (targets["next_query"][rows], edges),
-        "current_behaviors": (behaviors.local[contents.size :].reshape(-1, depth), edges),
+        "current_behaviors": (local_behaviors.local[contents.size :].reshape(-1, depth), edges),
         "past_sessions": (sessions.local.reshape(-1, slots), edges),
         "candidate_count": (sizes, edges),
-        "candidate_doc": (content.candidate_doc[candidates], candidate_edges),
-        "candidate_label": (content.candidate_label[candidates], candidate_edges),
-        "candidate_features": (content.features[candidates], candidate_edges),
+        "candidate_doc": (inputs.candidate_doc[candidates], candidate_edges),
+        "candidate_label": (inputs.candidate_label[candidates], candidate_edges),
+        "candidate_features": (inputs.features[candidates], candidate_edges),
     }
-    behavior_window = np.repeat(np.arange(windows), np.diff(behaviors.edges))
+    behavior_window = np.repeat(np.arange(windows), np.diff(local_behaviors.edges))
     texts = _Local(
         np.concatenate(
             [behavior_window, np.repeat(behavior_window, clicked.shape[1]), window, window]
@@ -177,21 +182,23 @@ def records(
         np.concatenate(
             [
                 fields["behavior_text"][0],
-                content.document_text[clicked].ravel(),
+                inputs.document_text[clicked].ravel(),
                 fields["query_text"][0],
                 fields["next_query_text"][0],
             ]
         ),
         windows,
     )
-    counts = [texts.edges, behaviors.edges, sessions.edges, edges, candidate_edges]
+    counts = [texts.edges, local_behaviors.edges, sessions.edges, edges, candidate_edges]
     table = np.stack([np.diff(count) for count in counts], axis=1).astype(np.int32)
     return examples(fields), table
 
 
 def write_shard(
     path: str | os.PathLike[str],
-    content: Content,
+    inputs: WindowInputs,
+    behaviors: Columns,
+    states: BehaviorStates,
     past: VisibleHistory,
     rows: Integers,
     seen: Integers,
@@ -202,7 +209,7 @@ def write_shard(
 
     Args:
         path: File to write.
-        content, past, rows, seen, positive, edges: As for `records`.
+        inputs, behaviors, states, past, rows, seen, positive, edges: As for `records`.
 
     Returns:
         int32 [windows, 5] `SIZES`, in the order of the records.
@@ -212,7 +219,7 @@ def write_shard(
     with tf.io.TFRecordWriter(os.fspath(path)) as file:
         if len(edges) < 2:
             return np.zeros((0, len(SIZES)), np.int32)
-        lines, table = records(content, past, rows, seen, positive, edges)
+        lines, table = records(inputs, behaviors, states, past, rows, seen, positive, edges)
         for line in lines:
             file.write(line)
     return table

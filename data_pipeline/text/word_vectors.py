@@ -52,7 +52,7 @@ def word_vectors(
     Args:
         tokens: int32 [n, L], texts to learn from; ids at or above V (hashed words) are passed over.
         vocabulary: V words, the first being the padding.
-        settings: Width, epochs, workers, number of hashed buckets.
+        settings: Width, epochs, number of hashed buckets.
         seed: Seed of the random rows and of word2vec.
 
     Returns:
@@ -78,7 +78,8 @@ def word_vectors(
             sg=1,
             min_count=1,
             epochs=settings.word2vec_epochs,
-            workers=settings.word2vec_workers,
+            # More than one thread gives other vectors in each run.
+            workers=1,
             seed=seed,
             hashfxn=_stable_hash,
         )

@@ -9,7 +9,7 @@ from data_pipeline.batching import packing
 from data_pipeline.batching.batches import evaluation_batches, training_batches, windows_in_epoch
 from data_pipeline.common.codes import Task
 from data_pipeline.dataset.dataset_folder import open_dataset
-from data_pipeline.prepare import prepare
+from data_pipeline.preparation.run import prepare
 from data_pipeline.settings import BatchSettings
 from data_pipeline.simulator.folder import write_simulated_log
 from data_pipeline.simulator.world_settings import SimulateSettings

@@ -16,7 +16,7 @@ import pytest
 
 from data_pipeline.common.output_folder import FolderInUse
 from data_pipeline.dataset.dataset_folder import DatasetWriter
-from data_pipeline.prepare import prepare
+from data_pipeline.preparation.run import prepare
 
 ROOT = pathlib.Path(__file__).parents[3]
 # `make faults` kills at 20 points.
@@ -129,7 +129,7 @@ def test_steps_without_the_files_they_wrote_are_done_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("data_pipeline.preparation.stages.write_view", interrupt)
+        patch.setattr("data_pipeline.preparation.pipeline.write_windows", interrupt)
         prepare(settings)
     shutil.rmtree(tmp_path / "dataset.tmp")
     prepare(settings)
