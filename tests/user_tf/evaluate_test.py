@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from data_pipeline.common.checksums import checksum
 from data_pipeline.common.codes import Task
-from data_pipeline.dataset.dataset_folder import DatasetWriter
+from data_pipeline.dataset.dataset_writer import DatasetWriter
 from user_tf import config as config_lib
 from user_tf import evaluate, run_folder
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from data_pipeline.common.output_folder import FolderInUse
-from data_pipeline.dataset.dataset_folder import DatasetWriter
+from data_pipeline.dataset.dataset_writer import DatasetWriter
 from data_pipeline.preparation.run import prepare
 
 ROOT = pathlib.Path(__file__).parents[3]
