@@ -216,7 +216,7 @@ def compare(
 
 def split(case: Case, work: pathlib.Path, rounds: int) -> dict[str, Any]:
     """Seconds and product rate of every stage, forward and backward, and of the whole step."""
-    from benchmarks import stages
+    from benchmarks import step_stages
 
     print(f"split, {case.precision}", flush=True)
     trainer = Trainer(case, work)
@@ -224,21 +224,23 @@ def split(case: Case, work: pathlib.Path, rounds: int) -> dict[str, Any]:
     trainer.batches = [batch]
     groups = float(batch["target_weight"].numpy().sum())
     operations = trainer.operations()
-    rate = stages.product_rate("float32" if case.precision == "float32" else "bfloat16")
+    rate = step_stages.product_rate("float32" if case.precision == "float32" else "bfloat16")
     parts = {
-        name: stages.seconds(run, rounds)
-        for name, run in stages.stages(trainer.model, trainer.optimizer, batch).items()
+        name: step_stages.seconds(run, rounds)
+        for name, run in step_stages.stages(trainer.model, trainer.optimizer, batch).items()
     }
     return {
         "precision": case.precision,
         "groups": groups,
         "products_per_second_of_the_machine": rate,
-        "step_seconds": stages.seconds(trainer.train, rounds),
+        "step_seconds": step_stages.seconds(trainer.train, rounds),
         "stage_seconds": parts,
         "share_of_the_machine": {
             name: groups * value / parts[name] / rate for name, value in operations.items()
         },
-        "text_products_share": stages.text_products(trainer.config.model, batch, case.precision)
+        "text_products_share": step_stages.text_products(
+            trainer.config.model, batch, case.precision
+        )
         / rate,
     }
 

@@ -9,7 +9,7 @@ def prepare(content: dict[str, Any], origin: str) -> list[str]:
     """Lines about the costs of `data_pipeline.prepare`, step by step.
 
     Args:
-        content: prepare.json.
+        content: preparation_cost.json.
         origin: Where the numbers come from.
     """
     sizes = content["sizes"]
@@ -28,7 +28,7 @@ def headline(content: dict[str, Any], origin: str) -> list[str]:
     """Lines about the costs of `data_pipeline.prepare` as a whole.
 
     Args:
-        content: prepare.json.
+        content: preparation_cost.json.
         origin: Where the numbers come from.
     """
     sizes = content["sizes"]
@@ -62,7 +62,7 @@ def negatives(content: dict[str, Any], origin: str) -> list[str]:
     """Lines about the search for pseudo-negatives.
 
     Args:
-        content: negatives.json.
+        content: negative_search_cost.json.
         origin: Where the numbers come from.
     """
     lines = [

@@ -22,7 +22,7 @@ class Grid:
 
     Attributes:
         world: Name of its file in configs/datasets.
-        content: What benchmarks.grids wrote of it.
+        content: What benchmarks.grid_summaries wrote of it.
     """
 
     world: str

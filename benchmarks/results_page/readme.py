@@ -53,8 +53,8 @@ _STUDIES = {
     "train_throughput": "Speed of training",
     "start_up": "Start-up, input, evaluation",
     "gpu": "On an accelerator",
-    "prepare": "Preparation by size of the log",
-    "negatives": "Search for pseudo-negatives",
+    "preparation_cost": "Preparation by size of the log",
+    "negative_search_cost": "Search for pseudo-negatives",
     "sharing": "Windows of several targets against one target a window: quality",
     "faster": "bfloat16 and lazy Adam: quality",
 }
@@ -62,8 +62,8 @@ _SPEED = {
     "train_throughput": speed_tables.throughput,
     "start_up": speed_tables.start_up,
     "gpu": speed_tables.gpu,
-    "prepare": data_tables.prepare,
-    "negatives": data_tables.negatives,
+    "preparation_cost": data_tables.prepare,
+    "negative_search_cost": data_tables.negatives,
 }
 
 
@@ -97,7 +97,7 @@ def block(folder: pathlib.Path = RESULTS) -> str:
     measured = _read(folder / "train_throughput.json")
     if measured:
         lines += ["### Speed", "", *speed_tables.headline(measured, origin(measured))]
-    prepared = _read(folder / "prepare.json")
+    prepared = _read(folder / "preparation_cost.json")
     if prepared:
         lines += ["### Preparation", "", *data_tables.headline(prepared, origin(prepared))]
     return "\n".join(lines).rstrip() + "\n"

@@ -1,6 +1,6 @@
 """Trims grids and tunings to what README's results need, one JSON each in benchmarks/results.
 
-    python -m benchmarks.grids [--grids=work/grids] [--tunings=work/tuning]
+    python -m benchmarks.grid_summaries [--grids=work/grids] [--tunings=work/tuning]
 
 Every folder of --grids is a grid of user_tf.experiment: its report is written anew, and of its
 report.json grid_<folder>.json is made. Every folder of --tunings that user_tf.tune has finished
@@ -33,7 +33,7 @@ _DIGITS = 6
 
 @dataclasses.dataclass(frozen=True)
 class GridsSettings:
-    """Everything `python -m benchmarks.grids` can be told."""
+    """Everything `python -m benchmarks.grid_summaries` can be told."""
 
     grids: str = setting("work/grids", "Folder of grids, one folder each.")
     tunings: str = setting("work/tuning", "Folder of tunings, one folder each.")

@@ -1,9 +1,9 @@
 """What the search for pseudo-negatives costs by the number of documents, and what its index finds.
 
-    python -m benchmarks.negatives
+    python -m benchmarks.negative_search_cost
 
 Documents of random topics with Zipf-distributed openings; targets ask for the best 100, exactly and
-by the approximate index. Writes benchmarks/results/negatives.json with the recall of the index: the
+by the approximate index. Writes benchmarks/results/negative_search_cost.json with the recall of the index: the
 share of the exact best 100 that it finds.
 """
 
@@ -29,7 +29,7 @@ TOPICS, SPREAD, ZIPF, LAST = 500, 0.7, 1.2, 10_000_000
 
 @dataclasses.dataclass(frozen=True)
 class NegativesBenchmark:
-    """Everything `python -m benchmarks.negatives` can be told."""
+    """Everything `python -m benchmarks.negative_search_cost` can be told."""
 
     output: str = setting("benchmarks/results", "Folder of the JSON.")
     documents: tuple[str, ...] = dataclasses.field(
@@ -104,11 +104,13 @@ def main(arguments: list[str]) -> None:
             size[name], size[f"{name}_std"] = float(np.mean(values)), float(np.std(values, ddof=1))
         print(size, flush=True)
         sizes.append(size)
-    command = ("python -m benchmarks.negatives " + shlex.join(sys.argv[1:])).strip()
+    command = ("python -m benchmarks.negative_search_cost " + shlex.join(sys.argv[1:])).strip()
     provenance = metrics_table.provenance(command, 0)
     del provenance["seed"]
     content = {"seeds": list(settings.seeds), "sizes": sizes}
-    write_json(pathlib.Path(settings.output) / "negatives.json", {**provenance, **content})
+    write_json(
+        pathlib.Path(settings.output) / "negative_search_cost.json", {**provenance, **content}
+    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """What it costs to prepare a log, by its size: seconds and memory of every step.
 
-    python -m benchmarks.prepare --work=work/prepare
+    python -m benchmarks.preparation_cost --work=work/prepare
 
 Simulates logs with their lists, prepares each as the paper does (8 of 13 weeks are history, all three
 views) without word2vec, and does the relational steps of a smaller one also in straightforward pandas
-(`benchmarks.pandas_steps`), which keeps all in memory. Writes benchmarks/results/prepare.json.
+(`benchmarks.pandas_steps`), which keeps all in memory. Writes benchmarks/results/preparation_cost.json.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ RELATIONAL = ("log", "sessions", "targets")
 
 @dataclasses.dataclass(frozen=True)
 class PrepareBenchmark:
-    """Everything `python -m benchmarks.prepare` can be told."""
+    """Everything `python -m benchmarks.preparation_cost` can be told."""
 
     work: str = setting("work/prepare", "Folder of logs and datasets; logs there are used again.")
     output: str = setting("benchmarks/results", "Folder of the JSON.")
@@ -113,10 +113,10 @@ def main(arguments: list[str]) -> None:
     from user_tf.evaluation import metrics_table
     from user_tf.run_folder import write_json
 
-    command = "python -m benchmarks.prepare " + shlex.join(sys.argv[1:])
+    command = "python -m benchmarks.preparation_cost " + shlex.join(sys.argv[1:])
     provenance = metrics_table.provenance(command.strip(), 0)
     del provenance["seed"]
-    write_json(pathlib.Path(settings.output) / "prepare.json", {**provenance, **content})
+    write_json(pathlib.Path(settings.output) / "preparation_cost.json", {**provenance, **content})
 
 
 if __name__ == "__main__":
