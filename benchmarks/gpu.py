@@ -26,7 +26,7 @@ from typing import Any
 from absl import app
 
 from benchmarks import packed_batches
-from benchmarks.jax_trainer import JaxTrainer, shapes_of
+from benchmarks.jax_trainer import JaxTrainer, batch_shapes
 from benchmarks.rates import summary
 from data_pipeline.common import flagtree
 from data_pipeline.common.flagtree import setting
@@ -116,7 +116,7 @@ def check(settings: GpuSettings) -> None:
             raise ValueError(f"`{name}` should be {rule}. Received: {value!r}. Set --{name}.")
 
 
-def of_commonest_sizes(
+def keep_commonest_sizes(
     batches: Sequence[packed_batches.Arrays], count: int
 ) -> Sequence[packed_batches.Arrays]:
     """The batches of the `count` commonest padded sizes, in order; all for 0.
@@ -124,12 +124,12 @@ def of_commonest_sizes(
     Example:
         >>> import numpy as np
         >>> batches = [{"task": np.zeros(size)} for size in (7, 5, 9, 5)]
-        >>> [len(batch["task"]) for batch in of_commonest_sizes(batches, 1)]
+        >>> [len(batch["task"]) for batch in keep_commonest_sizes(batches, 1)]
         [5, 5]
     """
-    common = collections.Counter(map(shapes_of, batches)).most_common(count or None)
+    common = collections.Counter(map(batch_shapes, batches)).most_common(count or None)
     kept = {shapes for shapes, _ in common}
-    return [batch for batch in batches if shapes_of(batch) in kept]
+    return [batch for batch in batches if batch_shapes(batch) in kept]
 
 
 def measure(
@@ -141,9 +141,9 @@ def measure(
     from user_tf.models.ranker import Sizes
     from user_tf.models.registry import build_ranker
 
-    folder = packed_batches.folder_of(pathlib.Path(settings.work), settings.history, windows)
+    folder = packed_batches.batches_folder(pathlib.Path(settings.work), settings.history, windows)
     packed, sizes, _ = packed_batches.load(folder)
-    batches = of_commonest_sizes(packed, settings.padded_sizes)
+    batches = keep_commonest_sizes(packed, settings.padded_sizes)
     keras.config.set_dtype_policy(precision)
     keras.utils.set_random_seed(settings.seed)
     model = build_ranker(settings.model, Sizes(**sizes))
@@ -167,7 +167,7 @@ def measure(
         "precision": precision,
         "batches_packed": len(packed),
         "batches": len(batches),
-        "padded_sizes": len({shapes_of(batch) for batch in batches}),
+        "padded_sizes": len({batch_shapes(batch) for batch in batches}),
         "groups_of_a_batch": groups / len(batches),
         "padded_rows_of_a_batch": {
             table: statistics.fmean(len(batch[field]) for batch in batches)
@@ -204,7 +204,7 @@ def origins(settings: GpuSettings) -> dict[str, Any]:
     """
     work, found = pathlib.Path(settings.work), {}
     for windows in settings.windows_per_batch:
-        manifest = packed_batches.folder_of(work, settings.history, windows) / "manifest.json"
+        manifest = packed_batches.batches_folder(work, settings.history, windows) / "manifest.json"
         if not manifest.exists():
             call(
                 f"benchmarks.packed_batches --work={shlex.quote(settings.work)} "

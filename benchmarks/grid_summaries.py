@@ -109,7 +109,7 @@ def with_costs(content: Mapping[str, Any], folder: pathlib.Path) -> dict[str, An
     for entry in content["systems"]:
         trials = []
         for number, trial in enumerate(entry["trials"]):
-            phases = results.phases_of(folder / entry["system"] / f"trial{number}").values()
+            phases = results.read_phases(folder / entry["system"] / f"trial{number}").values()
             costs = {name: sum(phase[name] for phase in phases) for name in ("seconds", "groups")}
             trials.append({**trial, **costs})
         systems.append({**entry, "trials": trials})

@@ -2,7 +2,7 @@
 
     python -m benchmarks.packed_batches --work=work/gpu
 
-Writes one folder for each number of windows in a batch, `folder_of(...)`: batch-000.npz, ... with
+Writes one folder for each number of windows in a batch, `batches_folder(...)`: batch-000.npz, ... with
 the fields of `data_pipeline.batching.batches`, and last of all manifest.json. Packing needs TensorFlow;
 `load` needs NumPy alone, so that the folder may be copied to another machine.
 """
@@ -39,11 +39,11 @@ class PackSettings:
     seed: int = setting(1, "Seed of window order and draws.")
 
 
-def folder_of(work: pathlib.Path, history: int, windows: int) -> pathlib.Path:
+def batches_folder(work: pathlib.Path, history: int, windows: int) -> pathlib.Path:
     """Folder of the batches of `windows` windows.
 
     Example:
-        >>> folder_of(pathlib.Path("work"), 100, 8).as_posix()
+        >>> batches_folder(pathlib.Path("work"), 100, 8).as_posix()
         'work/packed-history-100-windows-8'
     """
     return work / f"packed-history-{history}-windows-{windows}"
@@ -103,7 +103,7 @@ def pack(settings: PackSettings, windows: int) -> None:
     from data_pipeline.settings import BatchSettings
 
     work = pathlib.Path(settings.work)
-    folder = folder_of(work, settings.history, windows)
+    folder = batches_folder(work, settings.history, windows)
     if (folder / "manifest.json").exists():
         print(f"there already: {folder}")
         return

@@ -19,7 +19,7 @@ from benchmarks.studies import STUDIES, Study, System
 from data_pipeline.common import flagtree
 from data_pipeline.common.flagtree import setting
 from user_tf.experiments import commands, grid_run, results
-from user_tf.experiments.systems import of_run, resolve
+from user_tf.experiments.systems import make_run_config, resolve
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,7 @@ def job(study: Study, system: System, seed: str, work: pathlib.Path) -> commands
     """Training and evaluation of one system with one seed, unless that is done."""
     dataset = str(work / system.dataset)
     settings, _ = resolve([f"--flagfile={study.flagfile}", *system.flags])
-    config = of_run(settings, dataset, str(folder(system, seed, work)), int(seed))
+    config = make_run_config(settings, dataset, str(folder(system, seed, work)), int(seed))
     truth = f"{dataset}.truth.parquet" if study.truth else ""
     return functools.partial(grid_run.train_and_evaluate, config, study.split, truth)
 
@@ -76,14 +76,16 @@ def collect(settings: StudySettings, study: Study, work: pathlib.Path) -> dict:
     provenance: dict = {}
     for system in study.systems:
         runs = [folder(system, seed, work) for seed in settings.seeds]
-        first = json.loads(grid_run.evaluation_of(runs[0], study.split).read_text(encoding="utf-8"))
+        first = json.loads(
+            grid_run.evaluation_path(runs[0], study.split).read_text(encoding="utf-8")
+        )
         provenance = {key: first[key] for key in ("machine", "versions", "date")}
         manifest = json.loads((work / system.dataset / "manifest.json").read_text())
         systems[system.name] = {
             "dataset": system.dataset,
             "flags": list(system.flags),
-            "tasks": results.tasks_of(runs, study.split),
-            "phases": [results.phases_of(path) for path in runs],
+            "tasks": results.collect_tasks(runs, study.split),
+            "phases": [results.read_phases(path) for path in runs],
             "counts": manifest.get("counts"),
         }
     return {

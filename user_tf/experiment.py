@@ -22,7 +22,7 @@ from absl import app
 
 from data_pipeline.common import flagtree
 from user_tf.experiments import commands, grid_run, grids, results
-from user_tf.experiments.systems import of_run
+from user_tf.experiments.systems import make_run_config
 from user_tf.run_folder import write_json
 
 RESULTS = "results.json"
@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> None:
         for system, seeds in systems:
             if seed <= seeds:
                 name = f"{system.name}/seed{seed}"
-                config = of_run(system.config, settings.dataset, str(folder / name), seed)
+                config = make_run_config(system.config, settings.dataset, str(folder / name), seed)
                 jobs[name] = functools.partial(
                     grid_run.train_and_evaluate, config, settings.split, settings.truth
                 )

@@ -235,14 +235,14 @@ def run_lambdamart(settings: LambdaMartSettings, command: str) -> dict[str, Any]
 
     @functools.cache
     def read(split: str) -> tuple[Any, Any]:
-        of_split = targets_lib.load(dataset.path, split)
+        of_split = targets_lib.load(dataset, split)
         of_split = of_split.take(np.isin(of_split.task, codes))
         batches = evaluation_batches(dataset, scenario, split, settings.data.batch)
         return of_split, candidate_columns(batches, of_split)
 
     def part(split: str, task: str) -> tuple[Any, Any]:
         of_split, columns = read(split)
-        return of_split.of_task(task), columns[of_split.task == Task.of(task)]
+        return of_split.select_task(task), columns[of_split.task == Task.of(task)]
 
     def scorer(task: str) -> system.Scorer:
         def score() -> tuple[Any, Any]:

@@ -21,7 +21,7 @@ from absl import app
 
 from data_pipeline.common import flagtree
 from user_tf.experiments import commands, tuning
-from user_tf.experiments.systems import of_run, read_system, resolve
+from user_tf.experiments.systems import make_run_config, read_system, resolve
 from user_tf.run_folder import write_json
 
 RESULT = "tuning.json"
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> None:
             for number, flags in enumerate(trials):
                 run = folder / name / f"trial{number}"
                 system = read_system(name, pathlib.Path(settings.folder), settings.common, flags)
-                config = of_run(system.config, settings.dataset, str(run), settings.seed)
+                config = make_run_config(system.config, settings.dataset, str(run), settings.seed)
                 runs[name].append(config)
                 jobs[f"{name}/trial{number}"] = functools.partial(tuning.train_trial, config)
     except ValueError as error:

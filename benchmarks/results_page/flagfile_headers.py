@@ -14,7 +14,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.results_page import known_answers
-from benchmarks.results_page.grid_results import RESULTS, ROOT, WORLDS, Grid, read_grids, systems_of
+from benchmarks.results_page.grid_results import (
+    RESULTS,
+    ROOT,
+    WORLDS,
+    Grid,
+    read_grids,
+    read_system_names,
+)
 from benchmarks.results_page.tuning_tables import read_tunings
 from user_tf.reporting.report_tables import short, spread
 
@@ -115,7 +122,7 @@ def _of_study(path: pathlib.Path, names: Sequence[str]) -> Header:
         ]
         results.append(f"{name}: {', '.join(maps)}")
         seconds += [sum(p["seconds"] for p in run.values()) for run in system["phases"]]
-    seeds = _count_of_seeds(len(content["seeds"]))
+    seeds = _count_seeds(len(content["seeds"]))
     # Studies that do not tell had a core a run.
     cores = content.get("cores_a_run", 1)
     share = "a core" if cores == 1 else f"{cores} cores"
@@ -150,7 +157,7 @@ def _of_system(name: str, grids: Mapping[str, Grid]) -> Header:
 
 
 def _of_grid_file(name: str, grids: Mapping[str, Grid]) -> Header:
-    wanted, times, results = systems_of(name), [], []
+    wanted, times, results = read_system_names(name), [], []
     for world, grid in grids.items():
         found = [system.name for system in grid.chosen(wanted) if system.name != grid.reference]
         if not found:
@@ -255,10 +262,10 @@ def _seeds(grid: Grid, names: Sequence[str]) -> str:
     """
     numbers = sorted({len(grid.systems[name].runs) for name in names})
     least, most = numbers[0], numbers[-1]
-    return _count_of_seeds(most) if least == most else f"{least} to {most} seeds"
+    return _count_seeds(most) if least == most else f"{least} to {most} seeds"
 
 
-def _count_of_seeds(count: int) -> str:
+def _count_seeds(count: int) -> str:
     return "1 seed" if count == 1 else f"{count} seeds"
 
 

@@ -76,14 +76,14 @@ def read_grids(folder: pathlib.Path = RESULTS) -> dict[str, Grid]:
     }
 
 
-def systems_of(flagfile: str) -> list[str]:
+def read_system_names(flagfile: str) -> list[str]:
     """Names of the systems that a flagfile of user_tf.experiment trains, the reference first.
 
     Args:
         flagfile: Its name in configs/experiments, without the ending.
 
     Example:
-        >>> systems_of("figure4")
+        >>> read_system_names("figure4")
         ['user', 'user_s', 'user_r', 'hrnn', 'htps', 'nrms', 'jsr']
     """
     text = (ROOT / "configs" / "experiments" / f"{flagfile}.flags").read_text(encoding="utf-8")

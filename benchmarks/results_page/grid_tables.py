@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.results_page.grid_results import Grid, systems_of
+from benchmarks.results_page.grid_results import Grid, read_system_names
 from data_pipeline.common.codes import TASK_LABELS
 from user_tf.evaluation.heuristics import BEST
 from user_tf.evaluation.metrics_table import HEADINGS
@@ -33,7 +33,7 @@ def world_lines(grid: Grid, notes: Sequence[str]) -> list[str]:
         lines += [f"Not finished and left out: {', '.join(content['unfinished'])}.", ""]
     lines += [*notes, ""] if notes else []
     for name in _SHOWN.get(grid.world, _KNOWN_ANSWERS):
-        wanted = systems_of(name)
+        wanted = read_system_names(name)
         found = grid.chosen(wanted)
         if {system.name for system in found} <= {grid.reference}:
             lines += [f"**{_NAMES[name]}**: not measured yet.", ""]
@@ -52,7 +52,7 @@ def world_lines(grid: Grid, notes: Sequence[str]) -> list[str]:
 
 def headline(grid: Grid) -> Table:
     """The systems of Table 2 on both tasks, in few columns."""
-    listed = systems_of("table2" if grid.world in _SHOWN else "known_answers")
+    listed = read_system_names("table2" if grid.world in _SHOWN else "known_answers")
     systems = grid.chosen(listed)
     tasks = [task for task in TASK_LABELS if task in grid.tasks]
     columns = ["", "seeds"]

@@ -111,13 +111,13 @@ def _refinding(grids: Mapping[str, Grid]) -> Answer:
     user = grid.number(task, grid.reference)
     measured = f"{_mean(touched)}; best of the others: {rival} {_mean(others[rival])}"
     holds = touched["interval"][0] > max(other["interval"][1] for other in others.values())
-    share = touched.get("share_of_gain")
+    share = touched.get("fraction_of_oracle_gain")
     if share is not None:
         measured += f"; share of gain {share:.2f}"
     elsewhere = grids["linked"].number(task, TOUCHED) if "linked" in grids else None
-    if share is not None and elsewhere and elsewhere.get("share_of_gain") is not None:
-        measured += f", in linked {elsewhere['share_of_gain']:.2f}"
-        holds = holds and share > elsewhere["share_of_gain"]
+    if share is not None and elsewhere and elsewhere.get("fraction_of_oracle_gain") is not None:
+        measured += f", in linked {elsewhere['fraction_of_oracle_gain']:.2f}"
+        holds = holds and share > elsewhere["fraction_of_oracle_gain"]
     if user and "difference" in touched:
         measured += (
             f"; to {grid.systems[grid.reference].label} ({short(user['mean'])}) "

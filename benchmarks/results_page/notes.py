@@ -36,11 +36,11 @@ _PARTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
         100 * number["difference"] / (number["mean"] - number["difference"]), 2
     ),
     "improvement": lambda number: percent(number["improvement"], 2),
-    "share": lambda number: f"{number['share_of_gain']:.2f}",
+    "share": lambda number: f"{number['fraction_of_oracle_gain']:.2f}",
 }
 
 
-def notes_of(world: str, grids: Mapping[str, Grid], folder: pathlib.Path = NOTES) -> list[str]:
+def fill_notes(world: str, grids: Mapping[str, Grid], folder: pathlib.Path = NOTES) -> list[str]:
     """The lines of a world's notes, filled; none where nothing is written.
 
     Raises:

@@ -24,7 +24,7 @@ from benchmarks.results_page import (
 )
 from benchmarks.results_page.grid_results import RESULTS, ROOT, WORLDS, Grid, read_grids
 from benchmarks.results_page.grid_tables import headline, world_lines
-from benchmarks.results_page.notes import NOTES, notes_of
+from benchmarks.results_page.notes import NOTES, fill_notes
 from benchmarks.results_page.study_tables import study
 from benchmarks.results_page.tuning_tables import read_tunings, tuning_lines
 from data_pipeline.common import flagtree
@@ -130,7 +130,7 @@ def page(folder: pathlib.Path = RESULTS, notes: pathlib.Path | None = None) -> s
     for world in WORLDS:
         lines += [f"## {_WORLD_TITLES[world]}", ""]
         if world in grids:
-            lines += world_lines(grids[world], notes_of(world, grids, notes))
+            lines += world_lines(grids[world], fill_notes(world, grids, notes))
             lines += _figure_5(folder, world)
         else:
             lines += [f"`configs/datasets/{world}.flags`: {_NOT_YET}", ""]

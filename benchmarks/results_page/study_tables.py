@@ -49,7 +49,7 @@ def _targets(entry: dict[str, Any]) -> dict[str, Any]:
 
 def _task_table(task: str, datasets: list[str], entries: dict[str, Any]) -> list[str]:
     first = next(iter(entries.values()))
-    gain = bool(first["share_of_gain"])
+    gain = bool(first["fraction_of_oracle_gain"])
     headings = [*METRICS.values(), *(["share of the possible MAP gain"] if gain else [])]
     lines = [
         f"**{task.capitalize()}, {', '.join(datasets)}**: {first['queries']:,} queries of "
@@ -65,6 +65,6 @@ def _task_table(task: str, datasets: list[str], entries: dict[str, Any]) -> list
     for name, entry in entries.items():
         values = [spread(entry["rankings"][entry["model"]][key]) for key in METRICS]
         if gain:
-            values.append(spread(entry["share_of_gain"]["map"]))
+            values.append(spread(entry["fraction_of_oracle_gain"]["map"]))
         rows[f"**{name}**"] = values
     return [*lines, *(f"| {name} | {' | '.join(values)} |" for name, values in rows.items()), ""]

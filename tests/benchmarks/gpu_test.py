@@ -31,7 +31,7 @@ def with_more_padding(batch, rows=3):
 def test_training_falls_without_tensorflow_and_padding_weighs_nothing(tmp_path):
     batch = random_batch(3, behaviors=14, targets=8)
     for windows, packed in ((1, batch), (2, with_more_padding(batch))):
-        folder = packed_batches.folder_of(tmp_path, 100, windows)
+        folder = packed_batches.batches_folder(tmp_path, 100, windows)
         packed_batches.save(folder, [packed], dataclasses.asdict(SIZES), {"test": windows})
     # Stand-ins that leave a trace where anything tries to import them.
     for name in ("tensorflow", "tensorflow_ranking", "tensorflow_text"):

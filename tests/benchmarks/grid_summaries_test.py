@@ -31,7 +31,9 @@ def test_a_grid_keeps_its_numbers_to_six_digits(content, work):
                     close = None if whole_number is None else pytest.approx(whole_number, rel=1e-5)
                     assert value == close
         main = found["rankings"]["user_no_session"]["metrics"]["map"]
-        assert {"interval", "difference_interval", "p_value", "share_of_gain"} <= set(main)
+        assert {"interval", "difference_interval", "p_value", "fraction_of_oracle_gain"} <= set(
+            main
+        )
 
 
 def test_of_the_slices_those_of_figure_4_are_kept(content):

@@ -78,7 +78,7 @@ def test_recommendations_see_no_feature_unless_told_so(run, dataset):
 def read(dataset, task):
     from data_pipeline.batching.batches import evaluation_batches
 
-    rows = evaluated_targets.load(dataset.path, "train").of_task(task)
+    rows = evaluated_targets.load(dataset, "train").select_task(task)
     settings = DataConfig().batch
     batches = evaluation_batches(dataset, "unified", "train", settings, tasks=(task,))
     return rows, lambdamart.candidate_columns(batches, rows)

@@ -179,7 +179,7 @@ def test_bars_show_the_systems_between_the_original_order_and_the_best_known(fol
     grid = read_grid(folder)
     numbers = json.loads(read(folder, "json"))
     part = numbers["tasks"]["search"]["slices"]["Slices"]["first of the user"]
-    found = contents.bars_of(part, grid.systems, "user")
+    found = contents.make_bars(part, grid.systems, "user")
     assert [bar.name for bar in found] == [
         "original order",
         "HRNN",

@@ -54,8 +54,8 @@ def text_table(title: str, comparison: Mapping[str, Any]) -> str:
                 _change(entry["improvement"][key], entry["p_value"].get(key)) for key in HEADINGS
             ]
             lines.append(_row("  to the original, %", cells))
-        if "share_of_gain" in entry:
-            shares = [_number(entry["share_of_gain"][key], 2) for key in HEADINGS]
+        if "fraction_of_oracle_gain" in entry:
+            shares = [_number(entry["fraction_of_oracle_gain"][key], 2) for key in HEADINGS]
             lines.append(_row("  of the possible gain", shares))
     return "\n".join(lines)
 

@@ -56,13 +56,13 @@ def evaluate_system(
         ValueError: `samples` is below 1, or a target of the split has no scores.
     """
     _check(truth, samples)
-    split_targets = evaluated_targets.load(dataset.path, split)
+    split_targets = evaluated_targets.load(dataset, split)
     lists = protocol.describe(dataset)
     content = metrics_table.provenance(command, seed)
     content |= {"split": split, "model": name, "protocol": lists, "tasks": {}}
     query_tables = []
     for task, (phase, score) in scorers.items():
-        of_task = split_targets.of_task(task)
+        of_task = split_targets.select_task(task)
         if not len(of_task):
             print(f"{task}: no targets in the {split} split", flush=True)
             continue

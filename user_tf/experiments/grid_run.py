@@ -8,14 +8,14 @@ from typing import Any
 
 from user_tf.config import Config
 from user_tf.experiments.commands import call
-from user_tf.experiments.systems import flags_of
+from user_tf.experiments.systems import make_flags
 from user_tf.run_folder import write_json
 
 _COST = "cost.json"
 _LAMBDAMART = "lambdamart"
 
 
-def evaluation_of(run: pathlib.Path, split: str) -> pathlib.Path:
+def evaluation_path(run: pathlib.Path, split: str) -> pathlib.Path:
     """The JSON of a run's evaluation."""
     return run / "evaluation" / f"{split}.json"
 
@@ -23,10 +23,10 @@ def evaluation_of(run: pathlib.Path, split: str) -> pathlib.Path:
 def is_done(run: pathlib.Path, split: str) -> bool:
     """Whether a run has both files of its evaluation; the table of queries is written last."""
     queries = run / "evaluation" / f"{split}-queries.parquet"
-    return evaluation_of(run, split).exists() and queries.exists()
+    return evaluation_path(run, split).exists() and queries.exists()
 
 
-def cost_of(run: pathlib.Path) -> dict[str, Any]:
+def read_cost(run: pathlib.Path) -> dict[str, Any]:
     """By module, seconds and largest memory of the call that finished its part of a run."""
     path = run / _COST
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -46,9 +46,9 @@ def commands(config: Config, split: str, truth: str = "") -> list[list[str]]:
     if truth:
         evaluation.append(f"--truth={truth}")
     if config.model.name == _LAMBDAMART:
-        data = [flag for flag in flags_of(config) if flag.startswith(("--data.", "--nodata."))]
+        data = [flag for flag in make_flags(config) if flag.startswith(("--data.", "--nodata."))]
         return [["user_tf.lambdamart", *data, f"--seed={config.runtime.seed}", *evaluation]]
-    return [["user_tf.train", *flags_of(config)], ["user_tf.evaluate", *evaluation]]
+    return [["user_tf.train", *make_flags(config)], ["user_tf.evaluate", *evaluation]]
 
 
 def train_and_evaluate(config: Config, split: str, truth: str, cores: list[int]) -> str:
@@ -75,8 +75,8 @@ def train_and_evaluate(config: Config, split: str, truth: str, cores: list[int])
     for module, *flags in commands(config, split, truth):
         cost = call(shlex.join([module, *flags]), run.with_suffix(".txt"), cores)
         seconds += cost.seconds
-        write_json(run / _COST, cost_of(run) | {module: dataclasses.asdict(cost)})
-    content = json.loads(evaluation_of(run, split).read_text(encoding="utf-8"))
+        write_json(run / _COST, read_cost(run) | {module: dataclasses.asdict(cost)})
+    content = json.loads(evaluation_path(run, split).read_text(encoding="utf-8"))
     maps = [
         f"{task} MAP {part['rankings'][content['model']]['metrics']['map']:.4f}"
         for task, part in content["tasks"].items()

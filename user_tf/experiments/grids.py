@@ -9,7 +9,7 @@ from typing import Any
 
 from data_pipeline.common.flagtree import setting
 from user_tf.evaluate import trained_tasks
-from user_tf.experiments.systems import System, flags_of, read_system, resolve
+from user_tf.experiments.systems import System, make_flags, read_system, resolve
 
 GRID = "grid.json"
 
@@ -85,14 +85,14 @@ def check(settings: GridSettings) -> None:
             raise ValueError(f"{rule}. Received: {received!r}. {mend}")
 
 
-def seeds_of(entry: str) -> tuple[str, int]:
+def parse_system(entry: str) -> tuple[str, int]:
     """Name and number of seeds of an entry of --systems.
 
     Raises:
         ValueError: The entry is neither NAME nor NAME:N with N at least 1.
 
     Example:
-        >>> seeds_of("htps"), seeds_of("user:3")
+        >>> parse_system("htps"), parse_system("user:3")
         (('htps', 1), ('user', 3))
     """
     name, colon, number = entry.partition(":")
@@ -113,7 +113,7 @@ def read_systems(settings: GridSettings) -> list[tuple[System, int]]:
     folder = pathlib.Path(settings.folder)
     return [
         (read_system(name, folder, settings.common, settings.tuned), seeds)
-        for name, seeds in map(seeds_of, settings.systems)
+        for name, seeds in map(parse_system, settings.systems)
     ]
 
 
@@ -149,7 +149,7 @@ def describe(
         "counts": json.loads(manifest.read_text(encoding="utf-8")).get("counts"),
         "common": settings.common,
         "tuned": settings.tuned,
-        "common_flags": flags_of(common),
+        "common_flags": make_flags(common),
         "parallel": settings.parallel,
         **metrics_table.provenance(command, 0),
     }
@@ -162,7 +162,7 @@ def describe(
             )
     entries = {entry["system"]: entry for entry in before["systems"]}
     for system, seeds in systems:
-        flags, earlier = flags_of(system.config, common), entries.get(system.name)
+        flags, earlier = make_flags(system.config, common), entries.get(system.name)
         if earlier and (folder / system.name).exists():
             if earlier["flags"] != flags:
                 raise ValueError(

@@ -28,7 +28,7 @@ def spread(values: Sequence[float | None]) -> dict[str, Any]:
     }
 
 
-def tasks_of(runs: Sequence[pathlib.Path], split: str) -> dict[str, Any]:
+def collect_tasks(runs: Sequence[pathlib.Path], split: str) -> dict[str, Any]:
     """By task, mean and spread of every ranking's metrics over finished runs of one system.
 
     Args:
@@ -37,9 +37,11 @@ def tasks_of(runs: Sequence[pathlib.Path], split: str) -> dict[str, Any]:
 
     Returns:
         By task `queries`, `users`, `model` (which ranking is the system's own), `rankings` and
-        `share_of_gain`, the last two with a `spread` for every metric.
+        `fraction_of_oracle_gain`, the last two with a `spread` for every metric.
     """
-    reports = [json.loads(grid_run.evaluation_of(path, split).read_text("utf-8")) for path in runs]
+    reports = [
+        json.loads(grid_run.evaluation_path(path, split).read_text("utf-8")) for path in runs
+    ]
     tasks: dict[str, Any] = {}
     for task, first in reports[0]["tasks"].items() if reports else ():
         model = reports[0]["model"]
@@ -52,14 +54,14 @@ def tasks_of(runs: Sequence[pathlib.Path], split: str) -> dict[str, Any]:
                 name: _spreads([ranking[name]["metrics"] for ranking in rankings])
                 for name in first["rankings"]
             },
-            "share_of_gain": _spreads(
-                [ranking[model].get("share_of_gain", {}) for ranking in rankings]
+            "fraction_of_oracle_gain": _spreads(
+                [ranking[model].get("fraction_of_oracle_gain", {}) for ranking in rankings]
             ),
         }
     return tasks
 
 
-def phases_of(path: pathlib.Path) -> dict[str, Any]:
+def read_phases(path: pathlib.Path) -> dict[str, Any]:
     """What each phase of a run's training came to, by its name."""
     return {
         done.parent.name: json.loads(done.read_text(encoding="utf-8"))
@@ -75,7 +77,7 @@ def collect(grid: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
         folder: Folder of its runs.
 
     Returns:
-        `grid`, each system with `finished`, its finished runs; `results`, `tasks_of` them; and a
+        `grid`, each system with `finished`, its finished runs; `results`, `collect_tasks` them; and a
         run `phases` and `cost`.
     """
     systems = []
@@ -88,9 +90,9 @@ def collect(grid: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
             {
                 **entry,
                 "finished": finished,
-                "results": tasks_of(runs, grid["split"]),
-                "phases": [phases_of(path) for path in runs],
-                "cost": [grid_run.cost_of(path) for path in runs],
+                "results": collect_tasks(runs, grid["split"]),
+                "phases": [read_phases(path) for path in runs],
+                "cost": [grid_run.read_cost(path) for path in runs],
             }
         )
     return {**grid, "systems": systems}

@@ -86,7 +86,7 @@ def read_system(
         tuned = [f"--flagfile={chosen}"] if tuned and chosen.exists() else []
     config, _ = resolve([shared, *tuned, own])
     try:
-        configuration.check(of_run(config, "dataset", "run", 1))
+        configuration.check(make_run_config(config, "dataset", "run", 1))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return System(name, label or name, with_all_epochs(config))
@@ -113,20 +113,20 @@ def with_all_epochs(config: Config) -> Config:
     return dataclasses.replace(config, train=dataclasses.replace(train, pretrain_epochs=epochs))
 
 
-def of_run(config: Config, dataset: str, run: str, seed: int) -> Config:
+def make_run_config(config: Config, dataset: str, run: str, seed: int) -> Config:
     """The settings of one run of a system."""
     data: DataConfig = dataclasses.replace(config.data, dataset=dataset)
     runtime = dataclasses.replace(config.runtime, seed=seed)
     return dataclasses.replace(config, data=data, run=run, runtime=runtime)
 
 
-def flags_of(config: Config, base: Config | None = None) -> list[str]:
+def make_flags(config: Config, base: Config | None = None) -> list[str]:
     """The flags that make `config` of `base`. Default of `base`: every setting's default.
 
     Example:
         >>> from user_tf.config import ModelConfig, TrainConfig
         >>> train = TrainConfig(phases=("search",))
-        >>> flags_of(Config(model=ModelConfig(width=8, knrm=False), train=train))
+        >>> make_flags(Config(model=ModelConfig(width=8, knrm=False), train=train))
         ['--model.width=8', '--nomodel.knrm', '--train.phases=search']
     """
     base = Config() if base is None else base

@@ -15,7 +15,7 @@ from data_pipeline.common.flagtree import setting
 from user_tf.config import Config
 from user_tf.evaluate import trained_tasks
 from user_tf.experiments.commands import call
-from user_tf.experiments.systems import flags_of
+from user_tf.experiments.systems import make_flags
 from user_tf.run_folder import DONE, phase_of
 
 LEARNING_RATES = (0.5, 1.0, 2.0)
@@ -77,7 +77,7 @@ def changes(common: Config, number: int, seed: int) -> list[list[str]]:
         [values[int(place * len(values))] for values, place in zip(space, places, strict=True)]
         for places in drawn
     ]
-    return [[], *(flags_of(_changed(common, *trial), common) for trial in trials)]
+    return [[], *(make_flags(_changed(common, *trial), common) for trial in trials)]
 
 
 def _changed(common: Config, rate: float, dropout: float, width: int, start: str) -> Config:
@@ -126,7 +126,7 @@ def train_trial(config: Config, cores: list[int]) -> str:
     if validation_map(config) is not None:
         return "done before"
     log = pathlib.Path(config.run).with_suffix(".txt")
-    cost = call(shlex.join(["user_tf.train", *flags_of(config)]), log, cores)
+    cost = call(shlex.join(["user_tf.train", *make_flags(config)]), log, cores)
     return f"{cost.seconds:.0f} s, validation MAP {validation_map(config):.4f}"
 
 

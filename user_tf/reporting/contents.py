@@ -128,7 +128,9 @@ def _slices(tasks: Mapping[str, TaskResults], systems: Sequence[System], referen
             if part:
                 title = title.format(task=task)
                 shown[title] = part
-                panels[f"{title}: {part['queries']:,} queries"] = bars_of(part, systems, reference)
+                panels[f"{title}: {part['queries']:,} queries"] = make_bars(
+                    part, systems, reference
+                )
     parts: list[Table | Figure] = []
     if panels:
         parts.append(
@@ -145,7 +147,7 @@ def _slices(tasks: Mapping[str, TaskResults], systems: Sequence[System], referen
     return Section("Parts of the queries", [], parts)
 
 
-def bars_of(part: Mapping[str, Any], systems: Sequence[System], reference: str) -> list[Bar]:
+def make_bars(part: Mapping[str, Any], systems: Sequence[System], reference: str) -> list[Bar]:
     rankings = part["rankings"]
     names = {ORIGINAL: ORIGINAL, **{s.name: s.label for s in systems}, BEST: BEST}
     kinds = {reference: "reference", ORIGINAL: "unlearned", BEST: "best"}

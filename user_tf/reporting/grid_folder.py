@@ -134,7 +134,7 @@ def cost(system: System) -> dict[str, float | None]:
         `parameters`; `groups` trained on; `seconds` of all phases, validation included;
         `groups_per_second` while training; `peak_gib`, largest resident memory of a command.
     """
-    found = [_cost_of_run(run) for run in system.runs]
+    found = [_read_run_cost(run) for run in system.runs]
     return {
         name: None
         if any(cost[name] is None for cost in found)
@@ -143,13 +143,13 @@ def cost(system: System) -> dict[str, float | None]:
     }
 
 
-def _cost_of_run(run: pathlib.Path) -> dict[str, Any]:
-    phases = results.phases_of(run)
+def _read_run_cost(run: pathlib.Path) -> dict[str, Any]:
+    phases = results.read_phases(run)
     groups = sum(phase["groups"] for phase in phases.values())
     # A phase's last evaluation has its rate without the validations.
     rates = {name: evaluations(run, name)[-1]["groups_per_second"] for name in phases}
     training = sum(phase["groups"] / rates[name] for name, phase in phases.items() if rates[name])
-    peaks = [command["peak_gib"] for command in runs_of.cost_of(run).values()]
+    peaks = [command["peak_gib"] for command in runs_of.read_cost(run).values()]
     return {
         "parameters": parameters(run),
         "groups": groups or None,

@@ -64,7 +64,7 @@ def table_2(task: str, compared: Comparison, systems: Sequence[System]) -> Table
             change = percent(number["improvement"]) if number["improvement"] else ""
             row.append(Cell(value(key, number), change, name == best[key]))
         if gain:
-            share = entry["metrics"]["map"]["share_of_gain"]
+            share = entry["metrics"]["map"]["fraction_of_oracle_gain"]
             row.append(Cell("–" if share is None else f"{share:.2f}"))
         return row
 

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.results_page import flagfile_headers, known_answers, readme
 from benchmarks.results_page.flagfile_headers import Header, with_header
 from benchmarks.results_page.grid_results import read_grids
-from benchmarks.results_page.notes import notes_of
+from benchmarks.results_page.notes import fill_notes
 from user_tf.experiments.systems import resolve
 
 
@@ -98,7 +98,7 @@ def test_notes_are_filled_from_the_results(results, tmp_path):
         "USER-S: {search.user_s.map.change}, {independent:search.user_s.map.mean}, "
         "{search.most recently touched.map}, {cost.user.parameters} numbers.\n"
     )
-    (filled,) = notes_of("linked", read_grids(results), tmp_path)
+    (filled,) = fill_notes("linked", read_grids(results), tmp_path)
     one, user = (map_of(results, "linked", name)["mean"] for name in ("user_s", "user"))
     other = map_of(results, "independent", "user_s")["mean"]
     touched = map_of(results, "linked", "most recently touched")["mean"]
@@ -116,7 +116,7 @@ def test_notes_are_filled_from_the_results(results, tmp_path):
 def test_a_note_of_what_was_not_measured_is_refused(results, tmp_path, wrong):
     (tmp_path / "linked.md").write_text("{" + wrong + "}")
     with pytest.raises(ValueError, match=rf"Received: {{{re.escape(wrong)}}} in .*linked\.md"):
-        notes_of("linked", read_grids(results), tmp_path)
+        fill_notes("linked", read_grids(results), tmp_path)
 
 
 def test_every_flagfile_tells_time_and_result(root, results):

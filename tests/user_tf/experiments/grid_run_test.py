@@ -39,7 +39,7 @@ def test_a_run_is_made_once(called, tmp_path):
     assert grid_run.train_and_evaluate(config, "test", "", [0]) == "done before"
     assert called == ["user_tf.train", "user_tf.evaluate"]
     cost = {"seconds": 2.0, "peak_gib": 0.5}
-    assert grid_run.cost_of(tmp_path / "seed1") == dict.fromkeys(called, cost)
+    assert grid_run.read_cost(tmp_path / "seed1") == dict.fromkeys(called, cost)
 
 
 def test_an_evaluation_that_was_cut_off_is_made_again(called, tmp_path):

@@ -111,7 +111,7 @@ def test_impossible_settings_are_named(settings, change, message):
 @pytest.mark.parametrize("entry", ["", "user:", "user:0", "user:x", ":3", "user:-1"])
 def test_an_entry_that_is_no_system_is_named(entry):
     with pytest.raises(ValueError, match=f"NAME:N.*Received: {entry!r}"):
-        grids.seeds_of(entry)
+        grids.parse_system(entry)
 
 
 def test_the_grid_is_plain_json(settings):

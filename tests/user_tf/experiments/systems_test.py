@@ -10,7 +10,7 @@ from data_pipeline.common import flagtree
 from user_tf import config as configuration
 from user_tf.config import Config, DataConfig, ModelConfig, TrainConfig
 from user_tf.experiments import grids
-from user_tf.experiments.systems import flags_of, of_run, read_system, resolve
+from user_tf.experiments.systems import make_flags, make_run_config, read_system, resolve
 from user_tf.models.registry import RANKERS
 
 ROOT = pathlib.Path(__file__).parents[3]
@@ -89,10 +89,10 @@ def test_flags_make_the_settings_they_are_made_of():
         model=ModelConfig(width=7, dropout=1e-5, knrm=False, score_tanh=True, name="a b"),
         train=TrainConfig(phases=("search",), learning_rate=3e-4),
     )
-    config = of_run(config, "data set", "run", 3)
-    assert resolve(flags_of(config)) == (config, "")
+    config = make_run_config(config, "data set", "run", 3)
+    assert resolve(make_flags(config)) == (config, "")
     wider = dataclasses.replace(config, model=dataclasses.replace(config.model, width=8))
-    assert flags_of(wider, config) == ["--model.width=8"]
+    assert make_flags(wider, config) == ["--model.width=8"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -106,7 +106,7 @@ def test_the_systems_of_the_project_differ_in_what_makes_them_alone(name, monkey
         system = read_system(name, ROOT / "configs" / "systems", common)
         assert system.label != name
         assert system.config.model.name in {*RANKERS, "lambdamart"}
-        differing = flags_of(system.config, resolve([f"--flagfile={common}"])[0])
+        differing = make_flags(system.config, resolve([f"--flagfile={common}"])[0])
         names = {flag.split("=")[0].removeprefix("--") for flag in differing}
         assert {name.removeprefix("no") for name in names - OF_A_SYSTEM} <= OF_A_SYSTEM
 
@@ -119,7 +119,7 @@ def test_the_training_command_reads_a_systems_flagfile(name, monkeypatch):
     values(
         ["train", "--flagfile=configs/train/user.flags", f"--flagfile=configs/systems/{name}.flags"]
     )
-    configuration.check(of_run(flagtree.read(Config, values=values), "dataset", "run", 1))
+    configuration.check(make_run_config(flagtree.read(Config, values=values), "dataset", "run", 1))
 
 
 def test_every_system_of_the_project_stands_in_a_grid(monkeypatch):
