@@ -19,9 +19,9 @@ from absl import app
 
 from data_pipeline.common import flagtree
 from data_pipeline.common.flagtree import setting
-from user_tf import report, tune
-from user_tf.experiments import results
+from user_tf.experiments import results, tuning
 from user_tf.experiments.grids import GRID
+from user_tf.reporting import grid_report
 from user_tf.reporting.contents import FIGURE_4
 from user_tf.reporting.report_tables import TABLE_2
 
@@ -72,7 +72,7 @@ def trimmed(content: Mapping[str, Any], beside: str) -> dict[str, Any]:
             if name in FIGURE_4
         }
         tasks[task] = {
-            "whole": _compared(found["whole"], TABLE_2[task]),
+            "all_queries": _compared(found["all_queries"], TABLE_2[task]),
             "slices": {name: _compared(part, (_MAIN,)) for name, part in slices.items()},
         }
     return {
@@ -127,13 +127,13 @@ def collect(settings: GridsSettings) -> list[pathlib.Path]:
         folder = path.parent
         # Not this command, which knows only some folder of grids.
         command = "python -m user_tf.report " + shlex.quote(str(folder))
-        files = report.write_report(
-            folder, report.ReportSettings(samples=settings.samples), command
+        files = grid_report.write_report(
+            folder, grid_report.ReportSettings(samples=settings.samples), command
         )
         content = json.loads(files[-1].read_text(encoding="utf-8"))
         written.append(output / f"grid_{folder.name}.json")
         _write(written[-1], trimmed(content, settings.beside))
-    for path in sorted(pathlib.Path(settings.tunings).glob(f"*/{tune.RESULT}")):
+    for path in sorted(pathlib.Path(settings.tunings).glob(f"*/{tuning.RESULT}")):
         content = json.loads(path.read_text(encoding="utf-8"))
         written.append(output / f"tuning_{path.parent.name}.json")
         _write(written[-1], with_costs(content, path.parent))

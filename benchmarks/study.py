@@ -77,7 +77,7 @@ def collect(settings: StudySettings, study: Study, work: pathlib.Path) -> dict:
     for system in study.systems:
         runs = [folder(system, seed, work) for seed in settings.seeds]
         first = json.loads(
-            grid_run.evaluation_path(runs[0], study.split).read_text(encoding="utf-8")
+            results.evaluation_path(runs[0], study.split).read_text(encoding="utf-8")
         )
         provenance = {key: first[key] for key in ("machine", "versions", "date")}
         manifest = json.loads((work / system.dataset / "manifest.json").read_text())

@@ -21,10 +21,6 @@ from data_pipeline.common import flagtree
 from data_pipeline.common.flagtree import setting
 from user_tf.run_folder import write_json
 
-RELEASED = 5.4
-"""Groups/s of the authors' released model file on two threads of a machine like this one (feed-forward
-256, every history padded to 104 slots, each group alone). Timed once; that file is not ours to ship."""
-
 
 @dataclasses.dataclass(frozen=True)
 class ThroughputSettings:
@@ -273,7 +269,6 @@ def main(arguments: list[str]) -> None:
     content = {
         **metrics_table.provenance(command, 1),
         "workload": f"`{workload.LOG}`, `{workload.PREPARE}`",
-        "released": RELEASED,
         "comparisons": {
             name: compare(name, cases, work, rounds) for name, cases in comparisons.items()
         },

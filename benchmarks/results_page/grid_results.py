@@ -50,7 +50,7 @@ class Grid:
     @property
     def tasks(self) -> dict[str, Mapping[str, Any]]:
         """By task what `across_systems.compare` gives of it."""
-        return {task: found["whole"] for task, found in self.content["tasks"].items()}
+        return {task: found["all_queries"] for task, found in self.content["tasks"].items()}
 
     def slices(self, task: str) -> Mapping[str, Mapping[str, Any]]:
         """The same of the parts of a task's queries that Figure 4 shows, for MAP."""
@@ -61,7 +61,7 @@ class Grid:
         entry = self.tasks.get(task, {"rankings": {}})["rankings"].get(ranking)
         return entry["metrics"][metric] if entry else None
 
-    def chosen(self, names: Sequence[str]) -> list[System]:
+    def find(self, names: Sequence[str]) -> list[System]:
         """Those of the named systems that have a finished run."""
         return [self.systems[name] for name in names if name in self.systems]
 

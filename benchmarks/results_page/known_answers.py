@@ -12,7 +12,7 @@ from benchmarks.results_page.grid_results import Grid
 from user_tf.evaluation.heuristics import BEST
 from user_tf.evaluation.metrics_table import HEADINGS
 from user_tf.reporting.document import Cell, Table
-from user_tf.reporting.report_tables import LEVEL, short
+from user_tf.reporting.number_format import LEVEL, short
 
 TOUCHED = "most recently touched"
 NOT_MEASURED = "not measured yet"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from benchmarks.results_page.grid_results import Grid
 from user_tf.evaluation.heuristics import ORIGINAL
 from user_tf.reporting.document import Cell, Table
-from user_tf.reporting.report_tables import LEVEL, percent
+from user_tf.reporting.number_format import LEVEL, percent
 
 WORLDS = ("linked", "trivago")
 

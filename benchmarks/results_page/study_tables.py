@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from user_tf.reporting.report_tables import spread
+from user_tf.reporting.number_format import spread
 
 METRICS = {"map": "MAP", "mrr": "MRR", "p_at_1": "P@1", "ndcg_at_10": "NDCG@10"}
 

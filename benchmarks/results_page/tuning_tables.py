@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.results_page.grid_results import RESULTS
 from user_tf.reporting.document import Cell, Table, to_lines
-from user_tf.reporting.report_tables import short
+from user_tf.reporting.number_format import short
 
 _PREFIX = "tuning_"
 

@@ -185,7 +185,7 @@ def test_a_phase_without_weights_is_named(run):
 
 def test_no_resampling_is_refused(run):
     settings = evaluate.EvaluateSettings(run=str(run[0]), samples=0)
-    with pytest.raises(ValueError, match=r"`samples` should be at least 1. Received: 0"):
+    with pytest.raises(ValueError, match=r"`samples` must be at least 1. Got 0. Fix:"):
         evaluate.evaluate_run(settings, "command")
 
 

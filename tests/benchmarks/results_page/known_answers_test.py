@@ -20,7 +20,7 @@ def grid(world, **rankings):
         for name in rankings
         if name.startswith("user")
     ]
-    whole = {"whole": {"rankings": entries}}
+    whole = {"all_queries": {"rankings": entries}}
     return Grid(world, {"reference": "user", "systems": systems, "tasks": {"search": whole}})
 
 

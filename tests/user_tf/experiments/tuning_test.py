@@ -40,7 +40,7 @@ def test_every_setting_takes_all_its_values_in_turn():
         train = TrainConfig(learning_rate=config.train.learning_rate)
         assert config == Config(model=model, train=train)
     assert tuning.changes(Config(), 7, seed=4) != trials
-    with pytest.raises(ValueError, match=r"`trials` should be at least 1\. Received: 0"):
+    with pytest.raises(ValueError, match=r"`trials` must be at least 1\. Got 0\. Fix:"):
         tuning.changes(Config(), 0, seed=1)
 
 
@@ -63,7 +63,7 @@ def test_the_best_of_all_trials_is_chosen_and_none_may_be_missing(tmp_path):
         make_run_config(Config(), "dataset", str(tmp_path / str(number)), 1) for number in range(2)
     ]
     finish(runs[0], search=0.5, recommendation=0.5)
-    with pytest.raises(ValueError, match=r"All trials .* Received: 1 of 2"):
+    with pytest.raises(ValueError, match=r"`maps` must hold all trials .* Got 1 of 2\. Fix:"):
         tuning.summary("user", [[], ["--model.dropout=0.3"]], runs)
     finish(runs[1], search=0.5, recommendation=0.6)
     summary = tuning.summary("user", [[], ["--model.dropout=0.3"]], runs)
