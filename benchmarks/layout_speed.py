@@ -38,7 +38,9 @@ class LayoutSettings:
     rounds: int = setting(9, "Turns of each layout.")
     groups: int = setting(16, "Groups of a step in the released layout; memory grows with it.")
     steps: int = setting(2, "Steps of a turn in the released layout.")
-    beside: str = setting("", "Other work of the machine during the measurement, for the record.")
+    other_load: str = setting(
+        "", "Other work of the machine during the measurement, for the record."
+    )
 
 
 class PlainTrainer:
@@ -139,7 +141,7 @@ def main(arguments: list[str]) -> None:
     content = {
         **metrics_table.provenance(command, 1),
         "workload": f"`{workload.LOG}`, `{workload.PREPARE}`",
-        "beside": settings.beside,
+        "other_load": settings.other_load,
         "load": [round(os.getloadavg()[1], 1)],
         "layouts": [compare(history, settings) for history in settings.histories],
     }

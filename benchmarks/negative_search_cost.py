@@ -1,9 +1,9 @@
-"""What the search for pseudo-negatives costs by the number of documents, and what its index finds.
+"""Measure the search for pseudo-negatives by the number of documents: seconds and recall.
 
     python -m benchmarks.negative_search_cost
 
-Documents of random topics with Zipf-distributed openings; targets ask for the best 100, exactly and
-by the approximate index. Writes benchmarks/results/negative_search_cost.json with the recall of the index: the
+Documents of random topics with Zipf-distributed openings; the best 100 of each target are searched
+exactly and by the approximate index. Writes benchmarks/results/negative_search_cost.json with the recall of the index: the
 share of the exact best 100 that it finds.
 """
 
@@ -29,7 +29,7 @@ TOPICS, SPREAD, ZIPF, LAST = 500, 0.7, 1.2, 10_000_000
 
 @dataclasses.dataclass(frozen=True)
 class NegativesBenchmark:
-    """Everything `python -m benchmarks.negative_search_cost` can be told."""
+    """Settings of `python -m benchmarks.negative_search_cost`."""
 
     output: str = setting("benchmarks/results", "Folder of the JSON.")
     documents: tuple[str, ...] = dataclasses.field(
@@ -39,7 +39,7 @@ class NegativesBenchmark:
         default=("0.5", "0.1"), metadata={"help": "Weights of the popularity in the score."}
     )
     targets: tuple[str, ...] = dataclasses.field(
-        default=("500", "5000"), metadata={"help": "Numbers of targets that ask."}
+        default=("500", "5000"), metadata={"help": "Numbers of targets."}
     )
     width: int = setting(64, "Width of the title vectors.")
     seeds: tuple[str, ...] = dataclasses.field(

@@ -1,8 +1,8 @@
-"""Groups/s of training, against the machine's own product rate and against training unshared.
+"""Measure groups/s of training, against the machine's product rate and unshared training.
 
     python -m benchmarks.train_throughput --work=work/throughput
 
-The cases of a comparison are measured in turns, so that the machine's moods fall on all of them;
+The cases of a comparison are measured in turns, so that other load affects all of them;
 batches are made beforehand (`benchmarks.start_up` times input). Writes
 benchmarks/results/train_throughput.json.
 """
@@ -24,7 +24,7 @@ from user_tf.run_folder import write_json
 
 @dataclasses.dataclass(frozen=True)
 class ThroughputSettings:
-    """Everything `python -m benchmarks.train_throughput` can be told."""
+    """Settings of `python -m benchmarks.train_throughput`."""
 
     work: str = setting("work/throughput", "Folder of the log and the datasets.")
     output: str = setting("benchmarks/results", "Folder of the JSON.")
@@ -37,10 +37,10 @@ class ThroughputSettings:
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One way to train: the reference workload unless said otherwise.
+    """One way to train, on the reference workload by default.
 
     Attributes:
-        name: What is different about it.
+        name: Its difference from the default.
         history: Past behaviors of a target.
         targets: Targets of a window.
         windows: Windows of a batch.
@@ -69,7 +69,7 @@ class Case:
 
 
 def single(name: str, history: int) -> Case:
-    """Every target alone: nothing is shared between targets, and no work is done on padding."""
+    """Return a case of every target alone: nothing shared, no work on padding."""
     return Case(name, history, targets=1, windows=64, shared=False)
 
 
@@ -166,7 +166,7 @@ class Trainer:
         self.train()
 
     def train(self) -> float:
-        """Groups/s over the batches."""
+        """Return groups/s over the batches."""
         import tensorflow as tf
 
         started, groups = time.perf_counter(), 0.0
@@ -175,7 +175,7 @@ class Trainer:
         return groups / (time.perf_counter() - started)
 
     def operations(self) -> dict[str, float]:
-        """Operations of training a group, by stage; work on padding included."""
+        """Count operations of training a group by stage, work on padding included."""
         from benchmarks import costs
 
         groups = sum(float(batch["target_weight"].numpy().sum()) for batch in self.batches)
@@ -189,7 +189,7 @@ class Trainer:
 def compare(
     name: str, cases: Sequence[Case], work: pathlib.Path, rounds: int
 ) -> list[dict[str, Any]]:
-    """Measures cases in turns: rates, ratio to the first case turn by turn, operations a group."""
+    """Measure cases in turns: rates, ratio to the first case turn by turn, operations a group."""
     print(name, flush=True)
     trainers = [Trainer(case, work) for case in cases]
     rates = [[trainer.train() for trainer in trainers] for _ in range(rounds)]
@@ -199,7 +199,7 @@ def compare(
         rows.append(
             {
                 **dataclasses.asdict(trainer.case),
-                # Its name: where it lies is of this machine alone.
+                # Its name only: its path is specific to this machine.
                 "dataset": pathlib.Path(trainer.case.dataset).name,
                 "groups_per_second": summary(mine),
                 "of_first": summary([turn[column] / turn[0] for turn in rates]),
@@ -211,7 +211,7 @@ def compare(
 
 
 def split(case: Case, work: pathlib.Path, rounds: int) -> dict[str, Any]:
-    """Seconds and product rate of every stage, forward and backward, and of the whole step."""
+    """Measure seconds and product rate of every stage, forward and backward, and of the step."""
     from benchmarks import step_stages
 
     print(f"split, {case.precision}", flush=True)
@@ -242,7 +242,7 @@ def split(case: Case, work: pathlib.Path, rounds: int) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> None:
-    """Measures everything and writes the JSON."""
+    """Measure all comparisons and write the JSON."""
     del arguments
     from user_tf.evaluation import metrics_table
 
@@ -261,8 +261,8 @@ def main(arguments: list[str]) -> None:
         unknown = set(settings.comparisons) - set(comparisons)
         if unknown:
             raise app.UsageError(
-                f"`comparisons` should be among {sorted(comparisons)}. Received: "
-                f"{sorted(unknown)}. Set --comparisons."
+                f"`comparisons` must be among {sorted(comparisons)}. Got {sorted(unknown)}. Fix: set "
+                "--comparisons."
             )
         comparisons = {name: comparisons[name] for name in settings.comparisons}
         command += f" --comparisons='{','.join(settings.comparisons)}'"

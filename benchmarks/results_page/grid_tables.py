@@ -46,7 +46,7 @@ def world_lines(grid: Grid, notes: Sequence[str]) -> list[str]:
     for task, compared in grid.tasks.items():
         lines += [*_with_bold_caption(report_tables.differences(task, compared, every)), ""]
     lines += [*_with_bold_caption(report_tables.costs(content["costs"], every)), ""]
-    return [*lines, _beside(content), ""]
+    return [*lines, _describe_load(content), ""]
 
 
 def headline(grids: Mapping[str, Grid]) -> Table:
@@ -92,7 +92,7 @@ def _best_baseline(grid: Grid, task: str) -> str:
 def _opening(content: Mapping[str, Any]) -> str:
     grid, counts = content["grid"], content["grid"]["counts"]
     machine, versions = grid["machine"], grid["versions"]
-    # Row 0 of the users stands for unknown ones.
+    # Row 0 of the users is the unknown user.
     users = counts["users"] - 1 if counts else 0
     sizes = f" Dataset: {counts['targets']:,} targets of {users:,} users." if counts else ""
     return (
@@ -102,12 +102,12 @@ def _opening(content: Mapping[str, Any]) -> str:
     )
 
 
-def _beside(content: Mapping[str, Any]) -> str:
+def _describe_load(content: Mapping[str, Any]) -> str:
     runs = content["grid"]["parallel"]
-    if runs == 1 and not content["beside"]:
+    if runs == 1 and not content["other_load"]:
         return "Costs were measured one run at a time."
     load = [f"{runs} runs at a time, each on its share of the cores"] if runs else []
-    load += [content["beside"]] if content["beside"] else []
+    load += [content["other_load"]] if content["other_load"] else []
     return (
         f"Costs were measured while other runs were active ({'; '.join(load) or 'number unknown'}): "
         "they show which system costs more, not its speed on an idle machine."

@@ -46,7 +46,7 @@ def layouts(content: dict[str, Any], origin: str) -> list[str]:
             f"| {row['history']} | {span(rates['user'])} | {span(rates['released_layout'], 1)} | "
             f"{span(row['ratio'])} |"
         )
-    load = f" Meanwhile: {content['beside']}." if content["beside"] else ""
+    load = f" Meanwhile: {content['other_load']}." if content["other_load"] else ""
     return [
         *lines,
         "",

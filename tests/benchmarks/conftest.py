@@ -1,4 +1,4 @@
-"""Grids and a tuning as their commands leave them, and what benchmarks.grid_summaries makes of them."""
+"""Grids and a tuning as their commands leave them, and their JSON from benchmarks.grid_summaries."""
 
 import json
 import shutil
@@ -63,7 +63,7 @@ def _results(work, tmp_path_factory):
         grids=str(work / "grids"),
         tunings=str(work / "tuning"),
         output=str(output),
-        beside="tests",
+        other_load="tests",
         samples=50,
     )
     names = ["grid_independent.json", "grid_linked.json", "tuning_simulated.json"]

@@ -91,7 +91,7 @@ def test_packed_batches_come_back_whole(tmp_path):
         assert one.keys() == other.keys()
         for name in one:
             np.testing.assert_array_equal(one[name], other[name], strict=True)
-    with pytest.raises(FileNotFoundError, match=r"`work` should hold packed batches.*packed_batc"):
+    with pytest.raises(FileNotFoundError, match=r"`work` must hold packed batches.*packed_batc"):
         packed_batches.load(tmp_path)
 
 
@@ -100,7 +100,7 @@ def test_packed_batches_come_back_whole(tmp_path):
     [
         ({"precision": ("float16",)}, "`precision` .* float32, mixed_bfloat16.*'float16'"),
         ({"peak_tflops": (1.0,)}, r"`peak_tflops` .* for each --precision .*\(1.0,\)"),
-        ({"passes": 0}, "`passes` should be at least 1. Received: 0. Set --passes."),
+        ({"passes": 0}, "`passes` must be at least 1. Got 0. Fix: set --passes."),
     ],
 )
 def test_impossible_settings_are_named(settings, message):

@@ -20,8 +20,8 @@ def grid(world, **rankings):
         for name in rankings
         if name.startswith("user")
     ]
-    whole = {"all_queries": {"rankings": entries}}
-    return Grid(world, {"reference": "user", "systems": systems, "tasks": {"search": whole}})
+    compared = {"all_queries": {"rankings": entries}}
+    return Grid(world, {"reference": "user", "systems": systems, "tasks": {"search": compared}})
 
 
 def lacking(difference, p_value):

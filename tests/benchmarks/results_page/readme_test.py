@@ -60,7 +60,7 @@ def test_readme_has_one_table_of_speed(results, tmp_path):
         "versions": {"tensorflow": "2"},
         "date": "2026-01-01",
         "workload": "`simulate`",
-        "beside": "a test",
+        "other_load": "a test",
         "layouts": [layout],
     }
     (folder / "layout_speed.json").write_text(json.dumps(content), encoding="utf-8")
@@ -112,8 +112,8 @@ def test_a_world_of_known_answers_has_one_table_of_all_its_systems(results):
     assert "Not measured in this world yet: user_r, user_no_history." in text
     answers = section(readme.page(results), "Where the answer is known")
     gain = -map_of(results, "independent", "user_s")["difference"]
-    (told,) = (row for row in answers.splitlines() if row.startswith("| independent | search |"))
-    assert f"{gain:+.4f}" in told and re.search(r"\| (yes|\*\*no\*\*) \|$", told)
+    (found,) = (row for row in answers.splitlines() if row.startswith("| independent | search |"))
+    assert f"{gain:+.4f}" in found and re.search(r"\| (yes|\*\*no\*\*) \|$", found)
 
 
 def test_the_tuning_tells_budget_and_choice(results):
