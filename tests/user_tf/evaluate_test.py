@@ -47,9 +47,11 @@ def write_dataset(path, table, words="red\n", **candidates):
         pq.write_table(table, writer.folder / "targets.parquet")
         for name in ("text_tokens.npy", "documents.parquet", "users.parquet"):
             (writer.folder / name).touch()
-        (writer.folder / "vocabulary.txt").write_text(words)
-        settings = {"sequence": {}, "candidates": {"protocol": "shown"} | candidates}
-        writer.finish({"settings": settings, "features": {}, "boundaries": {}})
+        (writer.folder / "vocabulary.txt").write_text("\n" + words)
+        lists = {"protocol": "shown"} | candidates
+        settings = {"sequence": {}, "eval_candidates": lists, "text": {"tokenizer": "words"}}
+        sizes = {"oov_buckets": 1, "text_length": 30}
+        writer.finish({"settings": settings, "features": {}, "boundaries": {}, **sizes})
 
 
 @pytest.fixture(name="run")
@@ -132,7 +134,7 @@ def test_a_run_is_evaluated_on_the_lists_of_another_dataset_of_its_log(run, tmp_
     folder, _ = run
     evaluate.evaluate_run(settings_of(folder), "command")
     other = tmp_path / "other"
-    write_dataset(other, table_of(8), protocol="sampled", negatives=3, drawn_by="uniform")
+    write_dataset(other, table_of(8), protocol="sampled", count=3, drawn_by="uniform")
     content = evaluate.evaluate_run(settings_of(folder, dataset=str(other)), "command")
     assert content["tasks"]["search"]["queries"] == 4
     lists = checksum(other / "targets.parquet")
@@ -169,7 +171,7 @@ def test_with_truth_the_share_of_the_possible_gain_is_given(run, tmp_path):
     content = evaluate.evaluate_run(settings_of(run[0], truth=str(truth)), "command")
     found = content["tasks"]["search"]["rankings"]
     assert found["best known"]["metrics"]["mrr"] == 0.75
-    assert found["user"]["share_of_gain"]["mrr"] == 2
+    assert found["user"]["fraction_of_oracle_gain"]["mrr"] == 2
     with pytest.raises(FileNotFoundError, match=r"`truth`.*absent"):
         evaluate.evaluate_run(settings_of(run[0], truth="absent.parquet"), "command")
 
@@ -183,7 +185,7 @@ def test_a_phase_without_weights_is_named(run):
 
 def test_no_resampling_is_refused(run):
     settings = evaluate.EvaluateSettings(run=str(run[0]), samples=0)
-    with pytest.raises(ValueError, match=r"`samples` should be at least 1. Received: 0"):
+    with pytest.raises(ValueError, match=r"`samples` must be at least 1. Got 0. Fix:"):
         evaluate.evaluate_run(settings, "command")
 
 

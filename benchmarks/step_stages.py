@@ -1,4 +1,4 @@
-"""Where a training step spends its time: every stage alone, forward and backward."""
+"""Time of each stage of a training step alone, forward and backward."""
 
 import statistics
 import time
@@ -16,7 +16,7 @@ Run = Callable[[], Any]
 
 
 def seconds(run: Run, rounds: int) -> float:
-    """Median seconds of a call, after one that compiles."""
+    """Return the median seconds of a call, after one that compiles."""
     run()
     times = []
     for _ in range(rounds):
@@ -27,7 +27,7 @@ def seconds(run: Run, rounds: int) -> float:
 
 
 def stages(model: User, optimizer: Any, batch: dict[str, tf.Tensor]) -> dict[str, Run]:
-    """Functions that run one stage each on what the stages before it made of the batch.
+    """Return functions that run one stage each on the output of the stages before it.
 
     Word level, behavior, session, history and scorer are each the forward pass and its gradient
     for weights and inputs; optimizer is clipping and update of the step's gradients.

@@ -1,9 +1,9 @@
-"""What the search for pseudo-negatives costs by the number of documents, and what its index finds.
+"""Measure the search for pseudo-negatives by the number of documents: seconds and recall.
 
-    python -m benchmarks.negatives
+    python -m benchmarks.negative_search_cost
 
-Documents of random topics with Zipf-distributed opens; targets ask for the best 100, exactly and
-by the approximate index. Writes benchmarks/results/negatives.json with the recall of the index: the
+Documents of random topics with Zipf-distributed openings; the best 100 of each target are searched
+exactly and by the approximate index. Writes benchmarks/results/negative_search_cost.json with the recall of the index: the
 share of the exact best 100 that it finds.
 """
 
@@ -29,7 +29,7 @@ TOPICS, SPREAD, ZIPF, LAST = 500, 0.7, 1.2, 10_000_000
 
 @dataclasses.dataclass(frozen=True)
 class NegativesBenchmark:
-    """Everything `python -m benchmarks.negatives` can be told."""
+    """Settings of `python -m benchmarks.negative_search_cost`."""
 
     output: str = setting("benchmarks/results", "Folder of the JSON.")
     documents: tuple[str, ...] = dataclasses.field(
@@ -39,7 +39,7 @@ class NegativesBenchmark:
         default=("0.5", "0.1"), metadata={"help": "Weights of the popularity in the score."}
     )
     targets: tuple[str, ...] = dataclasses.field(
-        default=("500", "5000"), metadata={"help": "Numbers of targets that ask."}
+        default=("500", "5000"), metadata={"help": "Numbers of targets."}
     )
     width: int = setting(64, "Width of the title vectors.")
     seeds: tuple[str, ...] = dataclasses.field(
@@ -48,7 +48,7 @@ class NegativesBenchmark:
 
 
 def example(count: int, targets: int, width: int, seed: int) -> tuple[BrowseTargets, Documents]:
-    """Documents that become available over time, their opens, and targets late in that time."""
+    """Documents that become available over time, their openings, and targets late in that time."""
     rng = np.random.default_rng(seed)
     topics = rng.standard_normal((TOPICS, width))
     noise = SPREAD * rng.standard_normal((count, width))
@@ -104,11 +104,13 @@ def main(arguments: list[str]) -> None:
             size[name], size[f"{name}_std"] = float(np.mean(values)), float(np.std(values, ddof=1))
         print(size, flush=True)
         sizes.append(size)
-    command = ("python -m benchmarks.negatives " + shlex.join(sys.argv[1:])).strip()
+    command = ("python -m benchmarks.negative_search_cost " + shlex.join(sys.argv[1:])).strip()
     provenance = metrics_table.provenance(command, 0)
     del provenance["seed"]
     content = {"seeds": list(settings.seeds), "sizes": sizes}
-    write_json(pathlib.Path(settings.output) / "negatives.json", {**provenance, **content})
+    write_json(
+        pathlib.Path(settings.output) / "negative_search_cost.json", {**provenance, **content}
+    )
 
 
 if __name__ == "__main__":

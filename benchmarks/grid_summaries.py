@@ -1,10 +1,10 @@
-"""Trims grids and tunings to what README's results need, one JSON each in benchmarks/results.
+"""Reduce grids and tunings to the numbers of the results page, one JSON each.
 
-    python -m benchmarks.grids [--grids=work/grids] [--tunings=work/tuning]
+    python -m benchmarks.grid_summaries [--grids=work/grids] [--tunings=work/tuning]
 
-Every folder of --grids is a grid of user_tf.experiment: its report is written anew, and of its
-report.json grid_<folder>.json is made. Every folder of --tunings that user_tf.tune has finished
-gives tuning_<folder>.json. `python -m benchmarks.results_page.readme` makes the tables of them.
+Every folder of --grids is a grid of user_tf.experiment: its report is written again, and its
+report.json is reduced to benchmarks/results/grid_<folder>.json. Every folder of --tunings that user_tf.tune has finished
+gives tuning_<folder>.json. `python -m benchmarks.results_page.readme` makes tables of them.
 """
 
 import dataclasses
@@ -19,13 +19,13 @@ from absl import app
 
 from data_pipeline.common import flagtree
 from data_pipeline.common.flagtree import setting
-from user_tf import report, tune
-from user_tf.experiments import results
+from user_tf.experiments import results, tuning
 from user_tf.experiments.grids import GRID
+from user_tf.reporting import grid_report
 from user_tf.reporting.contents import FIGURE_4
 from user_tf.reporting.report_tables import TABLE_2
 
-# Of a metric; the main one, which differences are tabulated of, keeps all.
+# Numbers kept of a metric; the main one keeps all.
 _NUMBERS = ("mean", "std", "improvement", "difference", "holm")
 _MAIN = "map"
 _DIGITS = 6
@@ -33,17 +33,17 @@ _DIGITS = 6
 
 @dataclasses.dataclass(frozen=True)
 class GridsSettings:
-    """Everything `python -m benchmarks.grids` can be told."""
+    """Settings of `python -m benchmarks.grid_summaries`."""
 
     grids: str = setting("work/grids", "Folder of grids, one folder each.")
     tunings: str = setting("work/tuning", "Folder of tunings, one folder each.")
     output: str = setting("benchmarks/results", "Folder of the JSON files.")
-    beside: str = setting("", "What else the machine did during the runs, told with their costs.")
+    other_load: str = setting("", "Other load of the machine during the runs, reported with costs.")
     samples: int = setting(1000, "Resamplings of the users for 95 % intervals.")
 
 
 def rounded(value: Any) -> Any:
-    """Numbers to six digits, inside mappings and lists, too.
+    """Round numbers to six digits, inside mappings and lists too.
 
     Example:
         >>> rounded({"p": [1.23456789e-9, None, 3]})
@@ -56,12 +56,12 @@ def rounded(value: Any) -> Any:
     return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
 
 
-def trimmed(content: Mapping[str, Any], beside: str) -> dict[str, Any]:
-    """Of report.json what tables are made of: Table 2's metrics, and the slices of Figure 4.
+def trim(content: Mapping[str, Any], other_load: str) -> dict[str, Any]:
+    """Return the numbers of report.json that tables need: Table 2's metrics, Figure 4's slices.
 
     Args:
         content: report.json.
-        beside: What else the machine did.
+        other_load: Other load of the machine.
     """
     tasks = {}
     for task, found in content["tasks"].items():
@@ -72,12 +72,12 @@ def trimmed(content: Mapping[str, Any], beside: str) -> dict[str, Any]:
             if name in FIGURE_4
         }
         tasks[task] = {
-            "whole": _compared(found["whole"], TABLE_2[task]),
+            "all_queries": _compared(found["all_queries"], TABLE_2[task]),
             "slices": {name: _compared(part, (_MAIN,)) for name, part in slices.items()},
         }
     return {
         **content,
-        "beside": beside,
+        "other_load": other_load,
         "tasks": rounded(tasks),
         "costs": rounded(content["costs"]),
     }
@@ -99,17 +99,17 @@ def _compared(compared: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, A
 
 
 def with_costs(content: Mapping[str, Any], folder: pathlib.Path) -> dict[str, Any]:
-    """tuning.json with the seconds and groups of every trial, as its run tells them.
+    """Return tuning.json with the seconds and groups of every trial from its run.
 
     Args:
         content: tuning.json.
-        folder: Where it and the trials lie.
+        folder: Folder of the file and the trials.
     """
     systems = []
     for entry in content["systems"]:
         trials = []
         for number, trial in enumerate(entry["trials"]):
-            phases = results.phases_of(folder / entry["system"] / f"trial{number}").values()
+            phases = results.read_phases(folder / entry["system"] / f"trial{number}").values()
             costs = {name: sum(phase[name] for phase in phases) for name in ("seconds", "groups")}
             trials.append({**trial, **costs})
         systems.append({**entry, "trials": trials})
@@ -117,23 +117,23 @@ def with_costs(content: Mapping[str, Any], folder: pathlib.Path) -> dict[str, An
 
 
 def collect(settings: GridsSettings) -> list[pathlib.Path]:
-    """Writes the JSON files of all grids and tunings found, and names them.
+    """Write the JSON files of all grids and tunings and return their paths.
 
     Args:
-        settings: Where they lie, and where to write.
+        settings: Folders to read and to write.
     """
     output, written = pathlib.Path(settings.output), []
     for path in sorted(pathlib.Path(settings.grids).glob(f"*/{GRID}")):
         folder = path.parent
         # Not this command, which knows only some folder of grids.
         command = "python -m user_tf.report " + shlex.quote(str(folder))
-        files = report.write_report(
-            folder, report.ReportSettings(samples=settings.samples), command
+        files = grid_report.write_report(
+            folder, grid_report.ReportSettings(samples=settings.samples), command
         )
         content = json.loads(files[-1].read_text(encoding="utf-8"))
         written.append(output / f"grid_{folder.name}.json")
-        _write(written[-1], trimmed(content, settings.beside))
-    for path in sorted(pathlib.Path(settings.tunings).glob(f"*/{tune.RESULT}")):
+        _write(written[-1], trim(content, settings.other_load))
+    for path in sorted(pathlib.Path(settings.tunings).glob(f"*/{tuning.RESULT}")):
         content = json.loads(path.read_text(encoding="utf-8"))
         written.append(output / f"tuning_{path.parent.name}.json")
         _write(written[-1], with_costs(content, path.parent))
@@ -141,14 +141,14 @@ def collect(settings: GridsSettings) -> list[pathlib.Path]:
 
 
 def main(arguments: list[str]) -> None:
-    """Runs the command line."""
+    """Run the command line."""
     del arguments
     for path in collect(flagtree.read(GridsSettings)):
         print(f"written: {path}", flush=True)
 
 
 def to_text(content: Mapping[str, Any]) -> str:
-    """JSON with every innermost object, a metric's numbers, on one line: small, and good to diff.
+    """Write JSON with every innermost object, a metric's numbers, on one line, easy to diff.
 
     Example:
         >>> print(to_text({"map": {"mean": 0.5, "interval": [0.4, 0.6]}}), end="")

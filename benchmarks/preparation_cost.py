@@ -1,10 +1,10 @@
-"""What it costs to prepare a log, by its size: seconds and memory of every step.
+"""Measure the preparation of logs by size: seconds and memory of every step.
 
-    python -m benchmarks.prepare --work=work/prepare
+    python -m benchmarks.preparation_cost --work=work/prepare
 
 Simulates logs with their lists, prepares each as the paper does (8 of 13 weeks are history, all three
 views) without word2vec, and does the relational steps of a smaller one also in straightforward pandas
-(`benchmarks.pandas_steps`), which keeps all in memory. Writes benchmarks/results/prepare.json.
+(`benchmarks.pandas_steps`) in memory. Writes benchmarks/results/preparation_cost.json.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ RELATIONAL = ("log", "sessions", "targets")
 
 @dataclasses.dataclass(frozen=True)
 class PrepareBenchmark:
-    """Everything `python -m benchmarks.prepare` can be told."""
+    """Settings of `python -m benchmarks.preparation_cost`."""
 
     work: str = setting("work/prepare", "Folder of logs and datasets; logs there are used again.")
     output: str = setting("benchmarks/results", "Folder of the JSON.")
@@ -48,21 +48,21 @@ class PrepareBenchmark:
 
 
 def measure(settings: PrepareBenchmark, millions: float, cores: list[int]) -> dict:
-    """Costs of preparing one log."""
+    """Measure the cost of preparing one log."""
     work = pathlib.Path(settings.work)
     log, dataset = work / f"log-{millions:g}", work / f"dataset-{millions:g}"
     if not log.exists():
         users = round(USERS_A_MILLION * millions)
         commands.call(f"{SIMULATE} --users={users} --output={log}", log.with_suffix(".txt"), cores)
-    told = dataset.with_suffix(".txt")
-    told.unlink(missing_ok=True)
+    output = dataset.with_suffix(".txt")
+    output.unlink(missing_ok=True)
     shutil.rmtree(dataset, ignore_errors=True)
     command = f"{PREPARE} --threads={settings.threads} --memory_gib={settings.memory_gib:g}"
-    cost = commands.call(f"{command} --log={log} --output={dataset}", told, cores)
+    cost = commands.call(f"{command} --log={log} --output={dataset}", output, cores)
     from data_pipeline.dataset.dataset_folder import open_dataset
 
     manifest = open_dataset(dataset).manifest
-    text = told.read_text(encoding="utf-8")
+    text = output.read_text(encoding="utf-8")
     return {
         "behaviors": manifest["statistics"]["all"]["behaviors"],
         "requests": manifest["logs"][0]["report"]["tables"]["requests"]["kept"],
@@ -78,8 +78,8 @@ def measure(settings: PrepareBenchmark, millions: float, cores: list[int]) -> di
     }
 
 
-def beside_pandas(settings: PrepareBenchmark, cores: list[int]) -> dict:
-    """Costs of the relational steps of one log here and in pandas."""
+def compare_with_pandas(settings: PrepareBenchmark, cores: list[int]) -> dict:
+    """Measure the relational steps of one log here and in pandas."""
     ours = measure(settings, settings.pandas_millions, cores)
     work = pathlib.Path(settings.work)
     log = work / f"log-{settings.pandas_millions:g}"
@@ -95,9 +95,11 @@ def beside_pandas(settings: PrepareBenchmark, cores: list[int]) -> dict:
 
 
 def main(arguments: list[str]) -> None:
-    """Measures all sizes and writes the JSON."""
+    """Measure all sizes and write the JSON."""
     if len(arguments) > 1:
-        raise app.UsageError(f"Unexpected arguments: {arguments[1:]}. Write --name=value.")
+        raise app.UsageError(
+            f"Settings must be flags. Got {arguments[1:]}. Fix: write --name=value."
+        )
     settings = flagtree.read(PrepareBenchmark)
     cores = list(range(settings.threads))
     sizes = sorted(float(size) for size in settings.millions)
@@ -108,15 +110,15 @@ def main(arguments: list[str]) -> None:
         commands.say(f"{size:g} million: {results[-1]['seconds']} s, {results[-1]['peak_gib']} GiB")
     content: dict = {"sizes": results}
     if settings.pandas_millions:
-        content["pandas"] = beside_pandas(settings, cores)
+        content["pandas"] = compare_with_pandas(settings, cores)
         commands.say(f"pandas: {content['pandas']}")
     from user_tf.evaluation import metrics_table
     from user_tf.run_folder import write_json
 
-    command = "python -m benchmarks.prepare " + shlex.join(sys.argv[1:])
+    command = "python -m benchmarks.preparation_cost " + shlex.join(sys.argv[1:])
     provenance = metrics_table.provenance(command.strip(), 0)
     del provenance["seed"]
-    write_json(pathlib.Path(settings.output) / "prepare.json", {**provenance, **content})
+    write_json(pathlib.Path(settings.output) / "preparation_cost.json", {**provenance, **content})
 
 
 if __name__ == "__main__":
