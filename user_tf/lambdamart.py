@@ -282,7 +282,10 @@ def main(arguments: list[str]) -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
     tf.config.threading.set_inter_op_parallelism_threads(settings.threads)
-    run_lambdamart(settings, "python -m user_tf.lambdamart " + shlex.join(sys.argv[1:]))
+    content = run_lambdamart(settings, "python -m user_tf.lambdamart " + shlex.join(sys.argv[1:]))
+    from user_tf.evaluation import system
+
+    print(system.describe(content), flush=True)
 
 
 def run() -> None:

@@ -13,10 +13,10 @@ from scipy.stats import qmc
 
 from data_pipeline.common.flagtree import setting
 from user_tf.config import Config
-from user_tf.evaluate import trained_tasks
 from user_tf.experiments.commands import call
 from user_tf.experiments.systems import flags_of
-from user_tf.run_folder import DONE, phase_of
+from user_tf.run_folder import DONE
+from user_tf.training import phases
 
 LEARNING_RATES = (0.5, 1.0, 2.0)
 """Factors of the common learning rate."""
@@ -102,8 +102,8 @@ def validation_map(config: Config) -> float | None:
         config: Settings of the run.
     """
     maps = []
-    for task in trained_tasks(config):
-        done = pathlib.Path(config.run) / phase_of(config, task) / DONE
+    for phase in phases.by_task(config).values():
+        done = pathlib.Path(config.run) / phase / DONE
         if not done.exists():
             return None
         maps.append(json.loads(done.read_text(encoding="utf-8"))["best_map"])

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from user_tf.training import dropout_seeds
 from user_tf.training.optimizer import SummedGradientAdam
-from user_tf.training.step import make_train_step
+from user_tf.training.step import make_train_step, reseed, seed_states
 
 
 class Linear(keras.Model):
@@ -192,10 +191,10 @@ def test_batch_of_padding_only_changes_nothing_and_is_finite():
 )
 def test_dropout_repeats_for_the_same_seed_phase_and_step_only(seed, number, same):
     model = keras.Sequential([keras.Input([64]), keras.layers.Dropout(0.5)])
-    states = dropout_seeds.seed_states(model)
+    states = seed_states(model)
 
     def mask(seed, number):
-        dropout_seeds.reseed(states, seed, tf.constant(number, tf.int64), tf.constant(0))
+        reseed(states, seed, tf.constant(number, tf.int64), tf.constant(0))
         return model(tf.ones([2, 64]), training=True).numpy()
 
     first = mask((1, 0), 7)
