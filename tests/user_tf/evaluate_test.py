@@ -43,7 +43,7 @@ def table_of(queries):
 
 
 def write_dataset(path, table, words="red\n", **candidates):
-    """What an evaluation reads of a dataset's folder."""
+    """Write the files of a dataset that an evaluation reads."""
     with DatasetWriter(path) as writer:
         pq.write_table(table, writer.folder / "targets.parquet")
         for name in ("text_tokens.npy", "documents.parquet", "users.parquet"):
@@ -55,7 +55,7 @@ def write_dataset(path, table, words="red\n", **candidates):
 
 @pytest.fixture(name="run")
 def _run(tmp_path, monkeypatch):
-    """A finished run whose models put the relevant candidate first, and its dataset."""
+    """Make a finished run whose models put the relevant candidate first, and its dataset."""
     write_dataset(tmp_path / "dataset", table_of(24))
     config = config_lib.Config(
         run=str(tmp_path / "run"),

@@ -73,7 +73,7 @@ def evaluate(
 
     Raises:
         FileNotFoundError: `run` is no run or has no weights; `dataset` or `truth` does not exist.
-        ValueError: A setting is impossible, or a dataset lacks what it must hold.
+        ValueError: A setting is impossible, or a dataset is incomplete.
     """
     run = Run(run)
     strategy.prepare(dataclasses.replace(run.config.runtime, logical_cpus=0))

@@ -1,4 +1,4 @@
-"""A run: the folder of a training, and what is in it."""
+"""A run: the folder of a training, its results and its models."""
 
 import dataclasses
 import functools

@@ -1,4 +1,4 @@
-"""What a phase reports while it trains: the screen, metrics.jsonl and TensorBoard."""
+"""Reports of a phase: on the screen, in metrics.jsonl and to TensorBoard."""
 
 import json
 import pathlib

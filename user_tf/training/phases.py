@@ -1,4 +1,4 @@
-"""Phases of a run: what each trains and for how long, and which one serves a task.
+"""Phases of a run: the plan of each, and the one that serves a task.
 
 Needs neither Keras nor TensorFlow, so that commands can read a run's plan before they start them.
 """

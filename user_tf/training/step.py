@@ -73,7 +73,7 @@ def make_train_step(
     """Build the compiled step `(batch, step) -> StepResult`.
 
     The loss is the sum over the real groups of all replicas, divided by their number. So every
-    group has the same weight in uneven batches, and two replicas compute what one device computes.
+    group has the same weight in uneven batches, and two replicas give the result of one device.
     Losses the model adds itself (`user_tf.models.ranker.Ranker`) are part of the sum.
 
     Args:

@@ -11,7 +11,7 @@ from user_tf.run_folder import DONE, METRICS, open_run, write_json
 
 @pytest.fixture(name="run")
 def _run(tmp_path):
-    """A run of two phases, the second of them not finished."""
+    """Make a run of two phases, the second not finished."""
     config = Config(
         run=str(tmp_path / "a&b"),
         data=DataConfig(dataset="dataset"),

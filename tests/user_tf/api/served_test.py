@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import user_tf
-from user_tf.api import served
+from user_tf.serving import saved_ranker
 from user_tf.serving.request import RequestError
 
 
@@ -32,7 +32,7 @@ def _ranker(tmp_path, monkeypatch):
     (tmp_path / "1" / "saved_model.pb").touch()
     signatures = {"rank": Signature(), "rank_with_features": Signature(2)}
     monkeypatch.setattr(
-        served, "load", lambda version: types.SimpleNamespace(signatures=signatures)
+        saved_ranker, "load", lambda version: types.SimpleNamespace(signatures=signatures)
     )
     return user_tf.load_served(tmp_path), signatures
 

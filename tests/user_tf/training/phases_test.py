@@ -8,7 +8,7 @@ import pytest
 
 from user_tf import run_folder
 from user_tf.config import Config, DataConfig, RuntimeConfig, TrainConfig, check
-from user_tf.training import journal, phases
+from user_tf.training import phases
 
 
 def with_phases(*phases):
@@ -60,13 +60,6 @@ def test_model_of_a_phase_not_yet_trained_is_refused_by_name(tmp_path):
     with_phases("search").save(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"'search'.*no .*best.weights.h5"):
         run_folder.load_model(tmp_path, "search")
-
-
-def test_lines_of_evaluations_to_be_repeated_are_dropped(tmp_path):
-    path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 3}\n{"step": 6}\n{"st')
-    journal.drop_metrics_after(path, 3)
-    assert path.read_text() == '{"step": 3}\n'
 
 
 def test_reading_the_plan_of_a_run_does_not_import_tensorflow():
