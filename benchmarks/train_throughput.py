@@ -146,7 +146,7 @@ class Trainer:
             epoch=0,
         )
         keras.config.set_dtype_policy(case.precision)
-        sizes = run_folder.model_sizes(self.config, dataset)
+        sizes = run_folder.read_sizes(self.config, dataset)
         if case.users:
             sizes = dataclasses.replace(sizes, users=case.users)
         self.model = build_ranker(self.config.model, sizes)

@@ -72,10 +72,10 @@ def export_run(settings: ExportSettings, command: str) -> pathlib.Path:
     from data_pipeline.common.checksums import checksum
     from data_pipeline.dataset.dataset_folder import MANIFEST
     from user_tf import run_folder
-    from user_tf.evaluate import trained_tasks
     from user_tf.serving import bundle
+    from user_tf.training.phases import by_task
 
-    phases = trained_tasks(config)
+    phases = by_task(config)
     models: dict[str, Any] = {}
     for phase in sorted(set(phases.values())):
         models[phase], _, dataset = run_folder.load_model(settings.run, phase)
