@@ -68,7 +68,7 @@ def write_report(runs: pathlib.Path, settings: ReportSettings, command: str) -> 
             evaluated on different queries, or a slice is impossible.
         ModuleNotFoundError: Matplotlib is not installed.
     """
-    from data_pipeline.description.svg import import_matplotlib
+    from data_pipeline.common.matplotlib_svg import import_matplotlib
     from user_tf.evaluation import across_systems
     from user_tf.reporting import contents, figures
     from user_tf.reporting.document import to_markdown
