@@ -55,7 +55,7 @@ class Case:
         users: Rows of the user table; 0: the dataset's.
         dataset: Folder of another dataset.
         jit: Compile forward and gradient with XLA.
-        rungs: Padded sizes a batch may take; 0: exact sizes.
+        fixed_sizes: `on`: pad batches to one of four sizes; `off`: exact sizes.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Case:
     users: int = 0
     dataset: str = ""
     jit: bool = False
-    rungs: int = 0
+    fixed_sizes: str = "off"
 
 
 def single(name: str, history: int) -> Case:
@@ -95,8 +95,8 @@ COMPARISONS: dict[str, tuple[Case, ...]] = {
     "precision": (
         Case("float32"),
         Case("bfloat16", precision="mixed_bfloat16"),
-        Case("float32, padded to one of four sizes", rungs=4),
-        Case("float32, padded to one size, XLA", rungs=1, jit=True),
+        Case("float32, padded to one of four sizes", fixed_sizes="on"),
+        Case("float32, padded to one of four sizes, XLA", fixed_sizes="on", jit=True),
     ),
     "targets a window": (
         Case("1", targets=1, windows=256),
@@ -144,7 +144,7 @@ class Trainer:
                 windows_per_batch=case.windows,
                 share_texts=case.shared,
                 length_buckets=case.length_buckets,
-                rungs=case.rungs,
+                fixed_sizes=case.fixed_sizes,
             ),
             seed=1,
             epoch=0,

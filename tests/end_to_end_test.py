@@ -20,7 +20,7 @@ TINY = [
     "--model.key_dim=4",
     "--model.intermediate_dim=16",
     "--data.batch.windows_per_batch=6",
-    "--data.batch.rungs=0",
+    "--data.batch.fixed_sizes=off",
     "--train.pretrain_epochs=2",
     "--train.finetune_epochs=1",
     "--noruntime.tensorboard",

@@ -242,17 +242,17 @@ def check(config: Config) -> None:
             "Set --train.embedding_updates=table, or --noruntime.jit.",
         ),
         (
-            -1 <= config.data.batch.rungs <= 4,
-            "`data.batch.rungs` should be between -1 and 4",
-            config.data.batch.rungs,
-            "Set --data.batch.rungs.",
+            config.data.batch.fixed_sizes in ("auto", "on", "off"),
+            "`data.batch.fixed_sizes` should be auto, on or off",
+            config.data.batch.fixed_sizes,
+            "Set --data.batch.fixed_sizes.",
         ),
         (
-            config.data.batch.rungs != 0
+            config.data.batch.fixed_sizes != "off"
             or not (config.runtime.jit or config.runtime.strategy == "tpu"),
-            "`data.batch.rungs` should not be 0 where XLA compiles for fixed sizes",
-            config.data.batch.rungs,
-            "Set --data.batch.rungs=4, or --noruntime.jit on a CPU or GPU.",
+            "`data.batch.fixed_sizes` should not be off where XLA compiles for fixed sizes",
+            config.data.batch.fixed_sizes,
+            "Set --data.batch.fixed_sizes=auto, or --noruntime.jit on a CPU or GPU.",
         ),
     ]
     for name in (

@@ -181,7 +181,7 @@ def _seen(folder: pathlib.Path, config: Config, target: dict[str, Any]) -> list[
     import numpy as np
 
     from data_pipeline.batching.batches import evaluation_batches
-    from user_tf.models.ranker import padded_history, padded_session
+    from user_tf.models.batch_ops import padded_history, padded_session
 
     task, phases = target["task"], config.train.phases
     phase = next((name for name in (task, "pretrain") if name in phases), phases[0])

@@ -13,7 +13,7 @@ from data_pipeline.common.codes import Task
 from tests.user_tf.training import tiny_dataset
 from user_tf import explain, run_folder
 from user_tf.config import Config, DataConfig, ModelConfig, TrainConfig
-from user_tf.models.ranker import padded_history, padded_session
+from user_tf.models.batch_ops import padded_history, padded_session
 from user_tf.training import checkpoints
 
 MODEL = ModelConfig(width=tiny_dataset.WIDTH, num_heads=2, key_dim=3, intermediate_dim=10)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from data_pipeline.batching.spec import batch_fields
 from tests.user_tf.layer_testing import randomize, weights_of
 from tests.user_tf.models import numpy_user, ranker_checks
 from tests.user_tf.models.ranker_testing import (
@@ -28,7 +29,8 @@ from tests.user_tf.models.ranker_testing import (
 )
 from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig
-from user_tf.models.ranker import Sizes, batch_fields, padded_history, padded_session
+from user_tf.models.batch_ops import padded_history, padded_session
+from user_tf.models.ranker import Sizes
 from user_tf.models.registry import build_ranker
 from user_tf.models.user import User
 
@@ -150,8 +152,8 @@ def test_longer_padding_changes_nothing(name):
         ("no history encoder", 0, False),
     ],
 )
-def test_shortcuts_change_nothing(name, more, compiled):
-    ranker_checks.assert_shortcuts_change_nothing(shared(name), more, compiled)
+def test_row_subsets_change_nothing(name, more, compiled):
+    ranker_checks.assert_row_subsets_change_nothing(shared(name), more, compiled)
 
 
 @pytest.mark.parametrize("positions", ["forward", "recency", "off"])
@@ -339,7 +341,7 @@ def test_word_vectors_start_the_word_table_unless_they_are_off():
     np.testing.assert_array_equal(model.word_embedding.embeddings, vectors)
     model = build_ranker(dataclasses.replace(SMALL, word_vectors=False), SIZES, vectors)
     assert not np.allclose(model.word_embedding.embeddings, vectors)
-    with pytest.raises(ValueError, match=r"`word_vectors` should .* Received: \[40, 7\].*width"):
+    with pytest.raises(ValueError, match=r"`word_vectors` must .* Got \[40, 7\].*width"):
         build_ranker(SMALL, SIZES, vectors[:, :7])
 
 

@@ -7,8 +7,9 @@ from user_tf.layers.knrm import Knrm
 from user_tf.layers.masking import cosine, precise_dtype
 from user_tf.layers.multi_head_attention import MultiHeadAttention
 from user_tf.layers.personal_embedding import PersonalEmbedding
+from user_tf.models.batch_ops import for_searches
 from user_tf.models.initial_weights import average_attention, weigh_cosines
-from user_tf.models.ranker import Ranker, for_searches
+from user_tf.models.ranker import Ranker
 
 VIEWS = ("global", "personal", "global_context", "personal_context")
 
