@@ -286,7 +286,7 @@ def check(config: Config) -> None:
 
 
 def _check_devices(config: Config) -> None:
-    runtime, rungs = config.runtime, config.data.batch.rungs
+    runtime = config.runtime
     if runtime.jit and runtime.strategy == "multi_worker":
         _refuse(
             config,
@@ -308,14 +308,13 @@ def _check_devices(config: Config) -> None:
             "must be `table` where XLA compiles the gradient",
             "set --train.embedding_updates=table, or --noruntime.jit",
         )
-    if not -1 <= rungs <= 4:
-        _refuse(config, "data.batch.rungs", "must be in [-1, 4]", "set --data.batch.rungs")
-    if rungs == 0 and (runtime.jit or runtime.strategy == "tpu"):
+    compiled = runtime.jit or runtime.strategy == "tpu"
+    if compiled and config.data.batch.fixed_sizes == "off":
         _refuse(
             config,
-            "data.batch.rungs",
-            "must not be 0 where XLA compiles for fixed sizes",
-            "set --data.batch.rungs=4, or --noruntime.jit on a CPU or GPU",
+            "data.batch.fixed_sizes",
+            "must not be off where XLA compiles for fixed sizes",
+            "set --data.batch.fixed_sizes=auto, or --noruntime.jit on a CPU or GPU",
         )
 
 

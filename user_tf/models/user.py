@@ -12,15 +12,15 @@ from user_tf.layers.user.history_encoder import HistoryEncoder
 from user_tf.layers.user.scorer import Scorer
 from user_tf.layers.user.session_encoder import SessionEncoder
 from user_tf.layers.user.text_encoder import TextEncoder
-from user_tf.models.initial_weights import COSINE_WEIGHT, average_transformer, weigh_cosines
-from user_tf.models.ranker import (
-    Ranker,
-    encode_groups,
+from user_tf.models.batch_ops import (
+    encode_buckets,
     match_words,
     padded_history,
     padded_session,
-    text_groups,
+    split_by_length,
 )
+from user_tf.models.initial_weights import COSINE_WEIGHT, average_transformer, weigh_cosines
+from user_tf.models.ranker import Ranker
 
 
 @keras.saving.register_keras_serializable(package="user_tf")
@@ -194,8 +194,8 @@ class User(Ranker):
 
     def encode_tables(self, batch, training=False):
         """Return the Batch with renumbered texts, words, vectors and mask of texts, and behaviors."""
-        texts, batch = text_groups(batch)
-        words, vectors, words_mask = encode_groups(self.text_encoder, texts, training)
+        texts, batch = split_by_length(batch)
+        words, vectors, words_mask = encode_buckets(self.text_encoder, texts, training)
         behaviors = self.encode_behaviors(batch, words, vectors, words_mask)
         return batch, words, vectors, words_mask, behaviors
 

@@ -146,7 +146,7 @@ def _scenario(config: Config, task: str) -> str:
 def _seen(folder: pathlib.Path, config: Config, target: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the behaviors a run sees before the target, oldest first, with its weights."""
     from data_pipeline.batching.batches import evaluation_batches
-    from user_tf.models.ranker import padded_history, padded_session
+    from user_tf.models.batch_ops import padded_history, padded_session
 
     task, phases = target["task"], config.train.phases
     phase = next((name for name in (task, "pretrain") if name in phases), phases[0])

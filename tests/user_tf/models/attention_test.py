@@ -10,10 +10,10 @@ from tests.user_tf.layers import numpy_layers
 from tests.user_tf.layers.numpy_layers import attentive_encoder, self_attention
 from tests.user_tf.models import numpy_user
 from tests.user_tf.models.baselines.numpy_news import tokens_of
-from tests.user_tf.models.ranker_testing import only, tensors, with_shortcuts
+from tests.user_tf.models.ranker_testing import only, tensors, with_row_subsets
 from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig
-from user_tf.models.ranker import padded_history, padded_session
+from user_tf.models.batch_ops import padded_history, padded_session
 from user_tf.registry import RANKERS
 
 SMALL = ModelConfig(width=8, num_heads=2, key_dim=3, intermediate_dim=10)
@@ -68,9 +68,9 @@ def test_attention_of_a_packed_batch_equals_each_target_alone(name):
 
 
 @each
-def test_shortcuts_change_no_weight(name):
+def test_row_subsets_change_no_weight(name):
     model, batch = make(name), random_batch(6)
-    shortened = np.asarray(model.attention(with_shortcuts(batch, more=3)))
+    shortened = np.asarray(model.attention(with_row_subsets(batch, more=3)))
     np.testing.assert_allclose(shortened, attention(model, batch), rtol=1e-9, atol=1e-12)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from data_pipeline.batching.spec import batch_fields
 from tests.user_tf.models.ranker_testing import (
     differentiate,
     evaluate,
@@ -17,7 +18,6 @@ from tests.user_tf.models.ranker_testing import (
 )
 from tests.user_tf.models.user_testing import make, shared
 from tests.user_tf.random_batch import SIZES, random_batch
-from user_tf.models.ranker import batch_fields
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])

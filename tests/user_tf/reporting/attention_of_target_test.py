@@ -10,7 +10,7 @@ from data_pipeline.common.codes import Task
 from tests.user_tf.reporting.made_runs import make_run
 from tests.user_tf.training import tiny_dataset
 from user_tf import run_folder
-from user_tf.models.ranker import padded_history, padded_session
+from user_tf.models.batch_ops import padded_history, padded_session
 from user_tf.reporting import attention_of_target
 
 

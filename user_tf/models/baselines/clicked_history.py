@@ -6,7 +6,7 @@ from keras import ops
 
 from data_pipeline.common.codes import BehaviorType
 from user_tf.layers.masking import precise
-from user_tf.models.ranker import padded_history, padded_session
+from user_tf.models.batch_ops import padded_history, padded_session
 
 
 class Clicks(NamedTuple):
@@ -28,7 +28,7 @@ def read_clicks(batch, real_texts, searches=False):
     titles only learns nothing from it.
 
     Args:
-        batch: A Batch, also one renumbered by `text_groups`.
+        batch: A Batch, also one renumbered by `split_by_length`.
         real_texts: bool tensor `[X]`, true where a text has words.
         searches: True to count documents clicked in searches too, the earliest click of a search
             first. Default: False.

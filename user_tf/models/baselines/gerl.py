@@ -6,7 +6,8 @@ from keras import ops
 from user_tf.layers.additive_attention import AdditiveAttention
 from user_tf.layers.attentive_encoder import AttentiveEncoder
 from user_tf.models.baselines.clicked_history import match, read_clicks
-from user_tf.models.ranker import Ranker, encode_groups, text_groups
+from user_tf.models.batch_ops import encode_buckets, split_by_length
+from user_tf.models.ranker import Ranker
 
 # Neighbors of a user and of a document in the authors' experiments and the public codes.
 NEIGHBORS = 15
@@ -128,8 +129,8 @@ class Gerl(Ranker):
         self.document_tokens.assign(document_tokens)
 
     def call(self, batch, training=False):
-        texts, batch = text_groups(batch)
-        _, titles, mask = encode_groups(self.encode_texts, texts, training)
+        texts, batch = split_by_length(batch)
+        _, titles, mask = encode_buckets(self.encode_texts, texts, training)
         clicks = read_clicks(batch, ops.any(mask, axis=1))
         u_t = self.click_pool(ops.take(titles, clicks.texts, axis=0), padding_mask=clicks.mask)
         v_t = ops.take(titles, batch["candidate_text"], axis=0)

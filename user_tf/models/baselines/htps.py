@@ -9,15 +9,15 @@ from user_tf.layers.masking import cosine, precise, precise_dtype
 from user_tf.layers.transformer import Transformer
 from user_tf.layers.user.history_encoder import HistoryEncoder
 from user_tf.layers.user.session_encoder import SessionEncoder
-from user_tf.models.initial_weights import average_transformer, weigh_cosines
-from user_tf.models.ranker import (
-    Ranker,
-    encode_groups,
+from user_tf.models.batch_ops import (
+    encode_buckets,
     match_words,
     padded_history,
     padded_session,
-    text_groups,
+    split_by_length,
 )
+from user_tf.models.initial_weights import average_transformer, weigh_cosines
+from user_tf.models.ranker import Ranker
 
 # The language model adds one of two vectors to a query: of a past session, or of the current one.
 PAST, CURRENT = 1, 2
@@ -135,8 +135,8 @@ class Htps(Ranker):
         weigh_cosines(self.score, slice(COSINES))
 
     def call(self, batch, training=False):
-        groups, numbered = text_groups(batch)
-        words, texts, words_mask = encode_groups(self.encode_texts, groups, training)
+        groups, numbered = split_by_length(batch)
+        words, texts, words_mask = encode_buckets(self.encode_texts, groups, training)
         # Rows [T, 1, d], as transformers read them and as they broadcast to the candidates.
         query = ops.take(texts, numbered["query_text"], axis=0)[:, None]
         past, current = self.read_history(numbered, texts)
@@ -173,8 +173,8 @@ class Htps(Ranker):
             Float tensor `[T, n]` over the places of `padded_history`, then of `padded_session`: not
             negative, 0 at places that are not read, of sum 1 over the units of each part, if any.
         """
-        groups, batch = text_groups(batch)
-        _, texts, _ = encode_groups(self.encode_texts, groups)
+        groups, batch = split_by_length(batch)
+        _, texts, _ = encode_buckets(self.encode_texts, groups)
         query = ops.take(texts, batch["query_text"], axis=0)[:, None]
         past, current = self.read_history(batch, texts)
         short = self.short_encoder(query, **current)

@@ -6,7 +6,8 @@ from keras import ops
 from user_tf.layers.additive_attention import AdditiveAttention
 from user_tf.layers.word_convolution import WordConvolution
 from user_tf.models.baselines.clicked_history import match, read_clicks
-from user_tf.models.ranker import Ranker, encode_groups, text_groups
+from user_tf.models.batch_ops import encode_buckets, split_by_length
+from user_tf.models.ranker import Ranker
 
 # Of the authors' experiments; nothing in USER corresponds to either.
 ATTENTION_UNITS = 200
@@ -123,8 +124,8 @@ class Lstur(Ranker):
         self.gru.build((None, None, filters))
 
     def call(self, batch, training=False):
-        texts, batch = text_groups(batch)
-        _, titles, mask = encode_groups(self.encode_texts, texts, training)
+        texts, batch = split_by_length(batch)
+        _, titles, mask = encode_buckets(self.encode_texts, texts, training)
         clicks = read_clicks(batch, ops.any(mask, axis=1))
         long = self.user_masking(self.user_embedding(batch["user"]), training=training)
         users = self.encode_users(long, ops.take(titles, clicks.texts, axis=0), clicks.mask)

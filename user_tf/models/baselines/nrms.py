@@ -5,7 +5,8 @@ from keras import ops
 
 from user_tf.layers.attentive_encoder import AttentiveEncoder
 from user_tf.models.baselines.clicked_history import match, read_clicks
-from user_tf.models.ranker import Ranker, encode_groups, text_groups
+from user_tf.models.batch_ops import encode_buckets, split_by_length
+from user_tf.models.ranker import Ranker
 
 # Hidden width of additive attention in the authors' experiments; nothing in USER corresponds to it.
 ATTENTION_UNITS = 200
@@ -87,8 +88,8 @@ class Nrms(Ranker):
 
     def encode_clicks(self, batch, training=False):
         """Return the Batch with renumbered texts, their vectors `[X, d]`, clicks `[T, H, d]` and mask."""
-        texts, batch = text_groups(batch)
-        _, titles, mask = encode_groups(self.encode_texts, texts, training)
+        texts, batch = split_by_length(batch)
+        _, titles, mask = encode_buckets(self.encode_texts, texts, training)
         clicks = read_clicks(batch, ops.any(mask, axis=1), searches=self.with_searches)
         return batch, titles, ops.take(titles, clicks.texts, axis=0), clicks.mask
 

@@ -7,8 +7,9 @@ from user_tf.layers.knrm import Knrm
 from user_tf.layers.masking import cosine, precise_dtype
 from user_tf.layers.multi_head_attention import MultiHeadAttention
 from user_tf.layers.personal_embedding import PersonalEmbedding
+from user_tf.models.batch_ops import for_searches
 from user_tf.models.initial_weights import average_attention, weigh_cosines
-from user_tf.models.ranker import Ranker, for_searches
+from user_tf.models.ranker import Ranker
 
 VIEWS = ("global", "personal", "global_context", "personal_context")
 
@@ -29,7 +30,7 @@ class Peps(Ranker):
     The user's rows hold all it knows of a user: behaviors before the target are not read, and for the
     unknown user the personal views are the global words. A text has different personal vectors for
     every user, so all views are computed for each target's own texts, `[T, 1 + C, L, d]`; with
-    shortcuts, for searches only. The texts of histories, most of a batch, are not encoded. The
+    row subsets, for searches only. The texts of histories, most of a batch, are not encoded. The
     largest arrays are the projections `[T (1 + C), L, num_heads * key_dim]` of the attention.
 
     A reconstruction in these points. Personal rows are hashed (`PersonalEmbedding`) and start at

@@ -7,8 +7,9 @@ from user_tf.layers.additive_attention import AdditiveAttention
 from user_tf.layers.knrm import Knrm
 from user_tf.layers.masking import cosine, masked_softmax, precise_dtype
 from user_tf.models.baselines.search_history import search_vectors, session_states
+from user_tf.models.batch_ops import match_words, padded_history, padded_session
 from user_tf.models.initial_weights import weigh_cosines
-from user_tf.models.ranker import Ranker, match_words, padded_history, padded_session
+from user_tf.models.ranker import Ranker
 
 
 @keras.saving.register_keras_serializable(package="user_tf")

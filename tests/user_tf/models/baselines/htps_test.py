@@ -16,12 +16,12 @@ from tests.user_tf.models.ranker_testing import (
     longer,
     score,
     tensors,
-    with_shortcuts,
+    with_row_subsets,
 )
 from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig
 from user_tf.models.baselines.htps import Htps, HtpsUnified
-from user_tf.models.ranker import padded_history
+from user_tf.models.batch_ops import padded_history
 from user_tf.training.optimizer import SummedGradientAdam
 from user_tf.training.step import make_train_step
 
@@ -154,7 +154,7 @@ def test_scores_and_loss_equal_the_equations_written_target_by_target(kind, brow
 def test_attention_is_that_of_the_units_in_their_places(kind, browses):
     model, batch = make(kind), random_batch(2)
     _, _, expected = oracle(batch, weights_of(model), browses)
-    for given in (tensors(batch), with_shortcuts(batch)):
+    for given in (tensors(batch), with_row_subsets(batch)):
         found = model.attention(given).numpy()
         slots = padded_history(given).mask.shape[1]
         behaviors = np.concatenate([padded_history(given).behaviors, batch["current_behaviors"]], 1)
@@ -204,11 +204,11 @@ def test_the_language_model_adds_its_loss_in_training_only_and_by_its_weight():
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-def test_longer_padding_shortcuts_and_xla_do_not_change_the_loss(compiled):
+def test_longer_padding_row_subsets_and_xla_do_not_change_the_loss(compiled):
     model, batch = make(), random_batch(6)
     expected, expected_gradients = train_loss(model, tensors(batch))
     graph = tf.function(lambda batch: train_loss(model, batch), jit_compile=compiled)
-    loss, gradients = graph(with_shortcuts(longer(batch), more=3))
+    loss, gradients = graph(with_row_subsets(longer(batch), more=3))
     np.testing.assert_allclose(loss, expected, rtol=1e-9)
     for gradient, wanted in zip(gradients, expected_gradients, strict=True):
         np.testing.assert_allclose(gradient, wanted, rtol=1e-7, atol=1e-9)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from data_pipeline.batching.spec import batch_fields
 from tests.user_tf.layer_testing import randomize
 from tests.user_tf.models import ranker_checks
 from tests.user_tf.models.ranker_testing import (
@@ -23,7 +24,6 @@ from tests.user_tf.models.ranker_testing import (
 )
 from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig
-from user_tf.models.ranker import batch_fields
 from user_tf.registry import RANKERS, build_ranker
 from user_tf.training.step import reseed, seed_states
 
@@ -115,8 +115,8 @@ class RankerProperties:
             np.testing.assert_allclose(scores, score(shared(name, "float32"), batch), atol=1e-5)
 
     @pytest.mark.parametrize("compiled", [False, True])
-    def test_shortcuts_and_xla_change_nothing(self, name, compiled):
-        ranker_checks.assert_shortcuts_change_nothing(shared(name), more=3, compiled=compiled)
+    def test_row_subsets_and_xla_change_nothing(self, name, compiled):
+        ranker_checks.assert_row_subsets_change_nothing(shared(name), more=3, compiled=compiled)
 
     def test_half_precision_stays_near_float32_and_keeps_scores_in_it(self, name):
         batch = random_batch(10)
