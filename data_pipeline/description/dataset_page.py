@@ -189,7 +189,7 @@ class Drawing:
 
 
 def _table_1(statistics: dict[str, Row]) -> tuple[list[str], Cells]:
-    rows = [
+    rows: Cells = [
         [
             {"text": name.replace("_", " "), "note": note},
             *(number_text(statistics[period][name]) for period in PERIODS),
