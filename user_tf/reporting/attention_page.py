@@ -10,9 +10,9 @@ from user_tf.run_folder import write_json
 
 PARTS = ("past sessions", "current session")
 NOTE = (
-    "The stronger a cell's color, the larger the weight among those of the same run and part; in the "
-    "row of a part, the sum of its weights. A model with an encoder for each part has two sums of 100 %. A dash: "
-    "the run's scenario leaves out the behavior."
+    "The stronger a cell's color, the larger the weight among those of the same run and part; in "
+    "the row of a part, the sum of its weights. A model with an encoder for each part has two sums "
+    "of 100 %. A dash: the run's scenario leaves out the behavior."
 )
 # Sizes in pixels.
 _ROW, _CELL, _GAP, _EDGE = 22, 120, 8, 12
