@@ -178,18 +178,18 @@ class PrepareSettings:
 
 @dataclasses.dataclass(frozen=True)
 class BatchSettings:
-    """How windows are combined into a Batch."""
+    """Settings of the packing of windows as a Batch (`data_pipeline.batching.spec`)."""
 
-    windows_per_batch: int = setting(16, "Windows laid together in a training batch.")
-    evaluation_windows_per_batch: int = setting(16, "Windows laid together in an evaluation batch.")
+    windows_per_batch: int = setting(16, "Windows of a training batch.")
+    evaluation_windows_per_batch: int = setting(16, "Windows of an evaluation batch.")
     negatives: int = setting(4, "Negatives drawn for each group, anew each epoch (K).")
     share_texts: bool = setting(
         True, "Encode each distinct text of a batch once; off only to measure what sharing saves."
     )
     length_buckets: int = setting(
         4,
-        "Groups of texts by length (the longest halved again and again), encoded apart, so that "
-        "short texts do not pay for long ones; 0: also no other shortcut past padding.",
+        "Number of length buckets (the longest text halved repeatedly). Each is encoded apart, so "
+        "that short texts cost less; 0: no bucket and no other row subset.",
     )
     unknown_user_rate: float = setting(
         0.1, "Probability that a recommendation target uses the unknown user's row in training."
@@ -198,10 +198,11 @@ class BatchSettings:
     recommendation_features: bool = setting(
         False, "Feed the query-free part of F to recommendations too (the paper: off)."
     )
-    rungs: int = setting(
-        -1,
-        "Padded sizes a batch may take (1 to 4), so that XLA and TPUs compile that often; 0: exact "
-        "sizes, without padding; -1: 4 with XLA, on a TPU and on GPUs, else 0.",
+    fixed_sizes: str = setting(
+        "auto",
+        "Pad batches to one of four sizes, so that few programs are compiled. `auto`: with XLA, on "
+        "TPUs and on GPUs; `off`: exact sizes.",
+        choices=("auto", "on", "off"),
     )
     next_queries: bool = setting(
         False, "Carry the texts of next queries, for baselines trained to predict them."

@@ -73,15 +73,15 @@ def write_tables(
 
 
 def write_users(folder: pathlib.Path, users: Sequence[str], targets: Columns) -> Integers:
-    """Writes users.parquet: the users with a recommendation target in the training split.
+    """Write users.parquet: the users with a recommendation target in the training split.
 
     Args:
-        folder: Where to write.
-        users: Masked id of each user number, number 0 being "".
+        folder: Folder of the dataset.
+        users: Masked id of each user number; number 0 is "".
         targets: user, task, split of the targets.
 
     Returns:
-        int64 [users], row of each user number in users.parquet, 0 (unknown) for the others.
+        int64 [users], row of each user number in users.parquet, 0 (unknown) for other users.
     """
     known = (targets["task"] == Task.RECOMMENDATION) & (targets["split"] == Split.TRAIN.number)
     numbers = sorted_unique(targets["user"][known])
@@ -93,7 +93,7 @@ def write_users(folder: pathlib.Path, users: Sequence[str], targets: Columns) ->
 
 
 def write_documents(folder: pathlib.Path, ids: Sequence[str], text: Integers) -> None:
-    """Writes documents.parquet, row 0 being the pad document."""
+    """Write documents.parquet; row 0 is the pad document."""
     table = pa.table({"doc_id": pa.array(ids, pa.string()), "text": text.astype(np.int32)})
     pq.write_table(table, folder / "documents.parquet")
 
@@ -109,10 +109,10 @@ def write_targets(
     popularity: Integers,
     last_touch: Integers,
 ) -> None:
-    """Writes targets.parquet.
+    """Write targets.parquet.
 
     Args:
-        folder: Where to write.
+        folder: Folder of the dataset.
         lists: With the column past_behaviors added to the rows.
         users, documents, texts: Strings of each number, number 0 being "".
         request_ids: string [requests], of request 1, 2, ...

@@ -1,4 +1,4 @@
-"""Windows of a scenario, written shard by shard, each from its own users' behaviors alone.
+"""Windows of a scenario, written shard by shard, each from the behaviors of its own users.
 
 Behaviors are sorted by user, so one slice of them serves a shard: memory does not grow with the log,
 and shards are written in parallel without changing a byte.
@@ -15,7 +15,13 @@ import numpy.typing as npt
 
 from data_pipeline.common.array_types import Columns, Integers
 from data_pipeline.common.codes import Split
-from data_pipeline.dataset.windows import SIZES, WindowInputs, starts, write_shard
+from data_pipeline.dataset.windows import (
+    SIZES,
+    TargetRows,
+    WindowInputs,
+    cut_windows,
+    write_shard,
+)
 from data_pipeline.events.scenario_events import ScenarioEvents, select_scenario
 from data_pipeline.events.user_events import UserEvents
 from data_pipeline.events.visible_history import BehaviorStates, visible_history
@@ -52,23 +58,22 @@ def write_windows(
     Raises:
         ValueError: `targets_per_window` is below 1.
     """
-    place = folder / "windows" / scenario
+    target_folder = folder / "windows" / scenario
     # Files of a killed run.
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
+    shutil.rmtree(target_folder, ignore_errors=True)
+    target_folder.mkdir(parents=True)
     selected = select_scenario(events, scenario, sequence)
     shown = np.isin(inputs.group_row, select_targets(inputs.targets, scenario))
     split_of_group = inputs.targets["split"][inputs.group_row]
     counts: dict[str, int] = {}
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        for number, split in enumerate(Split):
-            groups = np.flatnonzero(shown & (split_of_group == number))
+        for split in Split:
+            groups = np.flatnonzero(shown & (split_of_group == split.number))
             users = inputs.targets["user"][inputs.group_row[groups]]
-            edges = starts(users, settings.targets_per_window)
-            cuts = [*range(0, len(edges) - 1, WINDOWS_PER_SHARD), len(edges) - 1]
-            parts = [edges[a : b + 1] for a, b in itertools.pairwise(cuts)] or [edges]
+            edges = cut_windows(users, settings.targets_per_window)
+            parts = _cut_shards(edges)
             paths = [
-                place / f"{split}-{shard:05d}-of-{len(parts):05d}.tfrecord"
+                target_folder / f"{split}-{shard:05d}-of-{len(parts):05d}.tfrecord"
                 for shard in range(len(parts))
             ]
 
@@ -76,15 +81,22 @@ def write_windows(
                 path: pathlib.Path, part: Integers, groups: Integers = groups
             ) -> npt.NDArray[np.int32]:
                 mine = groups[part[0] : part[-1]]
-                return _write(path, selected, inputs, sequence, mine, part - part[0])
+                return _write_groups(path, selected, inputs, sequence, mine, part - part[0])
 
             tables: Sequence[npt.NDArray[np.int32]] = list(pool.map(write, paths, parts))
-            np.save(place / f"{split}-sizes.npy", np.concatenate(tables))
+            np.save(target_folder / f"{split}-sizes.npy", np.concatenate(tables))
             counts[split] = len(edges) - 1
     return counts
 
 
-def _write(
+def _cut_shards(edges: Integers) -> list[Integers]:
+    """Return the part of the edges of windows that each shard holds; at least one part."""
+    windows = len(edges) - 1
+    cuts = [*range(0, windows, WINDOWS_PER_SHARD), windows]
+    return [edges[begin : end + 1] for begin, end in itertools.pairwise(cuts)] or [edges]
+
+
+def _write_groups(
     path: pathlib.Path,
     events: ScenarioEvents,
     inputs: WindowInputs,
@@ -96,15 +108,15 @@ def _write(
     if not len(groups):
         path.touch()
         return np.zeros((0, len(SIZES)), np.int32)
-    rows = inputs.group_row[groups]
-    ids, place = np.unique(rows, return_inverse=True)
+    target = inputs.group_row[groups]
+    ids, history = np.unique(target, return_inverse=True)
     targets = {name: inputs.targets[name][ids] for name in ("user", "time")}
     targets["session"] = events.session[inputs.targets["activity"][ids]]
     behaviors, clicks = _slice_users(events, targets["user"][0], targets["user"][-1])
     states = BehaviorStates(behaviors, clicks, settings.clicked_titles)
     past = visible_history(behaviors, states, targets, settings)
-    positive = inputs.positive[groups]
-    return write_shard(path, inputs, behaviors, states, past, rows, place, positive, edges)
+    rows = TargetRows(target, history, inputs.positive[groups], edges)
+    return write_shard(path, inputs, behaviors, states, past, rows)
 
 
 def _slice_users(events: ScenarioEvents, first: int, last: int) -> tuple[Columns, Columns]:

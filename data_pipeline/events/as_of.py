@@ -145,7 +145,7 @@ class PairAsOfIndex:
         size: int,
         ordered: bool = False,
     ) -> None:
-        self.pairs, number = Pairs.of(left, right)
+        self.pairs, number = Pairs.from_columns(left, right)
         self.index = DenseAsOfIndex(number, time_rank, size, ordered)
 
     def count(self, left: Integers, right: Integers, time_rank: Integers) -> Integers:

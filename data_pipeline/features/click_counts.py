@@ -51,7 +51,7 @@ class Counts:
         self._of_document = DenseAsOfIndex(doc, known, size, ordered=True)
         self._satisfied = self._of_document.running(document_opens["satisfied"])
         self._of_session = PairAsOfIndex(document_opens["session"], doc, known, size)
-        self._pairs, pair = Pairs.of(user, doc)
+        self._pairs, pair = Pairs.from_columns(user, doc)
         self._of_pair = DenseAsOfIndex(pair, known, size, ordered=True)
         # Opens known at the same time share the last rank: they are equally recent.
         self._rank = self._of_user.count(user, known + 1)[self._of_pair.order]

@@ -8,7 +8,8 @@ import tempfile
 from typing import Any
 
 from data_pipeline.common.checksums import checksum
-from data_pipeline.dataset.dataset_folder import MANIFEST, SCHEMA_VERSION, DatasetWriter
+from data_pipeline.dataset.dataset_folder import MANIFEST, SCHEMA_VERSION
+from data_pipeline.dataset.dataset_writer import DatasetWriter
 from data_pipeline.engine.connect import connect
 from data_pipeline.log.log_folder import Log
 from data_pipeline.log.log_writer import LOG_FILE

@@ -173,7 +173,7 @@ def _mark_firsts(rows: Columns, events: UserEvents, lists_logged: bool) -> Colum
         other = _find_first_activities(browses["user"], browses["activity"], users)
     first = np.where(rows["task"] == Task.SEARCH, search[rows["user"]], other[rows["user"]])
 
-    pairs, number = Pairs.of(user[searched], requests["query"][searched])
+    pairs, number = Pairs.from_columns(user[searched], requests["query"][searched])
     first_search = _find_first_activities(number, activity[searched], pairs.size + 1)
     earliest = first_search[pairs.find(rows["user"], rows["query"])]
     return {

@@ -1,8 +1,8 @@
-"""The texts of a log, how often each is met before the validation period, and their tokens.
+"""The texts of a log, their occurrences before the validation period, and their tokens.
 
-An occurrence of a text is a query issued, a title shown in a list, or a title browsed, each as
-often as it happens. Words enter the vocabulary by their occurrences before the validation period;
-word2vec reads each text met in that time once.
+An occurrence of a text is an issued query, a title shown in a list, or a browsed title. Words enter
+the vocabulary by their occurrences before the validation period; word2vec reads each text that
+occurs in that time once.
 """
 
 import dataclasses
@@ -36,7 +36,7 @@ class Encoded:
 
     Attributes:
         tokens: int32 [texts, L]; row 0 is the empty text.
-        used: int64 [n], the texts met before the validation period.
+        used: int64 [n], the texts that occur before the validation period.
     """
 
     tokens: npt.NDArray[np.int32]
@@ -106,13 +106,13 @@ def count_occurrences(log: PreparedLog, events: UserEvents, before: int, texts: 
 def count_words(
     split: Callable[[Any], Any], texts: list[str], weights: Integers, workers: int | None = None
 ) -> Counter[str]:
-    """Occurrences of every word, each text counting as often as its weight says.
+    """Count the occurrences of every word, each text with its weight.
 
     Args:
         split: string [X] -> RaggedTensor of strings [X, (words)].
         texts: The texts.
         weights: int64 [texts].
-        workers: As of `data_pipeline.text.words.in_chunks`.
+        workers: As for `data_pipeline.text.words.in_chunks`.
 
     Example:
         >>> from data_pipeline.text.words import tokenize
@@ -145,7 +145,7 @@ def encode(
     settings: TextSettings,
     taken: pathlib.Path | None = None,
 ) -> Encoded:
-    """Writes vocabulary.txt and text_tokens.npy.
+    """Write vocabulary.txt and text_tokens.npy.
 
     Args:
         folder: Existing folder.
@@ -180,13 +180,13 @@ def build_vectors(
     settings: PrepareSettings,
     taken: pathlib.Path | None = None,
 ) -> TextTable:
-    """Writes word_vectors.npy.
+    """Write word_vectors.npy.
 
     Args:
         folder: Folder with vocabulary.txt.
         texts: The texts as tokens.
-        document_text: int64 [documents], text of each document, number 0 the pad document.
-        settings: Word vectors, and the seed of random ones and of word2vec.
+        document_text: int64 [documents], text of each document; number 0 is the pad document.
+        settings: Word vectors, and the seed of random vectors and of word2vec.
         taken: Folder of a dataset whose word vectors are taken. Default: they are learned.
 
     Returns:

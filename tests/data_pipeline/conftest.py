@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_pipeline import settings as data_settings
-from data_pipeline.log.log_folder import LOG_FILE, SCHEMA_VERSION
 from data_pipeline.log.log_summary import LogReport
+from data_pipeline.log.log_writer import LOG_FILE, SCHEMA_VERSION
 
 _TIME = pa.timestamp("us", tz="UTC")
 _RESULTS = pa.list_(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_pipeline.dataset.windows import WindowInputs, records, starts
+from data_pipeline.dataset.windows import TargetRows, WindowInputs, cut_windows, lay_out_windows
 from data_pipeline.events.visible_history import BehaviorStates, VisibleHistory
 
 
@@ -51,7 +51,8 @@ def fields_of(record):
 
 def test_a_record_holds_every_field_of_the_contract(content):
     rows = np.array([0, 1])
-    lines, sizes = records(*content, PAST, rows, rows, np.array([1, 0]), np.array([0, 2]))
+    rows = TargetRows(rows, rows, np.array([1, 0]), np.array([0, 2]))
+    lines, sizes = lay_out_windows(*content, PAST, rows)
     (record,) = [fields_of(line) for line in lines]
     assert record == {
         "user": [2],
@@ -78,7 +79,8 @@ def test_a_record_holds_every_field_of_the_contract(content):
 
 def test_windows_number_their_behaviors_and_sessions_on_their_own(content):
     rows = np.array([1, 0])
-    lines, sizes = records(*content, PAST, rows, rows, np.array([0, 1]), np.array([0, 1, 2]))
+    rows = TargetRows(rows, rows, np.array([0, 1]), np.array([0, 1, 2]))
+    lines, sizes = lay_out_windows(*content, PAST, rows)
     first, second = (fields_of(line) for line in lines)
     assert first["behavior_text"] == [4, 5, 6] and second["behavior_text"] == [4, 5]
     assert first["session_behaviors"] == [1, 0, 2, 3] and second["session_behaviors"] == [1, 0]
@@ -89,12 +91,13 @@ def test_windows_number_their_behaviors_and_sessions_on_their_own(content):
 def test_a_target_without_any_past_makes_empty_lists(content):
     empty = VisibleHistory(np.zeros((0, 2), int), np.zeros((1, 2), int), np.zeros((1, 3), int))
     one = np.array([0])
-    lines, sizes = records(*content, empty, one, one, np.array([1]), np.array([0, 1]))
+    rows = TargetRows(one, one, np.array([1]), np.array([0, 1]))
+    lines, sizes = lay_out_windows(*content, empty, rows)
     (record,) = [fields_of(line) for line in lines]
     assert record["behavior_type"] == [] and record["past_sessions"] == [0, 0, 0]
     assert sizes.tolist() == [[2, 0, 0, 1, 2]]
 
 
 def test_windows_end_with_their_user_or_when_they_are_full():
-    assert starts(np.array([1, 1, 1, 1, 1, 2, 2]), 2).tolist() == [0, 2, 4, 5, 7]
-    assert starts(np.zeros(0, np.int64), 2).tolist() == [0]
+    assert cut_windows(np.array([1, 1, 1, 1, 1, 2, 2]), 2).tolist() == [0, 2, 4, 5, 7]
+    assert cut_windows(np.zeros(0, np.int64), 2).tolist() == [0]

@@ -15,7 +15,8 @@ import pytest
 from data_pipeline import settings as data_settings
 from data_pipeline.common.checksums import checksum
 from data_pipeline.dataset.dataset_folder import open_dataset
-from data_pipeline.log.log_folder import RawBatch, write_log
+from data_pipeline.log.log_folder import write_log
+from data_pipeline.log.raw_rows import RawBatch
 from data_pipeline.preparation.run import prepare
 from data_pipeline.simulator.folder import write_simulated_log
 from data_pipeline.simulator.world_settings import ListSettings, SimulateSettings, WorldSettings
