@@ -36,7 +36,7 @@ def main(arguments: Items[str]) -> None:
     logging.getLogger("gensim").setLevel(logging.WARNING)
     print(f"Preparing {settings.output} from {', '.join(settings.log)}", flush=True)
     from data_pipeline.description.table_1 import table_text
-    from data_pipeline.preparation.run import prepare
+    from data_pipeline.preparation.prepare_folder import prepare
 
     manifest = prepare(settings)
     print(f"\n{table_text(manifest['statistics'])}\n")

@@ -126,7 +126,7 @@ class EvalCandidateSettings:
 
 @dataclasses.dataclass(frozen=True)
 class WindowSettings:
-    """How targets are grouped into windows."""
+    """Windows: consecutive targets of one user, the records of the TFRecord files."""
 
     targets_per_window: int = setting(8, "Consecutive targets of one user in a window.")
 

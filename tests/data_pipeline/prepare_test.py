@@ -10,7 +10,7 @@ from data_pipeline import settings as data_settings
 from data_pipeline.dataset import window_shards
 from data_pipeline.dataset.dataset_folder import open_dataset
 from data_pipeline.preparation.checks import check_settings
-from data_pipeline.preparation.run import prepare
+from data_pipeline.preparation.prepare_folder import prepare
 from tests.data_pipeline.preparation.altered_logs import random_log
 
 

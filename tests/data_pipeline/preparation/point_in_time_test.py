@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from data_pipeline.dataset.dataset_folder import open_dataset
-from data_pipeline.preparation.run import prepare
+from data_pipeline.preparation.prepare_folder import prepare
 from data_pipeline.text import word_vectors
 from tests.data_pipeline.preparation.altered_logs import (
     ALTERATIONS,

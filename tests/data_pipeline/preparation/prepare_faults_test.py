@@ -16,7 +16,7 @@ import pytest
 
 from data_pipeline.common.output_folder import FolderInUse
 from data_pipeline.dataset.dataset_writer import DatasetWriter
-from data_pipeline.preparation.run import prepare
+from data_pipeline.preparation.prepare_folder import prepare
 
 ROOT = pathlib.Path(__file__).parents[3]
 # `make faults` kills at 20 points.

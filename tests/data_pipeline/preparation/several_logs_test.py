@@ -17,7 +17,7 @@ from data_pipeline.common.checksums import checksum
 from data_pipeline.dataset.dataset_folder import open_dataset
 from data_pipeline.log.log_folder import write_log
 from data_pipeline.log.raw_rows import RawBatch
-from data_pipeline.preparation.run import prepare
+from data_pipeline.preparation.prepare_folder import prepare
 from data_pipeline.simulator.folder import write_simulated_log
 from data_pipeline.simulator.world_settings import ListSettings, SimulateSettings, WorldSettings
 

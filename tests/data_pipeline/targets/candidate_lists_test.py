@@ -4,7 +4,7 @@ import pytest
 
 from data_pipeline.dataset.dataset_folder import open_dataset
 from data_pipeline.events import sessions
-from data_pipeline.preparation.run import prepare
+from data_pipeline.preparation.prepare_folder import prepare
 
 
 @pytest.fixture

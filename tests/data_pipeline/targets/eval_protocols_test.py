@@ -8,7 +8,7 @@ import pytest
 
 from data_pipeline.dataset.dataset_folder import open_dataset
 from data_pipeline.features.feature_columns import FEATURES, RANK_FEATURES
-from data_pipeline.preparation.run import prepare
+from data_pipeline.preparation.prepare_folder import prepare
 from data_pipeline.settings import EvalCandidateSettings, PseudoNegativeSettings
 
 
