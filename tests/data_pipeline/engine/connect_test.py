@@ -17,7 +17,7 @@ import pytest
 
 from data_pipeline.engine.connect import connect
 from data_pipeline.engine.duckdb_engine import DuckDBEngine
-from data_pipeline.preparation.run import prepare
+from data_pipeline.preparation.prepare_folder import prepare
 from data_pipeline.settings import PrepareSettings
 from data_pipeline.simulator.folder import write_simulated_log
 from data_pipeline.simulator.world_settings import SimulateSettings
