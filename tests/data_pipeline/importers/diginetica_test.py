@@ -219,12 +219,12 @@ def test_rows_that_cannot_be_mapped_are_quarantined(tmp_path):
     assert read["train-clicks.csv"] == {"click": 1, "quarantined": 6}
 
 
-def test_a_timeframe_has_no_size_that_cannot_be_told_of(tmp_path):
+def test_a_timeframe_of_any_size_is_reported(tmp_path):
     least = str(-(2**63))
     queries = [_query(1, 5, least, "11"), _query(2, 5, 0, "11")]
     log, _ = _import(tmp_path, queries, [f"2;{least};11", "2;50;11"])
     assert list(requests(log, START)) == ["q2"]
-    assert [told[:3] for told in quarantine(log)] == [
+    assert [listed[:3] for listed in quarantine(log)] == [
         ("train-clicks.csv", 1, "timeframe"),
         ("train-queries.csv", 1, "timeframe"),
     ]

@@ -79,7 +79,7 @@ def test_a_search_is_all_rows_of_its_session_in_their_order_wherever_they_stand(
     assert browses(log, START) == []
 
 
-def test_a_recommendation_is_what_the_server_sent_a_user_at_one_time(tmp_path):
+def test_a_recommendation_is_the_list_sent_to_a_user_at_one_time(tmp_path):
     rows = [
         _recommended(1, 0, 11, click=1, playing="60792.0"),
         _recommended(1, 0, 12, playing="4000.0"),
@@ -95,7 +95,7 @@ def test_a_recommendation_is_what_the_server_sent_a_user_at_one_time(tmp_path):
     }
 
 
-def test_an_item_named_again_stands_once_at_its_first_place_with_its_click(tmp_path):
+def test_a_repeated_item_is_listed_once_at_its_first_rank_with_its_click(tmp_path):
     searched = [
         _searched(1, 7, 0, "[3]", item, clicks) for item, clicks in [(11, 0), (12, 0), (11, 1)]
     ]

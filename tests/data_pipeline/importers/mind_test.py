@@ -192,8 +192,6 @@ def test_no_raw_user_id_is_written(tmp_path, monkeypatch):
     assert_holds_none_of(log, {"U70010"})
 
 
-# Real rows, where they are -----------------------------------------------------------------------
-
 SAMPLE = DATA / "mind_sample"
 needs_real_rows = importing.needs_real_rows(SAMPLE)
 
@@ -206,7 +204,7 @@ def test_every_real_row_and_click_is_accounted_for(tmp_path):
     named = {place[:-2] for row in fields for place in row[4].split()}
     named |= {click for row in fields for click in row[3].split()}
     known = {row.split("\t")[0] for row in news}
-    # The sample holds few of the news its impressions show; the others stand in without a title.
+    # The sample has few news of its impressions; the others are added without a title.
     missing = sorted(named - known)
     log, read = _import(tmp_path, rows, [*news, *(_news(name[1:], "") for name in missing)])
     assert quarantine(log) == []

@@ -1,4 +1,4 @@
-"""Malformed rows and files of the canonical tables: refused as a whole, or kept and quarantined.
+"""Malformed rows and files of the canonical tables: the file is refused, or rows are kept and quarantined.
 
 `make fuzz` makes 5,000 rows of every table in every kind of file, `make test` a few of each;
 USER_TF_FUZZ_ROWS sets how many.

@@ -62,8 +62,8 @@ def test_rows_that_cannot_be_mapped_are_quarantined(tmp_path):
         recommendation_train=[make_recommendation(1, 1, [early])],
         notes=[make_note(1), make_note(2), make_note(2, "Again"), make_note("x")],
     )
-    told = {(file, row): (rule, value) for file, row, rule, value in quarantine(log)}
-    rules = {row: rule for (file, row), (rule, _) in told.items() if file == "search_train.csv"}
+    listed = {(file, row): (rule, value) for file, row, rule, value in quarantine(log)}
+    rules = {row: rule for (file, row), (rule, _) in listed.items() if file == "search_train.csv"}
     assert rules == {
         1: "index",
         2: "index",
@@ -78,11 +78,11 @@ def test_rows_that_cannot_be_mapped_are_quarantined(tmp_path):
         17: "request-id-twice",
         18: "columns",
     }
-    assert told["search_train.csv", 2] == ("index", "3 characters")
-    assert told["search_train.csv", 8] == ("result", "86 characters")
-    assert told["recommendation_train.csv", 1][0] == "result"
-    assert told["notes.csv", 3] == ("doc-id-twice", "1 digit")
-    assert told["notes.csv", 4][0] == "doc-id-empty"
+    assert listed["search_train.csv", 2] == ("index", "3 characters")
+    assert listed["search_train.csv", 8] == ("result", "86 characters")
+    assert listed["recommendation_train.csv", 1][0] == "result"
+    assert listed["notes.csv", 3] == ("doc-id-twice", "1 digit")
+    assert listed["notes.csv", 4][0] == "doc-id-empty"
     assert list(requests(log, START)) == ["s16"]
     # What the log refuses for itself is found only when it is written.
     assert read["search_train"] == {"quarantined": 13, "request": 5}
@@ -109,7 +109,7 @@ def test_text_of_parquet_files_may_be_of_any_type_but_a_list(tmp_path):
         list(qilin.read(tmp_path / "in").batches)
 
 
-def test_a_column_that_stands_twice_is_an_error(tmp_path):
+def test_a_repeated_column_is_an_error(tmp_path):
     write_csv(tmp_path / "notes.csv", [*NOTE_COLUMNS, "note_idx"], [])
     write_csv(tmp_path / "dqa.csv", SEARCH_COLUMNS, [])
     with pytest.raises(LogError, match=r"notes\.csv: .* must have the column `note_idx` once"):
