@@ -4,7 +4,7 @@ from data_pipeline.importers import diginetica
 from data_pipeline.settings import LogSettings
 from tests.data_pipeline.importers.importing import (
     assert_adds_up,
-    assert_holds_none_of,
+    assert_holds_no_raw_user,
     browses,
     documents,
     import_folder,
@@ -237,4 +237,4 @@ def test_no_raw_user_id_is_written(tmp_path, monkeypatch):
     settings = LogSettings(quarantine_share=1.0)
     log, _ = _import(tmp_path, queries, views=views, settings=settings)
     assert len(browses(log, START)) == 1 and len(quarantine(log)) == 2
-    assert_holds_none_of(log, {"700100200", "700100300"})
+    assert_holds_no_raw_user(log, {"700100200", "700100300"})

@@ -110,7 +110,7 @@ class Fates:
     def __init__(self):
         self.counts = collections.Counter()
 
-    def log_of(self, settings, path, rows):
+    def import_or_refuse(self, settings, path, rows):
         """The log of an import, or None where it refused a file, by the name of the harmed one."""
         self.counts["files"] += 1
         self.counts["rows"] += rows

@@ -158,7 +158,7 @@ def _assert_in_range(time, other, dwell):
     assert dwell is None or (math.isfinite(dwell) and dwell >= 0)
 
 
-def assert_holds_none_of(log, raw: set[str]) -> None:
+def assert_holds_no_raw_user(log, raw: set[str]) -> None:
     """No byte written, packed or unpacked, may hold one of the raw user ids."""
     form = re.compile("|".join(re.escape(text) for text in sorted(raw)).encode())
     for path in log.folder.iterdir():

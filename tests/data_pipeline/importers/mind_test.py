@@ -10,7 +10,7 @@ from tests.data_pipeline.importers.importing import (
     DATA,
     PLAIN,
     assert_adds_up,
-    assert_holds_none_of,
+    assert_holds_no_raw_user,
     browses,
     documents,
     import_folder,
@@ -189,7 +189,7 @@ def test_no_raw_user_id_is_written(tmp_path, monkeypatch):
     ]
     log, _ = _import(tmp_path, rows, settings=LogSettings(quarantine_share=1.0))
     assert len(requests(log, NOON)) == 1 and len(quarantine(log)) == 2
-    assert_holds_none_of(log, {"U70010"})
+    assert_holds_no_raw_user(log, {"U70010"})
 
 
 SAMPLE = DATA / "mind_sample"

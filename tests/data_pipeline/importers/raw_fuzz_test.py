@@ -283,7 +283,7 @@ def test_every_raw_row_is_counted_once_or_the_file_refused(tmp_path, source):
             input=str(path if source == "trivago" else folder),
             output=str(tmp_path / "log"),
         )
-        log = fates.log_of(settings, path, ROWS_A_FILE)
+        log = fates.import_or_refuse(settings, path, ROWS_A_FILE)
         if log:
             _assert_every_row_is_counted_once(source, log, rows)
             fates.add(*log.report.tables.values())

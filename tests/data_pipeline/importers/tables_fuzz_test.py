@@ -195,7 +195,7 @@ def test_every_row_is_kept_or_quarantined_or_the_file_refused(tmp_path, table, k
             content = gzip.compress(content) if kind.endswith(".gz") else content
         path.write_bytes(harm(content, done))
         settings = ImportSettings(input=str(folder), output=str(tmp_path / "log"))
-        log = fates.log_of(settings, path, len(changes))
+        log = fates.import_or_refuse(settings, path, len(changes))
         if log:
             counts = log.report.tables[table]
             if count is not None and done[0] == "none":

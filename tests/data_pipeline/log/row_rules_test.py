@@ -132,7 +132,7 @@ def test_a_browse_without_dwell_is_fine():
         ({"published": NOON.replace(year=1970)}, "published-range"),
     ],
 )
-def test_a_document_that_breaks_a_rule_is_check(change, rule):
+def test_a_document_that_breaks_a_rule_is_rejected(change, rule):
     [listed] = _check(check_documents, DOCUMENTS, GOOD_DOCUMENT, change)
     assert listed[0] == rule
 

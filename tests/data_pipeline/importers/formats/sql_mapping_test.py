@@ -32,7 +32,7 @@ def _map(folder: pathlib.Path, measures=None):
 
 
 @pytest.mark.parametrize("name", ["people.txt", "persons.txt", "persons.txt.gz"])
-def test_rows_are_mapped_with_their_numbers_and_what_is_wrong_is_check(tmp_path, name):
+def test_rows_are_mapped_with_their_numbers_and_wrong_rows_are_listed(tmp_path, name):
     text = b"extra;b;a.c\n;y;Y\nz\n;;Z\n\n;x;X\n"
     (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
     source = _map(tmp_path, {"most": "SELECT max(b) FROM people"})

@@ -6,7 +6,7 @@ from data_pipeline.importers import qilin
 from data_pipeline.log.schema import LogError
 from data_pipeline.settings import LogSettings
 from tests.data_pipeline.importers.importing import (
-    assert_holds_none_of,
+    assert_holds_no_raw_user,
     documents,
     import_folder,
     quarantine,
@@ -146,4 +146,4 @@ def test_no_raw_user_id_is_written(tmp_path, monkeypatch):
     settings = LogSettings(quarantine_share=1.0)
     log, _ = import_tables(tmp_path, settings, search_train=searches)
     assert len(requests(log, START)) == 1 and len(quarantine(log)) == 1
-    assert_holds_none_of(log, {"700100200"})
+    assert_holds_no_raw_user(log, {"700100200"})
