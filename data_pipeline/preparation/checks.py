@@ -50,7 +50,6 @@ def _list_minimums(settings: PrepareSettings) -> dict[str, tuple[float, float]]:
         "sequence.session_behaviors": (settings.sequence.session_behaviors, 1),
         "sequence.past_sessions": (settings.sequence.past_sessions, 1),
         "sequence.clicked_titles": (settings.sequence.clicked_titles, 1),
-        "sequence.filter_neighbors": (settings.sequence.filter_neighbors, 0),
         "text.text_length": (settings.text.text_length, 1),
         "text.minimum_count": (settings.text.minimum_count, 1),
         "text.wordpiece_limit": (settings.text.wordpiece_limit, 3),
@@ -60,7 +59,6 @@ def _list_minimums(settings: PrepareSettings) -> dict[str, tuple[float, float]]:
         "eval_candidates.count": (settings.eval_candidates.count, 1),
         "pseudo_negatives.exact_documents": (settings.pseudo_negatives.exact_documents, 1),
         "windows.targets_per_window": (settings.windows.targets_per_window, 1),
-        "windows.windows_per_shard": (settings.windows.windows_per_shard, 1),
     }
 
 

@@ -1,4 +1,4 @@
-"""What targets see, against a slow and plain transcription of the rules."""
+"""Visible history against a slow and plain transcription of the rules."""
 
 import numpy as np
 import pytest
@@ -93,7 +93,7 @@ def random_case(seed):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_what_targets_see_equals_the_rules_applied_one_by_one(seed):
+def test_visible_history_equals_the_rules_applied_one_by_one(seed):
     behaviors, satisfied_search_clicks, targets = random_case(seed)
     states = BehaviorStates(behaviors, satisfied_search_clicks, SETTINGS.clicked_titles)
     user, time, session = np.array(targets).T
