@@ -2,7 +2,7 @@
 
     python -m benchmarks.negatives
 
-Documents of random topics with Zipf-distributed openings; targets ask for the best 100, exactly and
+Documents of random topics with Zipf-distributed opens; targets ask for the best 100, exactly and
 by the approximate index. Writes benchmarks/results/negatives.json with the recall of the index: the
 share of the exact best 100 that it finds.
 """
@@ -48,7 +48,7 @@ class NegativesBenchmark:
 
 
 def example(count: int, targets: int, width: int, seed: int) -> tuple[BrowseTargets, Documents]:
-    """Documents that become available over time, their openings, and targets late in that time."""
+    """Documents that become available over time, their opens, and targets late in that time."""
     rng = np.random.default_rng(seed)
     topics = rng.standard_normal((TOPICS, width))
     noise = SPREAD * rng.standard_normal((count, width))

@@ -129,7 +129,7 @@ class Trainer:
         from data_pipeline.settings import BatchSettings
         from user_tf import run_folder
         from user_tf.config import Config, ModelConfig
-        from user_tf.models.registry import build_ranker
+        from user_tf.registry import build_ranker
         from user_tf.training.optimizer import SummedGradientAdam
         from user_tf.training.step import make_train_step
 

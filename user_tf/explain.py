@@ -125,7 +125,7 @@ def _check(settings: ExplainSettings, configs: Sequence[Config]) -> None:
     ):
         if not holds:
             raise ValueError(f"{rule}. Received: {received!r}. {mend}")
-    from user_tf.models.registry import RANKERS
+    from user_tf.registry import RANKERS
 
     telling = [name for name, ranker in RANKERS.items() if hasattr(ranker, "attention")]
     for config in configs:

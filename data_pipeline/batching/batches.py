@@ -139,7 +139,7 @@ def evaluation_batches(
 
 
 def _are_of_tasks(parsed: Batch, tasks: Sequence[str]) -> tf.Tensor:
-    wanted = tf.constant([Task.of(task) for task in tasks], tf.int64)
+    wanted = tf.constant([Task.from_label(task) for task in tasks], tf.int64)
     return tf.reduce_any(parsed["task"][:, tf.newaxis] == wanted, axis=1)
 
 

@@ -1,8 +1,8 @@
 """Command-line flags generated from a tree of frozen dataclasses.
 
-The dataclass tree is the single source of names, types, defaults and help; the flags are its
-leaves with dotted names (`--model.width=64`). A flag file is a saved list of such flags, and an
-unknown flag is an error of absl itself, before any work starts.
+The dataclass tree is the only source of names, types, defaults and help; the flags are its leaves,
+with dotted names (`--model.width=64`). A flagfile is a saved list of such flags. An unknown flag is
+an error of absl itself, before any work starts.
 """
 
 import dataclasses
@@ -16,15 +16,15 @@ from absl import flags
 
 Tree = TypeVar("Tree")
 
-# absl then counts the flags as the calling module's own, which `--help` prints.
+# absl then assigns the flags to the calling module, whose flags `--help` prints.
 flags.disclaim_key_flags()
 
 
 def setting(default: Any, help: str, choices: tuple[str, ...] | None = None) -> Any:
-    """Declares one documented field of a settings dataclass.
+    """Declare one documented field of a settings dataclass.
 
     Args:
-        default: Default value; its field's annotation gives the flag's type.
+        default: Default value; the annotation of the field gives the type of the flag.
         help: One sentence for `--help`, with the unit.
         choices: Allowed values of a string field. Default: any.
 
@@ -39,7 +39,7 @@ def setting(default: Any, help: str, choices: tuple[str, ...] | None = None) -> 
 
 
 def leaves(tree: type, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field[Any], Any]]:
-    """Yields (dotted name, field, type) of every setting of a dataclass tree."""
+    """Yield (dotted name, field, type) of every setting of a dataclass tree."""
     annotations = typing.get_type_hints(tree)
     for field in dataclasses.fields(tree):
         kind = annotations[field.name]
@@ -50,17 +50,17 @@ def leaves(tree: type, prefix: str = "") -> Iterator[tuple[str, dataclasses.Fiel
 
 
 def _optional(kind: Any) -> Any:
-    """`X` of an `X | None` annotation, other annotations unchanged."""
+    """Return `X` of an annotation `X | None`, other annotations unchanged."""
     if isinstance(kind, types.UnionType):
         return next(part for part in typing.get_args(kind) if part is not type(None))
     return kind
 
 
 def define(tree: type, prefix: str = "", values: flags.FlagValues = flags.FLAGS) -> None:
-    """Defines one absl flag for every leaf of `tree`.
+    """Define one absl flag for every leaf of `tree`.
 
     Raises:
-        TypeError: A field has a type no flag can hold.
+        TypeError: A field has a type that no flag can hold.
     """
     for name, field, annotation in leaves(tree, prefix):
         kind, text = _optional(annotation), field.metadata.get("help", "")
@@ -80,12 +80,13 @@ def define(tree: type, prefix: str = "", values: flags.FlagValues = flags.FLAGS)
             flags.DEFINE_list(name, list(map(str, default)), text, flag_values=values)
         else:
             raise TypeError(
-                f"`{name}` should be a bool, int, float, str or tuple. Received: {kind}."
+                f"`{name}` must be a bool, int, float, str or tuple. Got {kind}. "
+                "Fix: change the annotation of the field."
             )
 
 
 def read(tree: type[Tree], prefix: str = "", values: flags.FlagValues = flags.FLAGS) -> Tree:
-    """Builds `tree` from parsed flags; the inverse of `define`."""
+    """Build `tree` from parsed flags; the inverse of `define`."""
     return _build(tree, {name: values[name].value for name, _, _ in leaves(tree, prefix)}, prefix)
 
 
@@ -105,7 +106,7 @@ def _build(tree: type[Tree], flat: Mapping[str, Any], prefix: str) -> Tree:
 
 
 def to_dict(tree: Any) -> dict[str, Any]:
-    """Nested plain dictionary of a settings dataclass, ready for JSON."""
+    """Return a settings dataclass as nested plain dictionaries, ready for JSON."""
     plain = dataclasses.asdict(tree)
 
     def clean(value: Any) -> Any:
@@ -119,10 +120,10 @@ def to_dict(tree: Any) -> dict[str, Any]:
 
 
 def from_dict(tree: type[Tree], plain: Mapping[str, Any]) -> Tree:
-    """Rebuilds a settings dataclass from `to_dict`; an unknown or missing name is an error.
+    """Rebuild a settings dataclass from `to_dict`; an unknown or missing name is an error.
 
     Raises:
-        ValueError: `plain` lacks a setting or holds one that `tree` does not know.
+        ValueError: `plain` lacks a setting or holds an unknown one.
 
     Example:
         >>> @dataclasses.dataclass(frozen=True)
@@ -144,8 +145,8 @@ def from_dict(tree: type[Tree], plain: Mapping[str, Any]) -> Tree:
     known = {name for name, _, _ in leaves(tree)}
     if known != set(flat):
         raise ValueError(
-            f"Saved settings do not fit {tree.__name__}. Unknown: {sorted(set(flat) - known)}; "
-            f"missing: {sorted(known - set(flat))}. They were written by another version of the "
-            "program; run the command that wrote them again."
+            f"Saved settings must be those of {tree.__name__}. Got unknown settings "
+            f"{sorted(set(flat) - known)}, missing settings {sorted(known - set(flat))}. Fix: run "
+            "the command that wrote them again, since another version of the program wrote them."
         )
     return _build(tree, flat, "")

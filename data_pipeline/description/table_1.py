@@ -6,7 +6,7 @@ from data_pipeline.common.array_types import Columns, Integers
 from data_pipeline.common.codes import BehaviorType, Split, Task
 from data_pipeline.common.sorted_arrays import sorted_unique
 from data_pipeline.events.splits import Boundaries, assign
-from data_pipeline.targets.candidate_lists import Targets
+from data_pipeline.targets.candidate_lists import CandidateLists
 
 PERIODS = ("history", *Split, "all")
 
@@ -39,9 +39,9 @@ def _ratio(part: int, whole: int) -> float:
 
 def table_1(
     behaviors: Columns,
-    answers: Columns,
+    satisfied_search_clicks: Columns,
     sessions: Columns,
-    targets: Targets,
+    targets: CandidateLists,
     group_row: Integers,
     limits: Boundaries,
 ) -> dict[str, Row]:
@@ -49,7 +49,7 @@ def table_1(
 
     Args:
         behaviors: type, user, text, session of the kept sessions' behaviors.
-        answers: behavior (1-based), the satisfied clicks of searches.
+        satisfied_search_clicks: behavior (1-based), the satisfied clicks of searches.
         sessions: start, has_both of all sessions in their order.
         targets: The targets.
         group_row: int64 [groups], target of each group.
@@ -69,7 +69,7 @@ def table_1(
         kind, user = behaviors["type"][rows], behaviors["user"][rows]
         held = sorted_unique(behaviors["session"][rows])
         searches = int((kind == BehaviorType.SEARCH).sum())
-        clicks = int(rows[answers["behavior"] - 1].sum())
+        clicks = int(rows[satisfied_search_clicks["behavior"] - 1].sum())
         users, task = len(sorted_unique(user)), targets.rows["task"][chosen]
         group_task = targets.rows["task"][group_row[chosen[group_row]]]
         lists = int(np.diff(targets.offsets)[chosen].sum())

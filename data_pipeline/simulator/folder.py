@@ -15,7 +15,9 @@ import pyarrow.parquet as pq
 from absl import logging
 
 from data_pipeline.common import flagtree
-from data_pipeline.log.log_folder import LogReport, LogWriter, RawBatch
+from data_pipeline.log.log_summary import LogReport
+from data_pipeline.log.log_writer import LogWriter
+from data_pipeline.log.raw_rows import RawBatch
 from data_pipeline.settings import LogSettings
 from data_pipeline.simulator import click_probabilities
 from data_pipeline.simulator.platform import Platform

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from data_pipeline.common.checksums import checksum
 from data_pipeline.common.codes import Task
-from data_pipeline.dataset.dataset_folder import DatasetWriter
+from data_pipeline.dataset.dataset_writer import DatasetWriter
 from user_tf import config as config_lib
 from user_tf import evaluate, run_folder
 
@@ -72,7 +72,7 @@ def _run(tmp_path, monkeypatch):
         return (lambda batch: batch["scores"]), config, None
 
     def batches(dataset, scenario, split, settings, tasks):
-        codes = [Task.of(task) for task in tasks]
+        codes = [Task.from_label(task) for task in tasks]
         count = len(dataset.targets(["target_id"]))
         ids = np.array([n for n in range(count) if 1 + n % 2 in codes] + [-1])
         return [

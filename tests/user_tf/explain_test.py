@@ -67,7 +67,7 @@ def targets_of(dataset, split="test", task="search"):
     return [
         row["target_id"]
         for row in rows
-        if row["split"] == split and row["task"] == Task.of(task) and not row["labels"][0]
+        if row["split"] == split and row["task"] == Task.from_label(task) and not row["labels"][0]
     ]
 
 

@@ -71,7 +71,7 @@ class Targets:
 
     def of_task(self, task: str) -> "Targets":
         """The targets of one task, `search` or `recommendation`."""
-        return self.take(self.task == Task.of(task))
+        return self.take(self.task == Task.from_label(task))
 
     def align(self, target_ids: Array, lists: Array) -> tuple[Array, Array]:
         """Brings lists keyed by target id into this order.

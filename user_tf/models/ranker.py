@@ -40,7 +40,7 @@ class Ranker(keras.Model):
 
     A subclass creates its layers in `__init__`, their weights in `build` (from the sizes alone, so
     that nothing is computed), and scores a Batch in `call(batch, training=False)`;
-    `build_ranker` of `user_tf.models.registry` returns instances with weights.
+    `build_ranker` of `user_tf.registry` returns instances with weights.
 
     A subclass with a further loss passes it to `add_loss` in `call(training=True)`: a scalar in the
     dtype of the scores, the sum over the real targets of the batch (weighted by `target_weight`),
@@ -71,10 +71,10 @@ class Ranker(keras.Model):
         if not self.built:
             self.build({name: shape for name, (shape, _) in batch_fields(self.sizes).items()})
             if self.config.init_scheme == "average":
-                self.start_as_average()
+                self.initialize_as_average()
         return self
 
-    def start_as_average(self):
+    def initialize_as_average(self):
         """Set the weights of `--model.init_scheme=average`; a ranker without cosines keeps its own."""
 
     def set_word_vectors(self, word_vectors):
@@ -133,6 +133,14 @@ class Ranker(keras.Model):
             "name": self.name,
             "dtype": keras.dtype_policies.serialize(self.dtype_policy),
         }
+
+    def get_build_config(self):
+        """Return the sizes: the weights depend on nothing else."""
+        return dataclasses.asdict(self.sizes)
+
+    def build_from_config(self, config):
+        """Make all weights, so that `keras.saving.load_model` can fill them."""
+        self.build_from_sizes()
 
     @classmethod
     def from_config(cls, config):

@@ -110,7 +110,7 @@ def route(
             on.
     """
     task_codes = task_of(request["query"])
-    is_task = {task: tf.equal(task_codes, Task.of(task)) for task in TASK_LABELS}
+    is_task = {task: tf.equal(task_codes, Task.from_label(task)) for task in TASK_LABELS}
     if len(copies) == 1:
         (task,) = copies
         rule = "be empty" if task == "recommendation" else "not be empty"

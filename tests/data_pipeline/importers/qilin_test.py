@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data_pipeline.importers import qilin
-from data_pipeline.log.log_folder import LogError
+from data_pipeline.importers import qilin, qilin_sql
+from data_pipeline.log.schema import LogError
 from data_pipeline.settings import LogSettings
 from tests.data_pipeline.importers import importing
 from tests.data_pipeline.importers.importing import (
@@ -205,7 +205,7 @@ def test_all_tables_of_lists_are_read(tmp_path):
     )
     found = {name: query for name, (_, _, query, _) in requests(log, START).items()}
     assert found == {"s10": "a", "s11": "b", "s2": "c", "r1": "", "r2": ""}
-    assert all(read[table] == {"request": 1} for table in qilin.REQUESTS)
+    assert all(read[table] == {"request": 1} for table in qilin_sql.REQUESTS)
 
 
 def test_a_title_is_that_of_the_note_or_its_content(tmp_path):
@@ -367,13 +367,13 @@ def test_a_folder_that_lacks_tables_or_columns_is_an_error(tmp_path):
     ):
         qilin.read(tmp_path)
     _write_csv(tmp_path / "notes.csv", NOTE_COLUMNS, [_note(1)])
-    with pytest.raises(LogError, match=r"must hold notes, and one of .*Received: notes\.csv"):
+    with pytest.raises(LogError, match=r"must hold notes, and one of .*Got notes\.csv"):
         qilin.read(tmp_path)
     _write_csv(tmp_path / "search_test.csv", ["query", "search_idx", "user_idx"], [])
     with pytest.raises(LogError, match=rf"search_test\.csv: .* the column `{SEARCH_LIST}`"):
         list(qilin.read(tmp_path).batches)
     pq.write_table(pa.table({"note_idx": [1]}), tmp_path / "notes.parquet")
-    with pytest.raises(LogError, match="notes must be there once"):
+    with pytest.raises(LogError, match="the table notes only once"):
         qilin.read(tmp_path)
     (tmp_path / "notes.csv").unlink()
     with pytest.raises(LogError, match=r"notes\.parquet: .* the column `note_title`"):
@@ -404,7 +404,7 @@ def test_every_real_row_and_click_is_accounted_for(tmp_path, request):
     request.addfinalizer(lambda: csv.field_size_limit(limit))
     shown, clicks, folder = set(), 0, tmp_path / "in"
     folder.mkdir()
-    for table in qilin.REQUESTS:
+    for table in qilin_sql.REQUESTS:
         (folder / f"{table}.csv").symlink_to(SAMPLE / f"{table}.csv")
         with open(SAMPLE / f"{table}.csv", encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
@@ -426,7 +426,7 @@ def test_every_real_row_and_click_is_accounted_for(tmp_path, request):
     _write_csv(folder / "notes.csv", NOTE_COLUMNS, [*known, *others])
     log, read = import_folder(qilin, folder)
     assert quarantine(log) == []
-    _assert_adds_up(log, {"notes": 10 + len(missing)} | dict.fromkeys(qilin.REQUESTS, 10))
+    _assert_adds_up(log, {"notes": 10 + len(missing)} | dict.fromkeys(qilin_sql.REQUESTS, 10))
     assert (log.report.searches, log.report.recommendations) == (30, 20)
     assert log.report.results == len(shown) and log.report.clicks == clicks
     assert read["results"]["place of a list"] == len(shown)

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_pipeline.importers import tables
-from data_pipeline.log.log_folder import LogError, open_log, write_log
-from data_pipeline.log.schema import SCHEMAS
+from data_pipeline.log.log_folder import open_log, write_log
+from data_pipeline.log.schema import SCHEMAS, LogError
 from data_pipeline.settings import LogSettings
 
 PLAIN = LogSettings(mask_users=False, quarantine_share=1.0)
@@ -270,7 +270,7 @@ def test_parquet_with_text_that_is_not_utf8_or_cut_short_is_refused(folder):
         _import(folder)
     whole = (folder / "documents.parquet").read_bytes()
     (folder / "documents.parquet").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(LogError, match=r"documents\.parquet: the file must be whole Parquet"):
+    with pytest.raises(LogError, match=r"documents\.parquet: the file must be complete Parquet"):
         _import(folder)
 
 
@@ -285,10 +285,10 @@ def test_a_table_that_is_missing_or_there_twice_or_of_another_kind_is_an_error(f
     with pytest.raises(LogError, match="must hold documents, and requests or browses"):
         tables.read(folder)
     _write_csv(folder / "documents.csv", "documents", DOCUMENTS)
-    with pytest.raises(LogError, match=r"Received: documents\.csv\. Name the files"):
+    with pytest.raises(LogError, match=r"Got documents\.csv\. Fix: name the files"):
         tables.read(folder)
     _write_jsonl(folder / "documents.jsonl", "documents", DOCUMENTS)
-    with pytest.raises(LogError, match=r"documents must be there once.*csv, documents\.jsonl"):
+    with pytest.raises(LogError, match=r"the table documents only once.*csv, documents\.jsonl"):
         tables.read(folder)
     with pytest.raises(LogError, match="the input must be a folder"):
         tables.read(folder / "none")

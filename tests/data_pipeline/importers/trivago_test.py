@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_pipeline.importers import trivago
-from data_pipeline.log.log_folder import LogError, open_log, write_log
+from data_pipeline.log.log_folder import open_log, write_log
+from data_pipeline.log.schema import LogError
 from data_pipeline.settings import LogSettings
 from tests.data_pipeline.importers import importing
 
@@ -311,7 +312,7 @@ def test_a_parquet_file_that_is_cut_or_of_other_types_is_an_error(tmp_path):
     pq.write_table(pa.table(good), path)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(LogError, match=r"sessions\.parquet: the file must be whole Parquet"):
+    with pytest.raises(LogError, match=r"sessions\.parquet: the file must be complete Parquet"):
         trivago.read(path)
     pq.write_table(pa.table({**good, "step": [[1]] * 9}), path)
     with pytest.raises(LogError, match=r"sessions\.parquet: the column `step` must hold text or n"):

@@ -5,17 +5,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data_pipeline.log.log_folder import (
-    LogError,
-    LogWriter,
-    RawBatch,
-    Rejected,
-    open_log,
-    write_log,
-)
-from data_pipeline.log.log_writer import ROWS_AT_ONCE
+from data_pipeline.log.log_folder import open_log, write_log
+from data_pipeline.log.log_writer import ROWS_AT_ONCE, LogWriter
 from data_pipeline.log.quarantine import Rule, quarantine_rows
-from data_pipeline.log.schema import BROWSES, DOCUMENTS, QUARANTINE, REQUESTS, SCHEMAS
+from data_pipeline.log.raw_rows import RawBatch, Rejected
+from data_pipeline.log.schema import BROWSES, DOCUMENTS, QUARANTINE, REQUESTS, SCHEMAS, LogError
 from data_pipeline.log.user_ids import mask_user
 from data_pipeline.settings import LogSettings
 
@@ -116,13 +110,13 @@ def test_rejected_rows_are_told_with_file_row_rule_value_and_message(tmp_path):
     first, second = _quarantine(tmp_path / "log")
     assert (first["table"], first["file"], first["row"]) == ("requests", "part-2.csv", 11)
     assert (first["rule"], first["value"]) == ("result-unknown", "2 characters")
-    assert "Add the document" in first["message"]
+    assert "Fix: add the document" in first["message"]
     assert (second["table"], second["row"], second["rule"]) == ("browses", 1, "dwell-range")
     assert report.tables["requests"].rules == {"result-unknown": 1}
 
 
 def test_kept_and_quarantined_rows_together_are_the_rows_read(tmp_path):
-    rule = Rule("odd", "Mend it.")
+    rule = Rule("odd", "A row must be even. Fix: correct it.")
     batches = [
         _documents("a", "b", "a", ""),
         Rejected("requests", quarantine_rows("requests", "r.csv", [(7, rule, "x")])),
@@ -190,7 +184,8 @@ def test_too_many_rejected_rows_stop_the_run_and_leave_the_quarantine_to_read(tm
     write_log(tmp_path / "fine", [_documents("a"), _browses(bad, *good)], settings)
     with pytest.raises(LogError) as told:
         write_log(tmp_path / "log", [_documents("a"), _browses(bad, *good[1:])], settings)
-    assert "25.00% of the rows of browses. Received: 1 of 3 rows rejected" in str(told.value)
+    assert "must be at most 25.00% of its rows" in str(told.value)
+    assert "browses: 1 of 3 rows rejected (33.33%)" in str(told.value)
     assert "doc-unknown: 1, first at b.csv, row 1" in str(told.value)
     assert "--quarantine_share" in str(told.value)
     assert not (tmp_path / "log").exists()
@@ -199,7 +194,9 @@ def test_too_many_rejected_rows_stop_the_run_and_leave_the_quarantine_to_read(tm
 
 
 def test_a_share_of_zero_stops_at_the_first_rejected_row_of_any_table(tmp_path):
-    rule = quarantine_rows("raw", "x", [(1, Rule("odd", "Mend it."), "")])
+    rule = quarantine_rows(
+        "raw", "x", [(1, Rule("odd", "A row must be even. Fix: correct it."), "")]
+    )
     batches = [_documents("a"), _browses(("anna", _at(1), "a")), Rejected("raw", rule, 1000)]
     with pytest.raises(LogError, match="1 of 1000 rows"):
         write_log(tmp_path / "log", batches, LogSettings(mask_users=False, quarantine_share=0.0))
@@ -309,7 +306,7 @@ def test_a_log_of_another_schema_version_is_refused(tmp_path):
     folder = _written(tmp_path)
     manifest = json.loads((folder / "log.json").read_text())
     (folder / "log.json").write_text(json.dumps({**manifest, "schema_version": 0}))
-    with pytest.raises(LogError, match=r"schema version must be 1\. Received: 0"):
+    with pytest.raises(LogError, match=r"schema version must be 1\. Got 0\. Fix: import"):
         open_log(folder)
 
 
@@ -330,5 +327,5 @@ def test_an_altered_or_missing_file_is_refused(tmp_path, checksums):
 
 @pytest.mark.parametrize("share", [-0.1, 1.1])
 def test_a_share_that_is_none_is_an_error(tmp_path, share):
-    with pytest.raises(ValueError, match="`quarantine_share` must lie in 0 to 1"):
+    with pytest.raises(ValueError, match="`quarantine_share` must be in \\[0, 1\\]"):
         LogWriter(tmp_path / "log", LogSettings(mask_users=False, quarantine_share=share))

@@ -5,8 +5,8 @@ import pathlib
 import pyarrow.parquet as pq
 import pytest
 
-from data_pipeline.log.log_folder import LogError, open_log
-from data_pipeline.log.schema import SCHEMAS
+from data_pipeline.log.log_folder import open_log
+from data_pipeline.log.schema import SCHEMAS, LogError
 from data_pipeline.log.user_ids import mask_user
 from data_pipeline.simulator.click_probabilities import Truth
 from data_pipeline.simulator.folder import write_simulated_log

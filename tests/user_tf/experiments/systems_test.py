@@ -11,7 +11,7 @@ from user_tf import config as configuration
 from user_tf.config import Config, DataConfig, ModelConfig, TrainConfig
 from user_tf.experiments import grids
 from user_tf.experiments.systems import flags_of, of_run, read_system, resolve
-from user_tf.models.registry import RANKERS
+from user_tf.registry import RANKERS
 
 ROOT = pathlib.Path(__file__).parents[3]
 NAMES = sorted(path.stem for path in (ROOT / "configs" / "systems").glob("*.flags"))

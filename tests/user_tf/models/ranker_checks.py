@@ -1,4 +1,4 @@
-"""Properties every ranker must have, as checks of one model."""
+"""Check the properties that every ranker must have, for one model."""
 
 import numpy as np
 import tensorflow as tf

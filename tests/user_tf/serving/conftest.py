@@ -12,7 +12,7 @@ from data_pipeline.settings import BatchSettings
 from data_pipeline.text.words import Tokenizer, write_vocabulary
 from user_tf.config import ModelConfig
 from user_tf.models.ranker import Sizes
-from user_tf.models.registry import build_ranker
+from user_tf.registry import build_ranker
 from user_tf.serving.history_selection import HistoryLimits
 from user_tf.serving.signatures import Graph, archive
 from user_tf.serving.user_table import UserTable, write_users

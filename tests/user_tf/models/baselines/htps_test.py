@@ -7,8 +7,9 @@ import pytest
 import tensorflow as tf
 
 from tests.user_tf.layer_testing import randomize, weights_of
-from tests.user_tf.models import numpy_user
-from tests.user_tf.models.numpy_user import cosine, knrm, part
+from tests.user_tf.layers import numpy_layers
+from tests.user_tf.layers.numpy_layers import cosine, knrm, part
+from tests.user_tf.layers.user import numpy_encoders
 from tests.user_tf.models.ranker_testing import (
     EMPTINESS,
     evaluate,
@@ -49,7 +50,9 @@ def oracle(batch, weights, browses):
     def contextual(index):
         rows = table[tokens(index)]
         return (
-            numpy_user.transformer(rows, part(weights, "word_encoder"), heads) if len(rows) else []
+            numpy_layers.transformer(rows, part(weights, "word_encoder"), heads)
+            if len(rows)
+            else []
         )
 
     def text(index):
@@ -66,10 +69,10 @@ def oracle(batch, weights, browses):
         return [unit(index) for index in (members if browses else searches(members)) if index]
 
     def last(history, row, encoder):
-        return numpy_user.history(history, row, part(weights, encoder), CONFIG, slots=0)
+        return numpy_encoders.history(history, row, part(weights, encoder), CONFIG, slots=0)
 
     def drawn(history, row, encoder):
-        return numpy_user.history_weights(history, row, part(weights, encoder), CONFIG, slots=0)
+        return numpy_encoders.history_weights(history, row, part(weights, encoder), CONFIG, slots=0)
 
     result, losses = np.zeros(batch["candidate_text"].shape), np.zeros(len(batch["task"]))
     attention = [([], [])] * len(batch["task"])
@@ -88,7 +91,7 @@ def oracle(batch, weights, browses):
         )
         queries = [text(batch["behavior_text"][i]) for i in [*searches(past), *searches(current)]]
         kinds = [1] * len(searches(past)) + [2] * (len(searches(current)) + 1)
-        encoded = numpy_user.session(
+        encoded = numpy_encoders.session(
             [*queries, query], kinds, part(weights, "query_encoder"), CONFIG
         )
         intent = last(encoded, weights["mask_vector"], "next_encoder")
@@ -184,7 +187,7 @@ def test_scores_do_not_depend_on_what_comes_after_the_target():
         )
 
 
-def test_the_language_model_is_trained_in_training_and_by_its_weight_only():
+def test_the_language_model_adds_its_loss_in_training_only_and_by_its_weight():
     model, batch = make(), tensors(random_batch(2))
     model(batch)
     assert model.losses == []
@@ -201,7 +204,7 @@ def test_the_language_model_is_trained_in_training_and_by_its_weight_only():
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-def test_longer_padding_row_subsets_and_xla_leave_the_loss_as_it_is(compiled):
+def test_longer_padding_row_subsets_and_xla_do_not_change_the_loss(compiled):
     model, batch = make(), random_batch(6)
     expected, expected_gradients = train_loss(model, tensors(batch))
     graph = tf.function(lambda batch: train_loss(model, batch), jit_compile=compiled)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from tests.user_tf.layer_testing import randomize, weights_of
+from tests.user_tf.layers.numpy_layers import attention, cosine, knrm, part
 from tests.user_tf.layers.personal_embedding_test import hashed
 from tests.user_tf.models.baselines.hrnn_test import gru
 from tests.user_tf.models.baselines.numpy_news import tokens_of
-from tests.user_tf.models.numpy_user import attention, cosine, knrm, part
 from tests.user_tf.models.ranker_testing import score, with_row_subsets
 from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig

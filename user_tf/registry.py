@@ -1,4 +1,8 @@
-"""Rankers by name."""
+"""Find rankers by name; a new one is a file in `user_tf/models` and a line here.
+
+Importing this module registers every layer and ranker with Keras, so that a model saved as `.keras`
+loads by `keras.saving.load_model` without custom objects.
+"""
 
 from user_tf.models.baselines.gerl import Gerl
 from user_tf.models.baselines.hrnn import Hrnn
@@ -29,19 +33,19 @@ RANKERS = {
 
 
 def build_ranker(config, sizes, word_vectors=None):
-    """Makes a ranker with all its weights.
+    """Build a ranker with all its weights.
 
     Args:
         config: `ModelConfig`; its `name` chooses the ranker.
         sizes: `Sizes` of the dataset.
-        word_vectors: Float array `[vocabulary, width]` to start the word embeddings from, used
-            unless `config.word_vectors` is off. None: random.
+        word_vectors: Float array `[vocabulary, width]`, initial values of the word embeddings; not
+            used if `config.word_vectors` is off. Default: random values.
 
     Returns:
         A built `Ranker` under the dtype policy in force.
 
     Raises:
-        ValueError: The name is unknown, or the word vectors do not fit.
+        ValueError: The name is unknown, or the word vectors have another shape.
 
     Example:
         >>> from user_tf.config import ModelConfig
@@ -50,12 +54,12 @@ def build_ranker(config, sizes, word_vectors=None):
         'user'
         >>> build_ranker(ModelConfig(name="usr"), Sizes(vocabulary=10, users=3))
         Traceback (most recent call last):
-        ValueError: `model.name` should be one of [...'user']. Received: 'usr'. Set --model.name.
+        ValueError: `model.name` must be one of [...'user']. Got 'usr'. Fix: set --model.name.
     """
     if config.name not in RANKERS:
         raise ValueError(
-            f"`model.name` should be one of {sorted(RANKERS)}. Received: {config.name!r}. "
-            "Set --model.name to one of them."
+            f"`model.name` must be one of {sorted(RANKERS)}. Got {config.name!r}. "
+            "Fix: set --model.name to one of them."
         )
     ranker = RANKERS[config.name](config, sizes, name=config.name).build_from_sizes()
     if word_vectors is not None and config.word_vectors:
