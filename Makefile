@@ -56,8 +56,8 @@ fuzz: $(STAMP)
 benchmarks: $(STAMP)
 	$(RUN) -m benchmarks.train_throughput --work=$(WORK)/throughput
 	$(RUN) -m benchmarks.start_up --work=$(WORK)/throughput
-	$(RUN) -m benchmarks.prepare --work=$(WORK)/prepare
-	$(RUN) -m benchmarks.negatives
+	$(RUN) -m benchmarks.preparation_cost --work=$(WORK)/prepare
+	$(RUN) -m benchmarks.negative_search_cost
 
 results: $(STAMP)
 	$(RUN) -m benchmarks.results_page.readme

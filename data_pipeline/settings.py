@@ -178,7 +178,7 @@ class PrepareSettings:
 
 @dataclasses.dataclass(frozen=True)
 class BatchSettings:
-    """Settings of packing windows as a Batch (`data_pipeline.batching.spec`)."""
+    """Settings of the packing of windows as a Batch (`data_pipeline.batching.spec`)."""
 
     windows_per_batch: int = setting(16, "Windows of a training batch.")
     evaluation_windows_per_batch: int = setting(16, "Windows of an evaluation batch.")

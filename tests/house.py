@@ -41,7 +41,7 @@ ORDER = {
         "user_tf.layers.user",
         "user_tf.models",
         "user_tf.models.baselines",
-        "user_tf.models.registry",
+        "user_tf.registry",
         "user_tf.run_folder",
         "user_tf.evaluation",
         "user_tf.training",

@@ -50,16 +50,16 @@ def main(arguments: list[str]) -> None:
     settings = flagtree.read(ExportSettings)
     check_export(settings.run, settings.output, settings.version, settings.log)
     config = Config.load(pathlib.Path(settings.run))
-    from user_tf.evaluate import trained_tasks
     from user_tf.serving.model_summary import summary
     from user_tf.serving.run_export import export_run
     from user_tf.training import strategy
+    from user_tf.training.phases import by_task
 
     # TensorFlow's saver reports every captured input at the level INFO.
     logging.set_verbosity(logging.WARNING)
     strategy.prepare(dataclasses.replace(config.runtime, logical_cpus=0))
     command = "python -m user_tf.export " + shlex.join(sys.argv[1:])
-    phases = trained_tasks(config)
+    phases = by_task(config)
     version = export_run(
         settings.run, settings.output, phases, settings.version, settings.log, command
     )

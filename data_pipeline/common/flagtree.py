@@ -1,22 +1,22 @@
 """Command-line flags generated from a tree of frozen dataclasses.
 
-The dataclass tree is the only source of names, types, defaults and help; the flags are its leaves,
-with dotted names (`--model.width=64`). A flagfile is a saved list of such flags. An unknown flag is
-an error of absl itself, before any work starts.
+The dataclass tree is the single source of names, types, defaults and help. The flags are its leaves
+with dotted names (`--model.width=64`). A flagfile is a saved list of such flags. absl refuses an
+unknown flag before any work starts.
 """
 
 import dataclasses
 import enum
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from absl import flags
 
 Tree = TypeVar("Tree")
 
-# absl then assigns the flags to the calling module, whose flags `--help` prints.
+# absl then counts the flags as those of the calling module, which `--help` prints.
 flags.disclaim_key_flags()
 
 
@@ -24,7 +24,7 @@ def setting(default: Any, help: str, choices: tuple[str, ...] | None = None) -> 
     """Declare one documented field of a settings dataclass.
 
     Args:
-        default: Default value; the annotation of the field gives the type of the flag.
+        default: Default value; the annotation of its field gives the type of the flag.
         help: One sentence for `--help`, with the unit.
         choices: Allowed values of a string field. Default: any.
 
@@ -50,38 +50,55 @@ def leaves(tree: type, prefix: str = "") -> Iterator[tuple[str, dataclasses.Fiel
 
 
 def _optional(kind: Any) -> Any:
-    """Return `X` of an annotation `X | None`, other annotations unchanged."""
+    """Return `X` of an `X | None` annotation, other annotations unchanged."""
     if isinstance(kind, types.UnionType):
         return next(part for part in typing.get_args(kind) if part is not type(None))
     return kind
 
 
-def define(tree: type, prefix: str = "", values: flags.FlagValues = flags.FLAGS) -> None:
+def define(
+    tree: type,
+    prefix: str = "",
+    values: flags.FlagValues = flags.FLAGS,
+    essentials: Sequence[str] = (),
+) -> None:
     """Define one absl flag for every leaf of `tree`.
 
+    Args:
+        tree: Dataclass of settings.
+        prefix: Prefix of every name. Default: none.
+        values: Flags to define them in. Default: those of the process.
+        essentials: Settings that `--help` lists. `--helpfull` lists the others after them, in
+            groups by the first part of their names, and the flags of absl last. Default: `--help`
+            lists all settings.
+
     Raises:
-        TypeError: A field has a type that no flag can hold.
+        TypeError: A field has a type no flag can hold.
     """
     for name, field, annotation in leaves(tree, prefix):
         kind, text = _optional(annotation), field.metadata.get("help", "")
         choices = field.metadata.get("choices")
         default: Any = field.default
+        options: dict[str, Any] = {"flag_values": values}
+        if essentials and name not in essentials:
+            # absl sorts groups by name: this one comes before those of absl's own modules.
+            options["module_name"] = f"Settings of {name.split('.')[0]}"
         if choices:
-            flags.DEFINE_enum(name, default, choices, text, flag_values=values)
+            flags.DEFINE_enum(name, default, choices, text, **options)
         elif kind is bool:
-            flags.DEFINE_boolean(name, default, text, flag_values=values)
+            flags.DEFINE_boolean(name, default, text, **options)
         elif kind is int:
-            flags.DEFINE_integer(name, default, text, flag_values=values)
+            flags.DEFINE_integer(name, default, text, **options)
         elif kind is float:
-            flags.DEFINE_float(name, default, text, flag_values=values)
+            flags.DEFINE_float(name, default, text, **options)
         elif kind is str:
-            flags.DEFINE_string(name, default, text, flag_values=values)
+            flags.DEFINE_string(name, default, text, **options)
         elif typing.get_origin(kind) is tuple:
-            flags.DEFINE_list(name, list(map(str, default)), text, flag_values=values)
+            flags.DEFINE_list(name, list(map(str, default)), text, **options)
         else:
             raise TypeError(
-                f"`{name}` must be a bool, int, float, str or tuple. Got {kind}. "
-                "Fix: change the annotation of the field."
+                f"`{name}` must be a bool, int, float, str or tuple. Got {kind}. Fix: change the "
+                f"annotation in {tree.__name__}."
             )
 
 
@@ -106,7 +123,7 @@ def _build(tree: type[Tree], flat: Mapping[str, Any], prefix: str) -> Tree:
 
 
 def to_dict(tree: Any) -> dict[str, Any]:
-    """Return a settings dataclass as nested plain dictionaries, ready for JSON."""
+    """Return a settings dataclass as a nested dictionary of plain values, ready for JSON."""
     plain = dataclasses.asdict(tree)
 
     def clean(value: Any) -> Any:
@@ -120,10 +137,10 @@ def to_dict(tree: Any) -> dict[str, Any]:
 
 
 def from_dict(tree: type[Tree], plain: Mapping[str, Any]) -> Tree:
-    """Rebuild a settings dataclass from `to_dict`; an unknown or missing name is an error.
+    """Rebuild a settings dataclass from `to_dict`.
 
     Raises:
-        ValueError: `plain` lacks a setting or holds an unknown one.
+        ValueError: `plain` lacks a setting or holds one that `tree` does not know.
 
     Example:
         >>> @dataclasses.dataclass(frozen=True)
@@ -145,8 +162,8 @@ def from_dict(tree: type[Tree], plain: Mapping[str, Any]) -> Tree:
     known = {name for name, _, _ in leaves(tree)}
     if known != set(flat):
         raise ValueError(
-            f"Saved settings must be those of {tree.__name__}. Got unknown settings "
-            f"{sorted(set(flat) - known)}, missing settings {sorted(known - set(flat))}. Fix: run "
-            "the command that wrote them again, since another version of the program wrote them."
+            f"Saved settings must be those of `{tree.__name__}`. Got unknown ones "
+            f"{sorted(set(flat) - known)} and none for {sorted(known - set(flat))}. Fix: run the "
+            "command that wrote them again; they are of another version of the program."
         )
     return _build(tree, flat, "")

@@ -15,7 +15,6 @@ from data_pipeline.simulator.folder import write_simulated_log
 from data_pipeline.simulator.world_settings import SessionSettings, SimulateSettings, WorldSettings
 from user_tf import run_folder
 from user_tf.config import Config, DataConfig, ModelConfig, TrainConfig
-from user_tf.evaluate import trained_tasks
 from user_tf.evaluation.evaluator import score_targets
 from user_tf.serving.example_requests import target_requests
 from user_tf.serving.layout import cli_command
@@ -24,6 +23,7 @@ from user_tf.serving.request_file import rank_file
 from user_tf.serving.request_json import from_json, to_json
 from user_tf.serving.run_export import export_run
 from user_tf.serving.saved_ranker import SavedRanker
+from user_tf.training.phases import by_task
 
 PHASES = ("search", "recommendation")
 
@@ -70,7 +70,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def version(folder):
     run = folder / "run"
-    phases = trained_tasks(Config.load(run))
+    phases = by_task(Config.load(run))
     return export_run(run, folder / "served", phases, 3, folder / "log", "the command")
 
 

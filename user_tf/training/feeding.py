@@ -9,7 +9,7 @@ from data_pipeline.batching import spec
 from data_pipeline.batching.batches import training_batches, windows_in_epoch
 from data_pipeline.dataset.dataset_folder import Dataset
 from user_tf.config import Config
-from user_tf.training.phases import Phase, seed_of
+from user_tf.training.phases import Phase
 
 
 def windows_per_step(config: Config, strategy: tf.distribute.Strategy) -> int:
@@ -79,7 +79,7 @@ def distributed_batches(
             dataset,
             config.data.scenario,
             settings,
-            seed_of(config, phase),
+            phase.seed,
             epoch,
             tasks=phase.tasks,
             skip_windows=skip_windows,

@@ -63,7 +63,7 @@ def test_saved_settings_with_another_shape_are_refused():
     plain["inner"]["speed"] = 1
     del plain["steps"]
     with pytest.raises(
-        ValueError, match=r"unknown settings \['inner.speed'\], missing settings \['steps'\]"
+        ValueError, match=r"unknown ones \['inner.speed'\] and none for \['steps'\]"
     ):
         flagtree.from_dict(Outer, plain)
 

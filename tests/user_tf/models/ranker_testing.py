@@ -1,4 +1,4 @@
-"""Helpers for tests of rankers: calls, gradients, and other layouts of the same Batch."""
+"""Call rankers in tests, compute their gradients, and write a Batch in other equivalent ways."""
 
 import numpy as np
 import tensorflow as tf

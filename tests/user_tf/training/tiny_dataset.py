@@ -48,7 +48,8 @@ def write(path: pathlib.Path, seed: int = 0) -> Dataset:
             {
                 "settings": {
                     "scenarios": ["unified"],
-                    "candidates": {"protocol": "shown"},
+                    "eval_candidates": {"protocol": "shown"},
+                    "text": {"tokenizer": "words"},
                     "sequence": {"session_behaviors": 5, "past_sessions": 20, "clicked_titles": 3},
                 },
                 "features": {

@@ -30,7 +30,7 @@ class Peps(Ranker):
     The user's rows hold all it knows of a user: behaviors before the target are not read, and for the
     unknown user the personal views are the global words. A text has different personal vectors for
     every user, so all views are computed for each target's own texts, `[T, 1 + C, L, d]`; with
-    shortcuts, for searches only. The texts of histories, most of a batch, are not encoded. The
+    row subsets, for searches only. The texts of histories, most of a batch, are not encoded. The
     largest arrays are the projections `[T (1 + C), L, num_heads * key_dim]` of the attention.
 
     A reconstruction in these points. Personal rows are hashed (`PersonalEmbedding`) and start at

@@ -104,7 +104,7 @@ def test_a_model_made_for_training_has_the_graph_of_the_dataset_and_saves_it(tmp
         np.testing.assert_array_equal(weight, expected)
         assert all(weight is not trained for trained in model.trainable_variables)
 
-    empty = build_ranker(config.model, run_folder.model_sizes(config, dataset))
+    empty = build_ranker(config.model, run_folder.read_sizes(config, dataset))
     assert not np.any(empty.user_neighbors)
     (tmp_path / "run" / "recommendation").mkdir()
     model.save_weights(tmp_path / "run" / "recommendation" / run_folder.BEST)

@@ -13,7 +13,7 @@ from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig
 from user_tf.models.baselines.lstur import UserMasking
 from user_tf.registry import RANKERS
-from user_tf.training import dropout_seeds
+from user_tf.training.step import reseed, seed_states
 
 # Dropout 0, so that what training changes is the masking of users alone.
 SMALL = ModelConfig(width=8, num_heads=3, key_dim=3, dropout=0.0)
@@ -88,11 +88,11 @@ def test_training_masks_complete_users_and_nothing_else(name):
 @pytest.mark.parametrize("name", VARIANTS)
 def test_masks_are_seeded_by_the_step(name):
     model, batch = make(name), random_batch(1, targets=40)
-    states = dropout_seeds.seed_states(model)
+    states = seed_states(model)
     assert model.user_masking.seed_generator.state in states
 
     def at(step):
-        dropout_seeds.reseed(states, (1, 0), tf.constant(step, tf.int64), tf.constant(0))
+        reseed(states, (1, 0), tf.constant(step, tf.int64), tf.constant(0))
         return score(model, batch, training=True)
 
     first = at(3)

@@ -65,12 +65,12 @@ def scores(batch, weights):
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-@pytest.mark.parametrize("shortcuts", [False, True])
-def test_scores_equal_the_equations_written_target_by_target(seed, shortcuts):
+@pytest.mark.parametrize("row_subsets", [False, True])
+def test_scores_equal_the_equations_written_target_by_target(seed, row_subsets):
     model, batch = make(), random_batch(seed)
     batch["query_text"][1] = 0
     expected = scores(batch, weights_of(model))
-    found = score(model, with_row_subsets(batch, more=3) if shortcuts else batch)
+    found = score(model, with_row_subsets(batch, more=3) if row_subsets else batch)
     real = batch["task"] > 0
     np.testing.assert_allclose(found[real], expected[real], rtol=1e-9, atol=1e-9)
 

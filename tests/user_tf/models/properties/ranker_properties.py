@@ -25,7 +25,7 @@ from tests.user_tf.models.ranker_testing import (
 from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig
 from user_tf.registry import RANKERS, build_ranker
-from user_tf.training import dropout_seeds
+from user_tf.training.step import reseed, seed_states
 
 SMALL = ModelConfig(width=8, num_heads=2, key_dim=3, intermediate_dim=10, dropout=0.2)
 GROUPS = {
@@ -133,11 +133,11 @@ class RankerProperties:
             keras.utils.set_random_seed(2)
             model = build_ranker(dataclasses.replace(SMALL, name=name, dropout=0.1), SIZES)
             optimizer = keras.optimizers.Adam(0.02)
-            states = dropout_seeds.seed_states(model)
+            states = seed_states(model)
 
             @tf.function
             def step(number):
-                dropout_seeds.reseed(states, (1, 0), number, tf.constant(0))
+                reseed(states, (1, 0), number, tf.constant(0))
                 with tf.GradientTape() as tape:
                     scores = tf.where(batch["candidate_mask"], model(batch, training=True), -1e9)
                     loss = -tf.reduce_sum(batch["labels"] * tf.nn.log_softmax(scores))
