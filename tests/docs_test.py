@@ -17,7 +17,6 @@ import pytest
 from absl import app
 
 import user_tf
-from data_pipeline.batching import spec
 from data_pipeline.common import flagtree
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -166,13 +165,6 @@ def test_the_python_example_calls_the_functions_as_they_are():
         named = {word.arg: None for word in call.keywords}
         inspect.signature(function).bind(*call.args, **named)
     assert snippet(ROOT / "docs" / "python_api.md") == text
-
-
-def test_the_table_of_the_batch_is_that_of_the_code():
-    """After a change of the fields, put the output of `spec.markdown_table()` into the page."""
-    text = (ROOT / "docs" / "batch.md").read_text(encoding="utf-8")
-    block = re.search(r"<!-- batch: begin -->\n(.*)<!-- batch: end -->", text, re.DOTALL)[1]
-    assert block.strip() == spec.markdown_table().strip()
 
 
 def test_the_site_needs_no_other_server(tmp_path):

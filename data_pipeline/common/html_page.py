@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from data_pipeline.common.matplotlib_svg import FAINT, INK
+from data_pipeline.common.matplotlib_svg import DARK_MODE
 
 
 def page_environment(package: str) -> jinja2.Environment:
@@ -27,7 +27,7 @@ def page_environment(package: str) -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals.update(ink=INK, faint=FAINT)
+    environment.globals["dark_mode"] = DARK_MODE
     return environment
 
 

@@ -6,8 +6,16 @@ from typing import Any
 
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8c6d1f", "#555555")
 """Colors that color-blind readers can distinguish (Okabe and Ito)."""
-INK, FAINT = "#1f2328", "#d0d7de"
-"""Colors of text and of lines; a page replaces them in dark mode."""
+INK, FAINT, GRAY, LIGHT_BLUE = "#1f2328", "#d0d7de", "#c9ced4", "#9ecae1"
+"""Colors of text, of lines, and of bars in the background."""
+DARK_MODE = {
+    INK: "#e6edf3",
+    FAINT: "#444c56",
+    GRAY: "#768390",
+    LIGHT_BLUE: "#3b6d8c",
+    COLORS[-1]: "#b1bac4",
+}
+"""Colors that a page replaces if its reader prefers dark pages."""
 
 
 def import_matplotlib(command: str) -> Any:

@@ -2,11 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 
-from data_pipeline.common.matplotlib_svg import COLORS, INK, import_matplotlib, style_axes, to_svg
+from data_pipeline.common.matplotlib_svg import (
+    COLORS,
+    GRAY,
+    INK,
+    import_matplotlib,
+    style_axes,
+    to_svg,
+)
 from data_pipeline.description.histograms import KINDS
 
 COMMAND = "data_pipeline.describe"
-_SEARCH, _BROWSE, _BOTH, _END = *COLORS[:3], "#c9ced4"
+_SEARCH, _BROWSE, _BOTH, _END = *COLORS[:3], GRAY
 _OF_TASK = {"search": _SEARCH, "recommendation": _BROWSE}
 # Narrower parts of a bar are too small for their percentage.
 _MIN_LABELED = 0.04

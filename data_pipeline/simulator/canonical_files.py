@@ -52,7 +52,7 @@ def _times(microseconds: np.ndarray, known: np.ndarray | None = None) -> pa.Arra
 
 
 def documents_table(world: World, start: int) -> pa.Table:
-    """Return the documents of the log; they have times only if some are published during the log."""
+    """Return the documents of the log; without times if none is published during the log."""
     dated = bool((world.published > 0).any())
     topics = pa.array(world.words.topic_names).take(
         pa.array(world.topic_of(world.document_subtopic))

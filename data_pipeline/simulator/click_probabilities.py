@@ -32,8 +32,8 @@ def satisfied_click_probability(
     Args:
         states: Latent states [Q, k].
         documents: Latent vectors of the candidates [Q, C, k].
-        positions: Positions in the list, from 1, [Q, C]; all 1 removes the effect of position, as the
-            first position is always examined.
+        positions: Positions in the list, from 1, [Q, C]; all 1 removes the effect of position, as
+            the first position is always examined.
         model: Constants of the click model. Default: `ClickModel()`.
 
     Returns:
@@ -64,8 +64,8 @@ class Truth:
         folder = pathlib.Path(log) / "truth"
         if not (folder / MODEL).is_file():
             raise FileNotFoundError(
-                f"`log` must be a simulated log with its truth. Got {os.fspath(log)!r}, which has no "
-                f"truth/{MODEL}. Fix: write one with python -m data_pipeline.simulate."
+                f"`log` must be a simulated log with its truth. Got {os.fspath(log)!r}, which has "
+                f"no truth/{MODEL}. Fix: write one with python -m data_pipeline.simulate."
             )
         self.model = ClickModel(**json.loads((folder / MODEL).read_text())["click_model"])
         documents = pq.read_table(folder / DOCUMENTS)

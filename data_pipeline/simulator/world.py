@@ -14,7 +14,9 @@ FACET_WEIGHT = 0.4
 
 @dataclasses.dataclass(frozen=True)
 class World:
-    """The part of the platform that users and services share. K topics, G = K * S sub-topics, F facets, D documents.
+    """The part of the platform that users and services share.
+
+    K topics, G = K * S sub-topics, F facets, D documents.
 
     `document_vectors` [D, width + F + 1] are the latent vectors the click model reads: the topic
     part, the weighted facet, and the quality, which every state weights by 1.

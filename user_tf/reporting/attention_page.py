@@ -10,16 +10,16 @@ from user_tf.run_folder import write_json
 
 PARTS = ("past sessions", "current session")
 NOTE = (
-    "The darker a cell, the larger the weight among those of the same run and part; beside a part, "
-    "the sum of its weights. A model with an encoder for each part has two sums of 100 %. A dash: "
-    "the run's scenario leaves out the behavior."
+    "The stronger a cell's color, the larger the weight among those of the same run and part; in "
+    "the row of a part, the sum of its weights. A model with an encoder for each part has two sums "
+    "of 100 %. A dash: the run's scenario leaves out the behavior."
 )
 # Sizes in pixels.
 _ROW, _CELL, _GAP, _EDGE = 22, 120, 8, 12
 _LEFT = {"order": _EDGE, "type": _EDGE + 34, "text": _EDGE + 34 + 62}
 _COLUMNS = _LEFT["text"] + 430
-# Letters that fit the width of a text; longer texts are cut.
-_LETTERS = 60
+# Letters that fit the width of a text, and the pixels of a bold letter; longer texts are cut.
+_LETTERS, _BOLD = 60, 7.5
 _COLORS = {
     "ink": INK,
     "pale": "#57606a",
@@ -80,6 +80,7 @@ def draw(content: Mapping[str, Any]) -> str:
             parts.append(_part(name, rows, labels, y + _ROW))
             y += _ROW * (1 + len(rows))
     y += _ROW + 4
+    width = _COLUMNS + len(labels) * (_CELL + _GAP) + _EDGE
     return render(
         "user_tf.reporting",
         "attention.svg.jinja",
@@ -94,9 +95,10 @@ def draw(content: Mapping[str, Any]) -> str:
         row_height=_ROW,
         parts=parts,
         line_y=y - _ROW,
-        target=_cut(_target_text(content["target"]), 120),
+        target=_cut(_target_text(content["target"]), int((width - 2 * _EDGE) / _BOLD)),
+        full_target=_target_text(content["target"]),
         target_y=y,
-        width=_COLUMNS + len(labels) * (_CELL + _GAP) + _EDGE,
+        width=width,
         height=y + _EDGE,
     )
 

@@ -3,11 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from data_pipeline.common.matplotlib_svg import COLORS, INK, import_matplotlib, style_axes, to_svg
+from data_pipeline.common.matplotlib_svg import (
+    COLORS,
+    GRAY,
+    INK,
+    LIGHT_BLUE,
+    import_matplotlib,
+    style_axes,
+    to_svg,
+)
 
 COMMAND = "user_tf.report"
 _LINES = ("-", "--", ":", "-.")
-_KINDS = {"reference": COLORS[0], "system": "#9ecae1", "unlearned": "#c9ced4", "best": "#ffffff"}
+_KINDS = {"reference": COLORS[0], "system": LIGHT_BLUE, "unlearned": GRAY, "best": "none"}
 
 
 class Bar(NamedTuple):

@@ -4,6 +4,7 @@ import jinja2
 import pytest
 
 from data_pipeline.common.html_page import page_environment, render
+from data_pipeline.common.matplotlib_svg import DARK_MODE
 
 
 def _macro(call, **values):
@@ -63,6 +64,8 @@ def test_a_page_loads_nothing_and_knows_dark_mode_and_phones():
     page = _page()
     assert not any(word in page for word in ("src=", "href=", "url(", "@import", "<script"))
     assert "prefers-color-scheme: dark" in page and "width=device-width" in page
+    for color, dark in DARK_MODE.items():
+        assert f'[style*="fill: {color}"] {{ fill: {dark} !important; }}' in page
 
 
 def test_a_missing_value_is_an_error():

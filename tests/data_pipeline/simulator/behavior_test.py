@@ -1,4 +1,4 @@
-"""Tests of the sessions: what passes between the services, times, position."""
+"""Tests of the sessions: exchange between the services, times, positions."""
 
 import dataclasses
 
@@ -84,8 +84,7 @@ def test_lasting_interests_of_the_services_are_independent_without_strength():
         assert low <= tastes + 1e-9 and tastes <= high + 0.05
 
 
-def test_without_strength_a_user_is_to_one_service_what_a_stranger_is():
-    """Nothing of a user's searches tells what the user browses."""
+def test_without_strength_searches_reveal_nothing_of_browses():
     _, requests = _simulate(0.0)
     wanted = np.zeros((2, USERS, 144))
     np.add.at(wanted, (requests.tasks - 1, requests.users, requests.intents), 1)
@@ -125,7 +124,7 @@ def test_no_list_shows_a_document_twice_or_before_it_is_published(default):
     assert (world.published[requests.results] < requests.times[:, None]).all()
 
 
-def test_lower_places_get_fewer_clicks_at_the_same_relevance(default):
+def test_lower_positions_get_fewer_clicks_at_the_same_relevance(default):
     world, requests = default
     model = ClickModel()
     affinity = model.affinity(requests.states, world.document_vectors[requests.results])
