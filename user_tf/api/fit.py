@@ -27,7 +27,8 @@ def fit(model: Any, data: Dataset, *, run: str | os.PathLike[str], **settings: A
     devices of TensorFlow. They stay set afterwards.
 
     Args:
-        model: Ranker of `build_model`.
+        model: Ranker of `build_model`. One loaded from a file knows the settings of its ranker only;
+            pass those of the data here.
         data: Dataset of `load_dataset`.
         run: Folder of the run. A run with the same settings is resumed; a finished one is returned.
         **settings: Settings of data, training and runtime, by the last part of their flags' names:
