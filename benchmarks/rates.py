@@ -1,4 +1,4 @@
-"""How repeated measurements are told."""
+"""Summaries of repeated measurements."""
 
 import statistics
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def summary(values: Sequence[float]) -> dict[str, Any]:
-    """Median, least and most, with the values themselves.
+    """Return median, least and most with all values.
 
     Example:
         >>> summary([3.0, 1.0, 2.0])

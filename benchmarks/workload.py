@@ -19,10 +19,10 @@ PREPARE = "data_pipeline.prepare --scenarios=unified --text.word2vec_epochs=0"
 
 
 def dataset(work: pathlib.Path, history: int, targets: int = 32) -> pathlib.Path:
-    """The workload's dataset with histories of `history` behaviors and windows of `targets`.
+    """Return the workload's dataset with histories of `history` behaviors, made if missing.
 
     Args:
-        work: Folder of the log and the datasets; what is there is not made again.
+        work: Folder of the log and the datasets; existing ones are kept.
         history: 10, 30 or 100.
         targets: Targets of a window.
     """

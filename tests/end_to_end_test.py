@@ -22,7 +22,7 @@ TINY = [
     "--model.key_dim=4",
     "--model.intermediate_dim=16",
     "--data.batch.windows_per_batch=6",
-    "--data.batch.rungs=0",
+    "--data.batch.fixed_sizes=off",
     "--train.pretrain_epochs=2",
     "--train.finetune_epochs=1",
     "--noruntime.tensorboard",
@@ -150,7 +150,7 @@ def from_python(make_work):
     work = make_work("lists")
     data = user_tf.load_dataset(work / "dataset")
     model = user_tf.build_model(
-        "user", data, width=8, num_heads=2, key_dim=4, intermediate_dim=16, rungs=0
+        "user", data, width=8, num_heads=2, key_dim=4, intermediate_dim=16, fixed_sizes="off"
     )
     initial = model.get_weights()
     run = user_tf.fit(
@@ -193,7 +193,7 @@ def test_a_trained_model_loads_and_a_finished_run_is_returned(from_python, capsy
         trained,
         data,
         run=run.path,
-        **{"data.batch.rungs": 0},
+        **{"data.batch.fixed_sizes": "off"},
         windows_per_batch=6,
         pretrain_epochs=2,
         finetune_epochs=1,

@@ -34,57 +34,91 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """Every choice of reference `USER_MODEL`; the defaults are the paper's."""
+    """Settings of a ranker; the defaults are those of the USER paper.
 
-    name: str = setting("user", "Ranker to build, a name of user_tf.models.registry.")
-    width: int = setting(100, "Model width d.")
-    num_heads: int = setting(8, "Attention heads of each transformer.")
-    key_dim: int = setting(50, "Width of a head.")
-    intermediate_dim: int = setting(256, "Feed-forward width of each transformer.")
-    word_layers: int = setting(1, "Layers of the word-level transformer.")
-    session_layers: int = setting(1, "Layers of the session-level transformer.")
-    history_layers: int = setting(1, "Layers of the history-level transformer.")
-    dropout: float = setting(0.1, "Dropout of sublayer outputs and attention weights.")
-    word_vectors: bool = setting(True, "Start word embeddings from the dataset's word2vec vectors.")
-    train_words: bool = setting(
-        True,
-        "Train the word embeddings; off: they stay as they start, which keeps a small log of rare "
-        "tokens (ids) from being learned by heart.",
-    )
-    word_positions: bool = setting(False, "Sinusoidal positions at word level.")
-    session_positions: bool = setting(True, "Sinusoidal positions at session level.")
-    history_positions: str = setting(
-        "forward",
-        "`forward`: 1..n and the target n+1; `fixed`: the target always has the last id; "
-        "`recency`: counted back from the target; `off`: none.",
-        choices=("forward", "fixed", "recency", "off"),
-    )
-    session_types: bool = setting(True, "Type embeddings at session level.")
-    co_attention: str = setting(
-        "parallel",
-        "`parallel`: Lu et al. 2016; `simple`: row and column sums of the affinity matrix, as "
-        "released by the authors.",
-        choices=("parallel", "simple"),
-    )
-    session_passes: int = setting(
-        1, "Times the current session goes through the session transformer (released code: 2)."
-    )
-    session_encoder: bool = setting(True, "Off: ablation without session encoder.")
-    history_encoder: bool = setting(True, "Off: ablation without history encoder.")
-    knrm: bool = setting(True, "KNRM between query and candidate; off as in the released code.")
+    A layer that takes one of these as an argument uses the same name for it. The released code of
+    the authors differs from the paper in `co_attention=simple`, `session_passes=2`, `score_tanh`,
+    and in positions, types and KNRM, which are off there.
+    """
+
+    name: str = setting("user", "Ranker to build: a name in user_tf.registry.")
+
+    # Sizes of every ranker.
+    width: int = setting(100, "Width d of words, texts, behaviors and intents.")
+    num_heads: int = setting(8, "Number of attention heads.")
+    key_dim: int = setting(50, "Width of one attention head.")
+    intermediate_dim: int = setting(256, "Hidden width of the feed-forward part of a transformer.")
+    dropout: float = setting(0.1, "Dropout rate of sublayer outputs and attention weights.")
     init_scheme: str = setting(
         "average",
-        "Initial weights: `average`: attention begins as the average of what it sees and the score "
-        "as the sum of cosines, in rankers that have either; `glorot`: Glorot's throughout.",
+        "Initial weights. `average`: attention starts as the average of the rows it sees and the "
+        "score as the sum of cosines, in rankers with attention or cosines; `glorot`: Glorot uniform.",
         choices=("average", "glorot"),
     )
-    score_tanh: bool = setting(False, "tanh on the score, as in the released code.")
-    personal_rows: int = setting(100_000, "Rows that pairs of user and word are hashed to in PEPS.")
+
+    # Words.
+    word_vectors: bool = setting(
+        True, "Initialize word embeddings with the word2vec vectors of the dataset."
+    )
+    train_words: bool = setting(
+        True,
+        "Train word embeddings. Off: keep their initial values, to avoid overfitting on small logs "
+        "with rare ids.",
+    )
+    word_layers: int = setting(1, "Number of layers of the transformer over words.")
+    co_attention: str = setting(
+        "parallel",
+        "Co-attention of a query and its clicked titles. `parallel`: as in the paper (Lu et al., "
+        "2016); `simple`: row and column sums of the affinity matrix, as in the released code.",
+        choices=("parallel", "simple"),
+    )
+
+    # Session encoder.
+    session_encoder: bool = setting(True, "Use the session encoder. Off: an ablation of the paper.")
+    session_layers: int = setting(1, "Number of layers of the transformer over a session.")
+    session_positions: bool = setting(True, "Add sinusoidal positions to behaviors of a session.")
+    session_types: bool = setting(True, "Add type embeddings to behaviors of a session.")
+    session_passes: int = setting(
+        1, "Number of times the current session goes through its transformer (released code: 2)."
+    )
+
+    # History encoder.
+    history_encoder: bool = setting(True, "Use the history encoder. Off: an ablation of the paper.")
+    history_layers: int = setting(1, "Number of layers of the transformer over past sessions.")
+    history_positions: str = setting(
+        "forward",
+        "Positions of the n past behaviors and the target. `forward`: 1 ... n, target n + 1; "
+        "`fixed`: the target always has the last position; `recency`: counted back from the target, "
+        "target 1; `off`: none.",
+        choices=("forward", "fixed", "recency", "off"),
+    )
+
+    # Score.
+    knrm: bool = setting(
+        True, "Match query and candidate words by KNRM. The released code does not use it."
+    )
+    score_tanh: bool = setting(False, "Apply tanh to the score, as in the released code.")
+
+    # Baselines.
+    personal_rows: int = setting(
+        100_000, "PEPS: number of rows that pairs of user and word are hashed to."
+    )
     next_query_weight: float = setting(
         1.0,
-        "Weight of the loss of predicting the next query, in rankers that do; it needs "
-        "--data.batch.next_queries. 0: off.",
+        "HTPS: weight of the loss of predicting the next query. Needs --data.batch.next_queries. "
+        "0: off.",
     )
+
+    @property
+    def transformer(self) -> dict[str, int | float]:
+        """Return the arguments that all transformers of a ranker share.
+
+        Example:
+            >>> ModelConfig(dropout=0.2).transformer["dropout"]
+            0.2
+        """
+        names = ("num_heads", "key_dim", "intermediate_dim", "dropout")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -252,7 +286,7 @@ def check(config: Config) -> None:
 
 
 def _check_devices(config: Config) -> None:
-    runtime, rungs = config.runtime, config.data.batch.rungs
+    runtime = config.runtime
     if runtime.jit and runtime.strategy == "multi_worker":
         _refuse(
             config,
@@ -274,14 +308,13 @@ def _check_devices(config: Config) -> None:
             "must be `table` where XLA compiles the gradient",
             "set --train.embedding_updates=table, or --noruntime.jit",
         )
-    if not -1 <= rungs <= 4:
-        _refuse(config, "data.batch.rungs", "must be in [-1, 4]", "set --data.batch.rungs")
-    if rungs == 0 and (runtime.jit or runtime.strategy == "tpu"):
+    compiled = runtime.jit or runtime.strategy == "tpu"
+    if compiled and config.data.batch.fixed_sizes == "off":
         _refuse(
             config,
-            "data.batch.rungs",
-            "must not be 0 where XLA compiles for fixed sizes",
-            "set --data.batch.rungs=4, or --noruntime.jit on a CPU or GPU",
+            "data.batch.fixed_sizes",
+            "must not be off where XLA compiles for fixed sizes",
+            "set --data.batch.fixed_sizes=auto, or --noruntime.jit on a CPU or GPU",
         )
 
 

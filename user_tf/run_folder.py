@@ -99,7 +99,7 @@ def build_model(config: Config, dataset: Any) -> Any:
     """Return a new, built ranker for a dataset, with initial weights."""
     import numpy as np
 
-    from user_tf.models.registry import build_ranker
+    from user_tf.registry import build_ranker
 
     vectors = np.asarray(dataset.word_vectors) if config.model.word_vectors else None
     ranker = build_ranker(config.model, read_sizes(config, dataset), vectors)
@@ -119,7 +119,7 @@ def load_model(run: str | pathlib.Path, phase: str) -> tuple[Any, Config, Any]:
         FileNotFoundError: The folder is no run, or the phase is not trained yet.
     """
     from data_pipeline.dataset.dataset_folder import open_dataset
-    from user_tf.models.registry import build_ranker
+    from user_tf.registry import build_ranker
 
     folder = pathlib.Path(run)
     config = Config.load(folder)

@@ -31,7 +31,7 @@ def test_the_defaults_are_possible():
         ("model.dropout", 1.0),
         ("model.width", 0),
         ("data.batch.negatives", 0),
-        ("data.batch.rungs", 5),
+        ("data.batch.fixed_sizes", "maybe"),
         ("train.patience", 0),
     ],
 )
@@ -43,8 +43,8 @@ def test_an_impossible_value_is_named_with_its_fix(path, value):
 def test_xla_needs_fixed_sizes():
     config = replace(GOOD, "runtime", RuntimeConfig(jit=True))
     check(config)
-    with pytest.raises(ValueError, match=r"`data.batch.rungs`"):
-        check(replace(config, "data.batch.rungs", 0))
+    with pytest.raises(ValueError, match=r"`data.batch.fixed_sizes`"):
+        check(replace(config, "data.batch.fixed_sizes", "off"))
 
 
 @pytest.mark.parametrize("name", ["htps", "htps_unified"])

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from data_pipeline.common.checksums import checksum
 from data_pipeline.common.codes import Task
-from data_pipeline.dataset.dataset_folder import DatasetWriter
+from data_pipeline.dataset.dataset_writer import DatasetWriter
 from user_tf import config as config_lib
 from user_tf import run_folder
 from user_tf.api import evaluate_run
@@ -48,9 +48,11 @@ def write_dataset(path, table, words="red\n", **candidates):
         pq.write_table(table, writer.folder / "targets.parquet")
         for name in ("text_tokens.npy", "documents.parquet", "users.parquet"):
             (writer.folder / name).touch()
-        (writer.folder / "vocabulary.txt").write_text(words)
-        settings = {"sequence": {}, "eval_candidates": {"protocol": "shown"} | candidates}
-        writer.finish({"settings": settings, "features": {}, "boundaries": {}})
+        (writer.folder / "vocabulary.txt").write_text("\n" + words)
+        lists = {"protocol": "shown"} | candidates
+        settings = {"sequence": {}, "eval_candidates": lists, "text": {"tokenizer": "words"}}
+        sizes = {"oov_buckets": 1, "text_length": 30}
+        writer.finish({"settings": settings, "features": {}, "boundaries": {}, **sizes})
 
 
 @pytest.fixture(name="run")
@@ -73,7 +75,7 @@ def _run(tmp_path, monkeypatch):
         return (lambda batch: batch["scores"]), config, None
 
     def batches(dataset, scenario, split, settings, tasks):
-        codes = [Task.of(task) for task in tasks]
+        codes = [Task.from_label(task) for task in tasks]
         count = len(dataset.targets(["target_id"]))
         ids = np.array([n for n in range(count) if 1 + n % 2 in codes] + [-1])
         return [
@@ -170,7 +172,7 @@ def test_with_truth_the_share_of_the_possible_gain_is_given(run, tmp_path):
     content, _ = evaluate(run[0], truth=str(truth))
     found = content["tasks"]["search"]["rankings"]
     assert found["best known"]["metrics"]["mrr"] == 0.75
-    assert found["user"]["share_of_gain"]["mrr"] == 2
+    assert found["user"]["fraction_of_oracle_gain"]["mrr"] == 2
     with pytest.raises(FileNotFoundError, match=r"`truth`.*absent"):
         evaluate(run[0], truth="absent.parquet")
 
@@ -183,7 +185,7 @@ def test_a_phase_without_weights_is_named(run):
 
 
 def test_no_resampling_is_refused(run):
-    with pytest.raises(ValueError, match=r"`samples` (should|must) be at least 1. .*0"):
+    with pytest.raises(ValueError, match=r"`samples` must be at least 1. Got 0. Fix:"):
         evaluate(run[0], samples=0)
 
 

@@ -31,7 +31,7 @@ def build_model(name: str, data: Dataset, **settings: Any) -> Any:
     """Build a ranker for a dataset, with initial weights.
 
     Args:
-        name: Ranker, a name of `user_tf.models.registry.RANKERS`: `user`, or a baseline.
+        name: Ranker, a name of `user_tf.registry.RANKERS`: `user`, or a baseline.
         data: Dataset of `load_dataset`.
         **settings: Settings of the model and of the data, by the last part of their flags' names:
             `width=32` for --model.width=32, `scenario="search"` for --data.scenario=search.

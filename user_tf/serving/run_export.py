@@ -40,7 +40,7 @@ def export_run(
         FileExistsError: The version exists.
         ValueError: A setting is impossible, or `log` is not the log of the dataset.
     """
-    final = layout.check_output(output, version)
+    final = layout.check_export(run, output, version, log)
     config = Config.load(pathlib.Path(run))
     models: dict[str, Any] = {}
     for phase in sorted(set(phases.values())):

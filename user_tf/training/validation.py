@@ -1,6 +1,5 @@
 """Validation by the one deterministic evaluator, on complete candidate lists."""
 
-import pathlib
 from collections.abc import Callable
 
 import keras
@@ -30,7 +29,7 @@ def make_validation(
         tasks=phase.tasks,
         limit=config.train.validation_targets,
     )
-    truth = evaluated_targets.load(pathlib.Path(config.data.dataset), "validation")
+    truth = evaluated_targets.load(dataset, "validation")
     forward = evaluator.compiled_forward(model, batches.element_spec)
 
     def validate() -> dict[str, float]:

@@ -180,7 +180,7 @@ def test_random_scores_on_one_in_ten_lists_give_the_values_of_chance():
 
 def test_a_score_that_is_not_finite_is_refused():
     for bad in (np.nan, np.inf, -np.inf):
-        with pytest.raises(ValueError, match=r"finite.*Received.*row 0"):
+        with pytest.raises(ValueError, match=r"finite.*Got.*row 0"):
             metrics.rank(np.array([[1.0, bad]]), np.ones((1, 2), bool))
 
 

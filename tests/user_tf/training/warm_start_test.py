@@ -9,7 +9,7 @@ import pytest
 
 from user_tf.config import ModelConfig
 from user_tf.models.ranker import Sizes
-from user_tf.models.registry import build_ranker
+from user_tf.registry import build_ranker
 from user_tf.training.warm_start import copy_weights
 
 SMALL = ModelConfig(width=8, num_heads=2, key_dim=4, intermediate_dim=8)
