@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from user_tf.config import Config, DataConfig, RuntimeConfig, TrainConfig, check
+from user_tf.config import Config, DataConfig, RuntimeConfig, TrainConfig
+from user_tf.config_rules import check
 
 GOOD = Config(run="run", data=DataConfig(dataset="dataset"))
 

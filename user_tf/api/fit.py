@@ -8,8 +8,9 @@ from typing import Any
 from data_pipeline.dataset.dataset_folder import Dataset, open_dataset
 from user_tf import run_folder
 from user_tf.api.keywords import replace_settings
-from user_tf.api.run import Run
-from user_tf.config import Config, check
+from user_tf.api.trained_run import Run
+from user_tf.config import Config
+from user_tf.config_rules import check
 from user_tf.training import phases, strategy
 from user_tf.training.loop import train_phase
 
