@@ -3,6 +3,7 @@
 import operator
 from typing import NoReturn
 
+from data_pipeline.common import flagtree
 from data_pipeline.common.codes import TASK_LABELS
 from user_tf.config import Config
 
@@ -40,6 +41,11 @@ def check(config: Config) -> None:
         Traceback (most recent call last):
         ValueError: `run` must name a folder. Got ''. Fix: set --run.
     """
+    for name, field, _ in flagtree.leaves(Config):
+        choices = field.metadata.get("choices")
+        if choices and operator.attrgetter(name)(config) not in choices:
+            known = ", ".join(choices)
+            _refuse(config, name, f"must be one of {known}", f"set --{name} to one of them")
     for name in _AT_LEAST_1:
         if operator.attrgetter(name)(config) < 1:
             _refuse(config, name, "must be at least 1", f"set --{name} to 1 or more")

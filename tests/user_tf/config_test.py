@@ -33,6 +33,8 @@ def test_the_defaults_are_possible():
         ("model.width", 0),
         ("data.batch.negatives", 0),
         ("data.batch.fixed_sizes", "maybe"),
+        ("data.scenario", "both"),
+        ("model.init_scheme", "random"),
         ("train.patience", 0),
     ],
 )
