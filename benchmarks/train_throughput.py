@@ -167,12 +167,15 @@ class Trainer:
 
     def train(self) -> float:
         """Return groups/s over the batches."""
+        started = time.perf_counter()
+        groups = sum(self.train_step(number) for number in range(len(self.batches)))
+        return groups / (time.perf_counter() - started)
+
+    def train_step(self, number: int) -> float:
+        """Train on one of the batches and return its number of groups."""
         import tensorflow as tf
 
-        started, groups = time.perf_counter(), 0.0
-        for number, batch in enumerate(self.batches):
-            groups += float(self.step(batch, tf.constant(number, tf.int64)).groups)
-        return groups / (time.perf_counter() - started)
+        return float(self.step(self.batches[number], tf.constant(number, tf.int64)).groups)
 
     def operations(self) -> dict[str, float]:
         """Count operations of training a group by stage, work on padding included."""
