@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from data_pipeline.batching.spec import bucket_lengths, bucket_name
 from user_tf.config import ModelConfig
 
 TRAINING = 3
@@ -19,7 +20,7 @@ def forward(config: ModelConfig, batch: dict[str, Any]) -> dict[str, float]:
 
     Args:
         config: Widths; one layer a transformer.
-        batch: A Batch; with shortcuts only the rows they name are counted.
+        batch: A Batch; with row subsets only the rows they name are counted.
 
     Example:
         >>> batch = {name: np.zeros(shape, int) for name, shape in {
@@ -31,11 +32,7 @@ def forward(config: ModelConfig, batch: dict[str, Any]) -> dict[str, float]:
     """
     d, inner, hidden = config.width, config.num_heads * config.key_dim, config.intermediate_dim
     shape = {name: np.shape(value) for name, value in batch.items()}
-    groups = {
-        int(name.removeprefix("texts_upto_")): size[0]
-        for name, size in shape.items()
-        if name.startswith("texts_upto_")
-    }
+    groups = {length: shape[bucket_name(length)][0] for length in bucket_lengths(shape)}
     longest = shape["text_tokens"][1]
     groups = groups or {longest: shape["text_tokens"][0]}
     clicked = shape.get("clicked_searches", shape["behavior_type"])[0]

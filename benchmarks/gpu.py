@@ -139,7 +139,7 @@ def measure(
     import keras
 
     from user_tf.models.ranker import Sizes
-    from user_tf.models.registry import build_ranker
+    from user_tf.registry import build_ranker
 
     folder = packed_batches.batches_folder(pathlib.Path(settings.work), settings.history, windows)
     packed, sizes, _ = packed_batches.load(folder)

@@ -3,7 +3,7 @@
     python -m benchmarks.packed_batches --work=work/gpu
 
 Writes one folder for each number of windows in a batch, `batches_folder(...)`: batch-000.npz, ... with
-the fields of `data_pipeline.batching.batches`, and last of all manifest.json. Packing needs TensorFlow;
+the fields of `data_pipeline.batching.spec`, and last of all manifest.json. Packing needs TensorFlow;
 `load` needs NumPy alone, so that the folder may be copied to another machine.
 """
 
@@ -35,7 +35,6 @@ class PackSettings:
         default=(8, 32, 128), metadata={"help": "Windows of a batch, one folder each."}
     )
     batches: int = setting(16, "Batches of a folder at the most; an epoch may hold fewer.")
-    rungs: int = setting(4, "Padded sizes a batch may take (1 to 4): programs to compile.")
     seed: int = setting(1, "Seed of window order and draws.")
 
 
@@ -96,7 +95,7 @@ def pack(settings: PackSettings, windows: int) -> None:
     """Pack the first full batches of `windows` windows, unless that is done.
 
     Raises:
-        ValueError: An epoch has fewer windows than one batch, or sizes would not be padded.
+        ValueError: An epoch has fewer windows than one batch.
     """
     from data_pipeline.batching.batches import training_batches, windows_in_epoch
     from data_pipeline.dataset.dataset_folder import open_dataset
@@ -107,11 +106,6 @@ def pack(settings: PackSettings, windows: int) -> None:
     if (folder / "manifest.json").exists():
         print(f"there already: {folder}")
         return
-    if not 1 <= settings.rungs <= 4:
-        raise ValueError(
-            "`rungs` must be between 1 and 4, or every batch would be compiled. Got "
-            f"{settings.rungs}. Fix: set --rungs."
-        )
     dataset = open_dataset(str(workload.dataset(work, settings.history)))
     full = windows_in_epoch(dataset, "unified") // max(windows, 1)
     if windows < 1 or full < 1:
@@ -119,7 +113,7 @@ def pack(settings: PackSettings, windows: int) -> None:
             "`windows_per_batch` must be from 1 to the windows of an epoch, "
             f"{windows_in_epoch(dataset, 'unified')}. Got {windows}. Fix: set --windows_per_batch."
         )
-    batch_settings = BatchSettings(windows_per_batch=windows, rungs=settings.rungs)
+    batch_settings = BatchSettings(windows_per_batch=windows, fixed_sizes="on")
     stream = training_batches(dataset, "unified", batch_settings, settings.seed, epoch=0)
     sizes = {
         "vocabulary": dataset.vocabulary_size + dataset.oov_buckets,

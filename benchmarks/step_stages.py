@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from user_tf.config import ModelConfig
-from user_tf.models.ranker import encode_groups, text_groups
+from user_tf.models.batch_ops import encode_buckets, split_by_length
 from user_tf.models.user import User
 from user_tf.training.loss import listwise_softmax
 
@@ -32,8 +32,8 @@ def stages(model: User, optimizer: Any, batch: dict[str, tf.Tensor]) -> dict[str
     Word level, behavior, session, history and scorer are each the forward pass and its gradient
     for weights and inputs; optimizer is clipping and update of the step's gradients.
     """
-    groups, batch = text_groups(batch)
-    words, vectors, mask = encode_groups(model.text_encoder, groups)
+    groups, batch = split_by_length(batch)
+    words, vectors, mask = encode_buckets(model.text_encoder, groups)
     behaviors = model.encode_behaviors(batch, words, vectors, mask)
     intents = model.encode_intents(batch, vectors, behaviors)
     history, history_mask = model.encode_history(batch, behaviors)
@@ -63,7 +63,7 @@ def stages(model: User, optimizer: Any, batch: dict[str, tf.Tensor]) -> dict[str
         optimizer.apply(clipped, model.trainable_variables)
 
     return {
-        "word": _both_ways(model, lambda: encode_groups(model.text_encoder, groups, True)[:2]),
+        "word": _both_ways(model, lambda: encode_buckets(model.text_encoder, groups, True)[:2]),
         "behavior": _both_ways(
             model, lambda *x: model.encode_behaviors(batch, *x, mask), words, vectors
         ),
@@ -100,7 +100,7 @@ def _both_ways(model: User, forward: Callable[..., Any], *inputs: tf.Tensor) -> 
 def text_products(config: ModelConfig, batch: dict[str, tf.Tensor], precision: str) -> float:
     """Operations/s of the text encoder's projections alone, at their shapes, both ways."""
     dtype = "float32" if precision == "float32" else "bfloat16"
-    groups, _ = text_groups(batch)
+    groups, _ = split_by_length(batch)
     d, inner, hidden = config.width, config.num_heads * config.key_dim, config.intermediate_dim
     shapes = [(d, inner)] * 3 + [(inner, d), (d, hidden), (hidden, d)]
     kernels = [tf.cast(tf.random.normal(shape, stddev=0.1), dtype) for shape in shapes]

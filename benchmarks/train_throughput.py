@@ -45,13 +45,13 @@ class Case:
         targets: Targets of a window.
         windows: Windows of a batch.
         shared: Whether a text of several places is encoded once.
-        text_groups: Groups of texts by length; 0: and no other shortcut past padding.
+        length_buckets: Buckets of texts by length; 0: no row subsets either.
         precision: Keras dtype policy.
         updates: `table` or `touched` rows of embedding tables.
         users: Rows of the user table; 0: the dataset's.
         dataset: Folder of another dataset.
         jit: Compile forward and gradient with XLA.
-        rungs: Padded sizes a batch may take; 0: exact sizes.
+        fixed_sizes: `on`: pad batches to one of four sizes; `off`: exact sizes.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Case:
     users: int = 0
     dataset: str = ""
     jit: bool = False
-    rungs: int = 0
+    fixed_sizes: str = "off"
 
 
 def single(name: str, history: int) -> Case:
@@ -91,8 +91,8 @@ COMPARISONS: dict[str, tuple[Case, ...]] = {
     "precision": (
         Case("float32"),
         Case("bfloat16", precision="mixed_bfloat16"),
-        Case("float32, padded to one of four sizes", rungs=4),
-        Case("float32, padded to one size, XLA", rungs=1, jit=True),
+        Case("float32, padded to one of four sizes", fixed_sizes="on"),
+        Case("float32, padded to one of four sizes, XLA", fixed_sizes="on", jit=True),
     ),
     "targets a window": (
         Case("1", targets=1, windows=256),
@@ -125,7 +125,7 @@ class Trainer:
         from data_pipeline.settings import BatchSettings
         from user_tf import run_folder
         from user_tf.config import Config, ModelConfig
-        from user_tf.models.registry import build_ranker
+        from user_tf.registry import build_ranker
         from user_tf.training.optimizer import SummedGradientAdam
         from user_tf.training.step import make_train_step
 
@@ -140,13 +140,13 @@ class Trainer:
                 windows_per_batch=case.windows,
                 share_texts=case.shared,
                 length_buckets=case.length_buckets,
-                rungs=case.rungs,
+                fixed_sizes=case.fixed_sizes,
             ),
             seed=1,
             epoch=0,
         )
         keras.config.set_dtype_policy(case.precision)
-        sizes = run_folder.model_sizes(self.config, dataset)
+        sizes = run_folder.read_sizes(self.config, dataset)
         if case.users:
             sizes = dataclasses.replace(sizes, users=case.users)
         self.model = build_ranker(self.config.model, sizes)

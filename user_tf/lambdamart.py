@@ -30,7 +30,10 @@ def main(arguments: list[str]) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
     tf.config.threading.set_inter_op_parallelism_threads(settings.threads)
     command = "python -m user_tf.lambdamart " + shlex.join(sys.argv[1:])
-    lambdamart_system.run_lambdamart(settings, command)
+    content = lambdamart_system.run_lambdamart(settings, command)
+    from user_tf.evaluation import system
+
+    print(system.describe(content), flush=True)
 
 
 def run() -> None:

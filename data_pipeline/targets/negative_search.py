@@ -3,7 +3,7 @@
 The score of DESIGN 4 is an inner product: the target has [(1 - a) * title, a], a document [title,
 popularity]. Title products are whole numbers that float32 holds exactly; they come from one matrix
 product for a block of targets. The popularity dimension is added target by target, for it changes
-with every opening. These float32 scores are off by less than `_SLACK`, so every document within it
+with every open. These float32 scores are off by less than `_SLACK`, so every document within it
 of the best `pool` is taken, and among those few the score in whole numbers decides.
 
 Above a number of available documents an index proposes those few (`data_pipeline.targets.approximate_index`).
@@ -40,8 +40,8 @@ class BestDocuments:
     Args:
         available: int64 [documents], from when on each may be drawn.
         vectors: int16 [documents, d], quantised title vectors.
-        opened: int64 [openings], the document of each opening.
-        known_after: int64 [openings], from when on it counts.
+        opened: int64 [opens], the document of each open.
+        known_at: int64 [opens], from when on it counts.
         settings: Weight, pool, and up to how many documents the search is exact.
         seed: Seed of the index.
         cells: Targets times documents scored at a time; changes memory, never an exact result.
@@ -52,7 +52,7 @@ class BestDocuments:
         available: Integers,
         vectors: npt.NDArray[np.int16],
         opened: Integers,
-        known_after: Integers,
+        known_at: Integers,
         settings: PseudoNegativeSettings,
         seed: int,
         cells: int,
@@ -66,7 +66,7 @@ class BestDocuments:
         self._vectors, self._pool, self._cells = vectors, settings.pool, cells
         self._exact = min(size - 1, settings.exact_documents)
         self._titles = self._floats(slice(0, self._exact))
-        self._popularity = Popularity(self._column[opened], known_after, size)
+        self._popularity = Popularity(self._column[opened], known_at, size)
         self._weight = round(settings.popularity_weight * _WEIGHT_STEPS)
         if size - 1 > self._exact:
             share = self._weight / _WEIGHT_STEPS
@@ -89,7 +89,7 @@ class BestDocuments:
             The block, and int64 [its targets, pool]: documents ascending, then 0 where fewer are
             eligible.
         """
-        known = self._popularity.known_at(time)
+        known = self._popularity.known_before(time)
         reach = np.searchsorted(self._available, time)
         start = 0
         while start < len(time):

@@ -1,4 +1,4 @@
-"""Preparation from end to end: what a target may see, determinism, views, the command line."""
+"""Preparation from end to end: what a target may see, determinism, scenarios, the command line."""
 
 import copy
 import dataclasses
@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from data_pipeline import settings as data_settings
 from data_pipeline.dataset.dataset_folder import open_dataset
-from data_pipeline.prepare import check, prepare
+from data_pipeline.preparation.checks import check_settings
+from data_pipeline.preparation.run import prepare
 from data_pipeline.text import word_vectors
 
 INPUTS = (
@@ -238,21 +239,21 @@ def fixed_vectors(monkeypatch):
     monkeypatch.setattr(word_vectors, "word_vectors", by_word)
 
 
-def prepared(log, folder, resolve, settings, views=("unified", "search", "recommendation")):
-    """Writes and prepares a log; {view: inputs of every target by its key}."""
+def prepared(log, folder, resolve, settings, scenarios=("unified", "search", "recommendation")):
+    """Writes and prepares a log; {scenario: inputs of every target by its key}."""
     prepare(
         settings(
             log.write(folder / "log"),
             folder / "dataset",
-            scenarios=views,
+            scenarios=scenarios,
             split={"validation_parts": 0, "test_parts": 0},
         )
     )
     dataset = open_dataset(folder / "dataset")
     result = {}
-    for view in views:
+    for scenario in scenarios:
         # One entry a target: which document was its positive is a label, not an input.
-        result[view] = {key[:-1]: inputs for key, inputs in resolve(dataset, view).items()}
+        result[scenario] = {key[:-1]: inputs for key, inputs in resolve(dataset, scenario).items()}
     return result
 
 
@@ -301,14 +302,14 @@ def test_what_is_not_yet_known_changes_no_input_and_no_feature(
         r["request_id"] for r in log.rows["requests"] if queries.get(r["request_id"]) == r["query"]
     }
     compared = 0
-    for view, before in originals.items():
+    for scenario, before in originals.items():
         for key, inputs in before.items():
             # A target's own query is known to it.
-            if key[1] > limit or key not in after[view] or key[2] not in same:
+            if key[1] > limit or key not in after[scenario] or key[2] not in same:
                 continue
             compared += 1
             for name in INPUTS:
-                assert after[view][key][name] == inputs[name], (view, key, name)
+                assert after[scenario][key][name] == inputs[name], (scenario, key, name)
     assert compared >= 3
     assert after["unified"] != originals["unified"]
 
@@ -320,10 +321,10 @@ def test_pseudo_negatives_do_not_know_the_future_either(
     alter, log_builder, tmp_path, resolve, small_settings, fixed_vectors
 ):
     log = random_log(log_builder, seed=8, lists=False)
-    views = ("unified",)
-    before = prepared(log, tmp_path / "original", resolve, small_settings, views)["unified"]
+    scenarios = ("unified",)
+    before = prepared(log, tmp_path / "original", resolve, small_settings, scenarios)["unified"]
     altered, limit = altered_just_after_a_target(log, alter, before)
-    after = prepared(altered, tmp_path / "altered", resolve, small_settings, views)["unified"]
+    after = prepared(altered, tmp_path / "altered", resolve, small_settings, scenarios)["unified"]
     compared = 0
     for key in before.keys() & after.keys():
         # A user's own relevant documents of any time are no negatives of that user: labels.
@@ -386,8 +387,8 @@ def test_single_task_views_keep_targets_and_lists_and_see_one_task_only(
     )
     dataset = open_dataset(tmp_path / "dataset")
     unified = resolve(dataset, "unified")
-    for view, task, other in (("search", 2, "browse"), ("recommendation", 1, "search")):
-        alone = resolve(dataset, view)
+    for scenario, task, other in (("search", 2, "browse"), ("recommendation", 1, "search")):
+        alone = resolve(dataset, scenario)
         assert alone.keys() == {key for key, inputs in unified.items() if inputs["task"] == task}
         assert alone
         for key, inputs in alone.items():
@@ -408,10 +409,10 @@ def test_no_window_straddles_splits_or_users_and_none_is_too_large(
     prepare(settings)
     dataset = open_dataset(tmp_path / "dataset")
     rows = dataset.targets().to_pylist()
-    for view in dataset.scenarios:
+    for scenario in dataset.scenarios:
         for split in ("train", "validation", "test"):
-            files = dataset.window_files(view, split)
-            sizes = dataset.window_sizes(view, split)
+            files = dataset.window_files(scenario, split)
+            sizes = dataset.window_sizes(scenario, split)
             assert len(files) == max(1, -(-len(sizes) // 2))
             records = [r.numpy() for r in tf.data.TFRecordDataset(files)]
             assert len(records) == len(sizes)
@@ -467,7 +468,7 @@ def test_a_log_that_names_an_unknown_document_is_refused(builder, tmp_path, smal
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"log": ""}, "`log` must be given"),
+        ({"log": ()}, "`log` must be given"),
         ({"scenarios": ("both",)}, r"`scenarios` must be some of .* --scenarios"),
         ({"sequence": data_settings.SequenceSettings(past_sessions=0)}, "past_sessions` must be"),
         ({"windows": data_settings.WindowSettings(targets_per_window=0)}, "targets_per_window`"),
@@ -475,9 +476,9 @@ def test_a_log_that_names_an_unknown_document_is_refused(builder, tmp_path, smal
 )
 def test_impossible_settings_are_refused_before_any_work(change, message, small_settings):
     with pytest.raises(ValueError, match=message):
-        check(dataclasses.replace(small_settings("log", "dataset"), **change))
+        check_settings(dataclasses.replace(small_settings("log", "dataset"), **change))
 
 
 def test_an_existing_output_is_refused(tmp_path, small_settings):
     with pytest.raises(FileExistsError, match="`output` must not exist"):
-        check(small_settings("log", tmp_path))
+        check_settings(small_settings("log", tmp_path))

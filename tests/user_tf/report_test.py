@@ -165,7 +165,9 @@ def test_impossible_settings_are_refused(folder, changes, message):
 
 def test_without_matplotlib_the_extra_is_named_before_anything_is_read(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ModuleNotFoundError, match=r"user_tf.report .*matplotlib.*\.\[evidence\]"):
+    with pytest.raises(
+        ModuleNotFoundError, match=r"`matplotlib` .*user_tf\.report\..*\.\[evidence\]"
+    ):
         grid_report.write_report(tmp_path, grid_report.ReportSettings(), "command")
 
 

@@ -43,7 +43,7 @@ def compare(
                 f"{len(evaluation.targets)} targets of {name!r}, {len(original.targets)} of "
                 f"{ORIGINAL!r}. Fix: evaluate all rankings on `Evaluation.targets` of one of them."
             )
-    rows = original.targets.task == Task.of(task)
+    rows = original.targets.task == Task.from_label(task)
     used = rows & original.counted
     users = original.targets.take(used).user
     means = {name: evaluation.summarize(rows) for name, evaluation in evaluations.items()}

@@ -67,7 +67,7 @@ class Targets:
 
     def select_task(self, task: str) -> "Targets":
         """Return the targets of one task, `search` or `recommendation`."""
-        return self.take(self.task == Task.of(task))
+        return self.take(self.task == Task.from_label(task))
 
     def align(self, target_ids: Array, lists: Array) -> tuple[Array, Array]:
         """Bring lists keyed by target id into the order of these targets.

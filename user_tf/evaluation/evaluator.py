@@ -37,9 +37,9 @@ class Evaluation:
     def summary(self) -> dict[str, Summary]:
         """Summarize each task that has targets: {"search": {"map": ...}, ...}."""
         return {
-            task: self.summarize(self.targets.task == Task.of(task))
+            task: self.summarize(self.targets.task == Task.from_label(task))
             for task in TASK_LABELS
-            if (self.targets.task == Task.of(task)).any()
+            if (self.targets.task == Task.from_label(task)).any()
         }
 
     def summarize(self, rows: Array) -> Summary:

@@ -73,7 +73,7 @@ def summarize(evaluation: Evaluation, task: str) -> dict[str, Summary]:
         >>> list(summarize(result, "search"))
         ['session with both behaviors', '1 to 9 past behaviors', 'query of 2 tokens']
     """
-    of_task = evaluation.targets.task == Task.of(task)
+    of_task = evaluation.targets.task == Task.from_label(task)
     rows = {name: of_task & row for name, row in default_slices(evaluation.targets.slices).items()}
     return {name: evaluation.summarize(row) for name, row in rows.items() if row.any()}
 

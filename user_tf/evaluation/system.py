@@ -33,7 +33,7 @@ def evaluate_system(
     truth: str = "",
     samples: int = 1000,
 ) -> dict[str, Any]:
-    """Evaluate a system and the heuristics; write and print the result.
+    """Evaluate a system and the heuristics; write and return the result.
 
     Args:
         name: The system's name in tables.
@@ -83,16 +83,40 @@ def evaluate_system(
         compared = comparison.compare(evaluations, task, samples, seed)
         content["tasks"][task] = {"phase": phase, **compared}
         query_tables.append(metrics_table.query_table(evaluations, name))
-        title = f"{task} ({split}, {lists['name']} lists, weights of {phase})"
-        print("\n" + metrics_table.text_table(title, compared))
-        print(metrics_table.slice_table(compared, (heuristics.ORIGINAL, name)), flush=True)
     written = [output]
     run_folder.write_json(output, content)
     if query_tables:
         written.append(output.with_name(f"{output.stem}-queries.parquet"))
         pq.write_table(pa.concat_tables(query_tables), written[1])
-    print("\nWritten: " + ", ".join(map(str, written)), flush=True)
+    print("Written: " + ", ".join(map(str, written)), flush=True)
     return content
+
+
+def title(content: Mapping[str, Any], task: str) -> str:
+    """Return the heading of a task's table.
+
+    Args:
+        content: Result of `evaluate_system`.
+        task: A task in it.
+    """
+    lists, phase = content["protocol"]["name"], content["tasks"][task]["phase"]
+    return f"{task} ({content['split']}, {lists} lists, weights of {phase})"
+
+
+def describe(content: Mapping[str, Any]) -> str:
+    """Return the tables of an evaluation as text.
+
+    Args:
+        content: Result of `evaluate_system`.
+    """
+    tables = []
+    for task, compared in content["tasks"].items():
+        tables += [
+            "",
+            metrics_table.text_table(title(content, task), compared),
+            metrics_table.slice_table(compared, (heuristics.ORIGINAL, content["model"])),
+        ]
+    return "\n".join(tables)
 
 
 def _check(truth: str, samples: int) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from data_pipeline.common.flagtree import setting
-from user_tf.evaluate import trained_tasks
 from user_tf.experiments.systems import (
     System,
     make_flags,
@@ -16,6 +15,7 @@ from user_tf.experiments.systems import (
     read_variants,
     resolve,
 )
+from user_tf.training import phases
 
 GRID = "grid.json"
 
@@ -185,7 +185,7 @@ def describe(
             "system": system.name,
             "label": system.label,
             "scenario": system.config.data.scenario,
-            "tasks": list(trained_tasks(system.config)),
+            "tasks": list(phases.by_task(system.config)),
             "flags": flags,
             "runs": [f"{system.name}/seed{seed}" for seed in range(1, seeds + 1)],
         }

@@ -218,7 +218,7 @@ def run_lambdamart(settings: LambdaMartSettings, command: str) -> dict[str, Any]
 
     dataset, scenario = open_dataset(settings.data.dataset), settings.data.scenario
     tasks = ("search", "recommendation") if scenario == "unified" else (scenario,)
-    codes = [Task.of(task) for task in tasks]
+    codes = [Task.from_label(task) for task in tasks]
     names = [*(dataset.feature_names if settings.data.batch.features else ()), *LIST_COLUMNS]
     folder, fitted = open_run(settings), {}
 
@@ -231,7 +231,7 @@ def run_lambdamart(settings: LambdaMartSettings, command: str) -> dict[str, Any]
 
     def part(split: str, task: str) -> tuple[Any, Any]:
         of_split, columns = read(split)
-        return of_split.select_task(task), columns[of_split.task == Task.of(task)]
+        return of_split.select_task(task), columns[of_split.task == Task.from_label(task)]
 
     def scorer(task: str) -> system.Scorer:
         def score() -> tuple[Any, Any]:

@@ -14,10 +14,10 @@ from scipy.stats import qmc
 
 from data_pipeline.common.flagtree import setting
 from user_tf.config import Config
-from user_tf.evaluate import trained_tasks
 from user_tf.experiments.commands import call, run_all, say, stop_when_killed
 from user_tf.experiments.systems import make_flags, make_run_config, read_system, resolve
-from user_tf.run_folder import DONE, phase_of, write_json
+from user_tf.run_folder import DONE, write_json
+from user_tf.training import phases
 
 RESULT = "tuning.json"
 LEARNING_RATES = (0.5, 1.0, 2.0)
@@ -104,8 +104,8 @@ def validation_map(config: Config) -> float | None:
         config: Settings of the run.
     """
     maps = []
-    for task in trained_tasks(config):
-        done = pathlib.Path(config.run) / phase_of(config, task) / DONE
+    for phase in phases.by_task(config).values():
+        done = pathlib.Path(config.run) / phase / DONE
         if not done.exists():
             return None
         maps.append(json.loads(done.read_text(encoding="utf-8"))["best_map"])

@@ -5,7 +5,7 @@ import pathlib
 
 from data_pipeline.common.codes import TASK_LABELS
 from data_pipeline.common.flagtree import setting
-from data_pipeline.description.svg import import_matplotlib
+from data_pipeline.common.matplotlib_svg import import_matplotlib
 from user_tf.evaluation import across_systems
 from user_tf.reporting import contents, figures
 from user_tf.reporting.document import to_markdown

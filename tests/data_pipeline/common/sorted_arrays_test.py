@@ -28,7 +28,7 @@ def test_places_are_the_counts_of_what_is_smaller(cached, values, wanted):
 def test_pairs_are_numbered_in_their_order_and_others_are_not_found(seed):
     draw = np.random.default_rng(seed)
     left, right = draw.integers(0, 2**31, 30) // 2**28, draw.integers(0, 3, 30)
-    pairs, numbers = Pairs.of(left, right)
+    pairs, numbers = Pairs.from_columns(left, right)
     order = sorted(set(zip(left.tolist(), right.tolist(), strict=True)))
     number = {pair: n for n, pair in enumerate(order)}
     assert [order[n] for n in numbers] == list(zip(left, right, strict=True))
@@ -43,5 +43,5 @@ def test_nothing_has_no_runs_no_ranges_and_no_pairs():
     assert run_starts(none).tolist() == [0]
     assert concat_ranges(none, none).tolist() == []
     assert sorted_unique(none).tolist() == []
-    pairs, _ = Pairs.of(none, none)
+    pairs, _ = Pairs.from_columns(none, none)
     assert pairs.find(np.array([0, 3]), np.array([0, 5])).tolist() == [0, 0]

@@ -17,7 +17,7 @@ import pytest
 
 from data_pipeline.engine.connect import connect
 from data_pipeline.engine.duckdb_engine import DuckDBEngine
-from data_pipeline.prepare import prepare
+from data_pipeline.preparation.run import prepare
 from data_pipeline.settings import PrepareSettings
 from data_pipeline.simulator.folder import write_simulated_log
 from data_pipeline.simulator.world_settings import SimulateSettings
@@ -144,7 +144,7 @@ def test_duckdb_does_not_write_the_rows_of_a_materialised_table_again(tmp_path):
 
 @pytest.mark.parametrize("column", [pa.array([1.5]), pa.array([None], pa.int64())])
 def test_floats_and_nulls_do_not_leave_the_engine_as_integers(engine, column):
-    with pytest.raises(TypeError, match=r"`a` should hold integers without nulls"):
+    with pytest.raises(TypeError, match=r"`a` must be a column of integers without nulls"):
         engine.fetch(engine.table(pa.table({"a": column})), ["a"])
 
 
@@ -160,7 +160,7 @@ def test_impossible_limits_are_refused(wrong):
 
 
 def test_an_unknown_engine_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"`engine` must be .* Received: `engine` = 'sparc'"):
+    with pytest.raises(ValueError, match=r"`engine` must be .* Got 'sparc'"):
         connect(PrepareSettings(engine="sparc"), tmp_path)
 
 

@@ -144,7 +144,7 @@ def assert_whole(folder):
             assert item["click_time"] is None or item["click_time"] >= row["time"]
             _assert_in_range(None, item["click_time"], item["dwell_seconds"])
     with DuckDBEngine() as engine:
-        read_tables(engine, folder, SequenceSettings())
+        read_tables(engine, [folder], SequenceSettings())
     return log
 
 

@@ -3,7 +3,7 @@ import datetime
 import pytest
 
 from data_pipeline.importers import mind
-from data_pipeline.log.log_folder import LogError
+from data_pipeline.log.schema import LogError
 from data_pipeline.settings import LogSettings
 from tests.data_pipeline.importers import importing
 from tests.data_pipeline.importers.importing import (

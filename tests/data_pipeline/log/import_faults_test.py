@@ -75,7 +75,7 @@ def test_a_folder_in_place_of_a_file_is_refused(tmp_path, kind):
     (folder / f"browses.{kind}").unlink()
     (folder / f"browses.{kind}").mkdir()
     with pytest.raises(
-        LogError, match=rf"browses\.{kind}: the input must be a file\. Received: a folder"
+        LogError, match=rf"browses\.{kind}: the input must be a file\. Got a folder"
     ):
         _import(folder, tmp_path / "log")
     assert os.listdir(tmp_path) == ["in"]
@@ -91,7 +91,8 @@ def test_a_file_that_may_not_be_read_is_refused(tmp_path, monkeypatch):
 
     monkeypatch.setattr(delimited_text, "open_bytes", refuse)
     with pytest.raises(
-        LogError, match=r"browses\.csv: the file must be readable.*Permission denied.*Check its"
+        LogError,
+        match=r"browses\.csv: the file must be readable.*Permission denied.*Fix: check its",
     ):
         _import(folder, tmp_path / "log")
     assert os.listdir(tmp_path) == ["in"]
@@ -103,7 +104,7 @@ def test_a_file_that_was_cut_short_is_refused(tmp_path, kind, share):
     folder = _folder(tmp_path / "in", kind=kind)
     path = folder / f"browses.{kind}"
     path.write_bytes(path.read_bytes()[: round(path.stat().st_size * share)])
-    with pytest.raises(LogError, match=rf"browses\.{kind}: the file must be .*whole"):
+    with pytest.raises(LogError, match=rf"browses\.{kind}: the file must be .*complete"):
         _import(folder, tmp_path / "log")
     assert os.listdir(tmp_path) == ["in"]
 
@@ -128,7 +129,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch, method):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(pq.ParquetWriter, method, full)
-    with pytest.raises(LogError, match=r"log: .*Received: No space left on device\..*Make room"):
+    with pytest.raises(LogError, match=r"log: .*Got No space left on device\. Fix: make room"):
         _import(folder, tmp_path / "log")
     monkeypatch.undo()
     assert os.listdir(tmp_path) == ["in"]
@@ -146,7 +147,7 @@ def test_the_command_on_a_full_disk_says_so_without_a_traceback(tmp_path):
     ) as process:
         _, told = process.communicate()
     assert process.returncode == 1 and "Traceback" not in told
-    assert f"error: {tmp_path / 'log'}: the log must be written to its end. Received: " in told
+    assert f"error: {tmp_path / 'log'}: the log must be written to its end. Got " in told
     assert os.listdir(tmp_path) == ["in"]
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from data_pipeline.common.output_folder import FolderInUse
-from data_pipeline.dataset.dataset_folder import DatasetWriter
-from data_pipeline.prepare import prepare
+from data_pipeline.dataset.dataset_writer import DatasetWriter
+from data_pipeline.preparation.run import prepare
 
 ROOT = pathlib.Path(__file__).parents[3]
 # `make faults` kills at 20 points.
@@ -85,11 +85,11 @@ def test_a_full_disk_keeps_finished_steps_and_tells_so(
 
     save, calls = np.save, []
 
-    def full(path, values):
+    def full(path, values, **options):
         calls.append(path)
         if "word_vectors" in str(path):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        save(path, values)
+        save(path, values, **options)
 
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(OSError, match="No space left") as error:
@@ -129,7 +129,7 @@ def test_steps_without_the_files_they_wrote_are_done_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("data_pipeline.preparation.stages.write_view", interrupt)
+        patch.setattr("data_pipeline.preparation.pipeline.write_windows", interrupt)
         prepare(settings)
     shutil.rmtree(tmp_path / "dataset.tmp")
     prepare(settings)

@@ -100,9 +100,9 @@ def test_the_same_seed_gives_the_same_draws_with_any_number_of_threads():
 
 def test_openings_not_yet_known_change_no_proposal():
     targets, documents = example(seed=4)
-    late = documents.known_after >= targets.time.max() // 2
+    late = documents.known_at >= targets.time.max() // 2
     opened = np.where(late, 7, documents.opened)
-    changed = Documents(documents.available, documents.vectors, opened, documents.known_after)
+    changed = Documents(documents.available, documents.vectors, opened, documents.known_at)
     early = targets.time <= targets.time.max() // 2
     one, two = (draw_negatives(targets, d, NOBODY, BY_INDEX, seed=1) for d in (documents, changed))
     np.testing.assert_array_equal(one[early], two[early])
@@ -117,7 +117,7 @@ def test_an_index_of_very_few_documents_finds_them_all():
         documents.available[:few],
         documents.vectors[:few],
         documents.opened[seen],
-        documents.known_after[seen],
+        documents.known_at[seen],
     )
     targets = BrowseTargets(
         targets.target_id, targets.user, targets.time, 1 + targets.positive % (few - 1)

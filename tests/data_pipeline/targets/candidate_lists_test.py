@@ -3,7 +3,7 @@
 import pytest
 
 from data_pipeline.dataset.dataset_folder import open_dataset
-from data_pipeline.prepare import prepare
+from data_pipeline.preparation.run import prepare
 
 
 @pytest.fixture

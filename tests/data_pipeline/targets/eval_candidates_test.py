@@ -9,24 +9,23 @@ import pytest
 from data_pipeline.common.codes import Split
 from data_pipeline.dataset.dataset_folder import open_dataset
 from data_pipeline.events.as_of import NEVER
-from data_pipeline.features.relevance_features import FEATURES
-from data_pipeline.prepare import check, prepare
+from data_pipeline.features.feature_columns import FEATURES, RANK_FEATURES
+from data_pipeline.preparation.checks import check_settings
+from data_pipeline.preparation.run import prepare
 from data_pipeline.settings import EvalCandidateSettings, PseudoNegativeSettings
 from data_pipeline.targets import eval_candidates
-from data_pipeline.targets.candidate_lists import Targets
+from data_pipeline.targets.candidate_lists import CandidateLists
 from data_pipeline.targets.pseudo_negatives import Documents
 
 NOBODY = (np.zeros(0, np.int64), np.zeros(0, np.int64))
 TEST = Split.TEST.number
 
 
-def documents_of(available, opened=(), known_after=()):
+def documents_of(available, opened=(), known_at=()):
     """Documents without titles; number 0 is the pad document."""
     available = np.array([NEVER, *available])
     vectors = np.zeros((len(available), 2), np.int16)
-    return Documents(
-        available, vectors, np.array(opened, np.int64), np.array(known_after, np.int64)
-    )
+    return Documents(available, vectors, np.array(opened, np.int64), np.array(known_at, np.int64))
 
 
 def targets_of(count, time=100, split=TEST):
@@ -46,15 +45,17 @@ def targets_of(count, time=100, split=TEST):
         "label": np.tile([0, 1, 0], count),
         "clicked": np.tile([0, 1, 1], count),
     }
-    return Targets(columns, lists, 3 * np.arange(count + 1), {})
+    none = np.zeros(0, np.int64)
+    return CandidateLists(columns, lists, 3 * np.arange(count + 1), {}, none)
 
 
 def redrawn_lists(targets, documents, settings, seed=1):
     """Targets with new lists, and the documents of each."""
-    rows = eval_candidates.redrawn(targets, settings)
+    rows = eval_candidates.find_redrawn(targets, settings)
     result = eval_candidates.redraw(
         targets, rows, ["ann"], documents, NOBODY, settings, PseudoNegativeSettings(), seed
     )
+    assert result.redrawn is rows
     return result, np.split(result.candidates["doc"], result.offsets[1:-1])
 
 
@@ -125,7 +126,7 @@ def test_the_relevant_document_stands_at_every_place_alike_and_all_are_drawn_ali
 
 def test_by_popularity_a_document_counts_once_more_for_each_opening_known_before():
     # Document 5 was opened 91 times, known at 500: 92 of 100 entries from then on.
-    documents = documents_of([0] * 11, opened=[5] * 91, known_after=[500] * 91)
+    documents = documents_of([0] * 11, opened=[5] * 91, known_at=[500] * 91)
     targets = targets_of(1000, time=500)
     targets.rows["time"] = np.repeat([500, 501], 500)
     targets.rows["user"] = np.ones(1000, np.int64)
@@ -140,7 +141,7 @@ def test_by_popularity_a_document_counts_once_more_for_each_opening_known_before
 
 
 def test_an_opening_earlier_than_publication_makes_no_document_available():
-    documents = documents_of([0, 0, 0, 900], opened=[4], known_after=[50])
+    documents = documents_of([0, 0, 0, 900], opened=[4], known_at=[50])
     _, lists = redrawn_lists(targets_of(1), documents, sampled(5, "popularity"))
     assert sorted(lists[0].tolist()) == [1, 2]
 
@@ -158,11 +159,14 @@ def test_a_list_depends_on_seed_and_target_alone():
 def test_only_validation_and_test_are_redrawn():
     targets = targets_of(3)
     targets.rows["split"] = np.arange(3)
-    assert eval_candidates.redrawn(targets, EvalCandidateSettings("shown")).tolist() == []
-    assert eval_candidates.redrawn(targets, EvalCandidateSettings("pseudo")).tolist() == [1, 2]
+    assert eval_candidates.find_redrawn(targets, EvalCandidateSettings("shown")).tolist() == []
+    assert eval_candidates.find_redrawn(targets, EvalCandidateSettings("pseudo")).tolist() == [1, 2]
     targets.rows["pseudo"][2] = 1
-    assert eval_candidates.redrawn(targets, EvalCandidateSettings("pseudo")).tolist() == [1]
-    assert eval_candidates.redrawn(targets, EvalCandidateSettings("sampled")).tolist() == [1, 2]
+    assert eval_candidates.find_redrawn(targets, EvalCandidateSettings("pseudo")).tolist() == [1]
+    assert eval_candidates.find_redrawn(targets, EvalCandidateSettings("sampled")).tolist() == [
+        1,
+        2,
+    ]
     result, lists = redrawn_lists(targets, documents_of([0] * 20), sampled(7))
     assert [len(docs) for docs in lists] == [3, 8, 8]
     assert lists[0].tolist() == [1, 2, 3]
@@ -221,7 +225,7 @@ LISTS = ("candidates", "labels", "popularity", "last_touch", "pseudo")
 
 def test_another_protocol_changes_validation_and_test_lists_and_nothing_else(dataset_of):
     shown = dataset_of(True)
-    other = dataset_of(True, protocol="sampled", negatives=9)
+    other = dataset_of(True, protocol="sampled", count=9)
     changed = 0
     rows = zip(shown.targets().to_pylist(), other.targets().to_pylist(), strict=True)
     for before, after in rows:
@@ -249,13 +253,13 @@ def test_another_protocol_changes_validation_and_test_lists_and_nothing_else(dat
 
 
 def test_drawn_lists_tell_no_place_and_else_hold_the_same_features(dataset_of, resolve):
-    dataset = dataset_of(True, protocol="sampled", negatives=9)
+    dataset = dataset_of(True, protocol="sampled", count=9)
     shown, drawn = (
         {inputs["target_id"]: inputs for inputs in resolve(one, "unified").values()}
         for one in (dataset_of(True), dataset)
     )
-    places = [feature.name in eval_candidates.RANK_FEATURES for feature in FEATURES]
-    assert sum(places) == len(eval_candidates.RANK_FEATURES)
+    places = [feature.name in RANK_FEATURES for feature in FEATURES]
+    assert sum(places) == len(RANK_FEATURES)
     both = 0
     for target, inputs in shown.items():
         if inputs["split"] == "train":
@@ -273,7 +277,7 @@ def test_drawn_lists_tell_no_place_and_else_hold_the_same_features(dataset_of, r
 
 
 def test_the_same_log_gives_the_same_lists_whatever_the_order_of_its_rows(dataset_of):
-    one, other = (dataset_of(True, shuffle, protocol="sampled", negatives=9) for shuffle in (0, 1))
+    one, other = (dataset_of(True, shuffle, protocol="sampled", count=9) for shuffle in (0, 1))
     assert one.manifest["files"] == other.manifest["files"]
 
 
@@ -305,7 +309,7 @@ def test_lists_of_pseudo_negatives_stay_as_they_are_under_pseudo(dataset_of):
 
 
 def test_a_browse_is_ranked_among_sampled_documents_too(dataset_of):
-    rows = dataset_of(False, protocol="sampled", negatives=12).targets().to_pylist()
+    rows = dataset_of(False, protocol="sampled", count=12).targets().to_pylist()
     lists = [row for row in rows if row["task"] == 1 and row["split"] != "train"]
     assert lists
     for row in lists:
@@ -313,6 +317,6 @@ def test_a_browse_is_ranked_among_sampled_documents_too(dataset_of):
 
 
 def test_no_negative_at_all_is_refused(small_settings):
-    settings = small_settings("log", "dataset", candidates=sampled(0))
-    with pytest.raises(ValueError, match=r"eval_candidates.count` must be at least 1.*Received.*0"):
-        check(settings)
+    settings = small_settings("log", "dataset", eval_candidates=sampled(0))
+    with pytest.raises(ValueError, match=r"eval_candidates.count` must be at least 1. Got 0"):
+        check_settings(settings)

@@ -71,7 +71,7 @@ def test_a_vocabulary_survives_its_file(tmp_path):
 
 def test_a_file_without_the_padding_line_is_refused(tmp_path):
     write_vocabulary(tmp_path / "v.txt", ["hotel"])
-    with pytest.raises(ValueError, match="should be empty"):
+    with pytest.raises(ValueError, match="must be empty"):
         read_vocabulary(tmp_path / "v.txt")
 
 

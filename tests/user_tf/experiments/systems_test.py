@@ -18,7 +18,7 @@ from user_tf.experiments.systems import (
     read_variants,
     resolve,
 )
-from user_tf.models.registry import RANKERS
+from user_tf.registry import RANKERS
 
 ROOT = pathlib.Path(__file__).parents[3]
 SYSTEMS = ROOT / "configs" / "systems"

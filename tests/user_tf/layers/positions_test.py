@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.user_tf.layer_testing import run_layer_test
-from tests.user_tf.models.numpy_user import sinusoid
+from tests.user_tf.layers.numpy_layers import sinusoid
 from user_tf.layers.positions import Positions
 
 IDS = np.array([[1, 2, 0], [101, 0, 7]], np.int32)

@@ -75,7 +75,7 @@ def test_a_character_on_the_border_of_two_blocks_is_no_error(tmp_path, offset):
 def test_a_file_cut_short_is_an_error(tmp_path):
     packed = gzip.compress(b"a,b\n" * 1000)
     (tmp_path / "x.csv.gz").write_bytes(packed[:-10])
-    with pytest.raises(LogError, match="must be a whole gzip file"):
+    with pytest.raises(LogError, match="must be a complete gzip file"):
         check_file(tmp_path / "x.csv.gz")
     (tmp_path / "y.csv").write_bytes(b"a\n1\xe6")
     with pytest.raises(LogError, match="must be UTF-8, and line 2"):
@@ -149,7 +149,7 @@ def test_a_gzip_file_with_a_bit_turned_is_refused(tmp_path):
     for place in range(10, len(packed)):
         packed[place] ^= 1
         (tmp_path / "a.csv.gz").write_bytes(packed)
-        with pytest.raises(LogError, match=r"whole gzip file|must be UTF-8"):
+        with pytest.raises(LogError, match=r"complete gzip file|must be UTF-8"):
             check_file(tmp_path / "a.csv.gz")
         packed[place] ^= 1
 
@@ -157,7 +157,7 @@ def test_a_gzip_file_with_a_bit_turned_is_refused(tmp_path):
 def test_bytes_after_the_end_of_a_gzip_file_are_refused(tmp_path):
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"a,b\n1,2\n") + bytes(8))
     check_file(tmp_path / "a.csv.gz")
-    with pytest.raises(LogError, match=r"a\.csv\.gz: .* to its end.*bytes that are no gzip"):
+    with pytest.raises(LogError, match=r"a\.csv\.gz: .* to its end.*bytes that are not gzip"):
         list(read_csv(tmp_path / "a.csv.gz"))
 
 

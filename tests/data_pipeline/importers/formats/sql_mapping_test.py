@@ -4,8 +4,9 @@ import pathlib
 import pytest
 
 from data_pipeline.importers.formats.sql_mapping import RawFile, map_files
-from data_pipeline.log.log_folder import LogError, RawBatch, Rejected
 from data_pipeline.log.quarantine import Rule
+from data_pipeline.log.raw_rows import RawBatch, Rejected
+from data_pipeline.log.schema import LogError
 
 PEOPLE = RawFile("people", ("people.txt", "persons.txt"), ("b", "a.c"), ";")
 RULE = Rule("word", "A word is needed. Write one.")
@@ -94,7 +95,7 @@ def test_a_folder_that_does_not_fit_is_an_error_that_names_what_is_missing(tmp_p
     (tmp_path / "people.txt").write_text("b;c\n")
     with pytest.raises(
         LogError,
-        match=r"people\.txt: .* must have the column `a\.c`.*columns b and 1 other, in place 2",
+        match=r"people\.txt: .* must have the column `a\.c`.*columns b and 1 other, in position 2",
     ):
         _map(tmp_path)
     (tmp_path / "people.txt").write_bytes(b"b;a.c\n\xe9;\n")
