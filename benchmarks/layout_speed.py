@@ -19,8 +19,8 @@ from typing import Any
 from absl import app
 
 from benchmarks import workload
-from benchmarks.rates import summary
 from benchmarks.train_throughput import Case, Trainer
+from benchmarks.workload import summary
 from data_pipeline.common import flagtree
 from data_pipeline.common.flagtree import setting
 from user_tf.run_folder import write_json

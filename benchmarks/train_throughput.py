@@ -16,7 +16,7 @@ from typing import Any
 from absl import app
 
 from benchmarks import workload
-from benchmarks.rates import summary
+from benchmarks.workload import summary
 from data_pipeline.common import flagtree
 from data_pipeline.common.flagtree import setting
 from user_tf.run_folder import write_json
@@ -179,13 +179,13 @@ class Trainer:
 
     def operations(self) -> dict[str, float]:
         """Count operations of training a group by stage, work on padding included."""
-        from benchmarks import costs
+        from benchmarks import step_stages
 
         groups = sum(float(batch["target_weight"].numpy().sum()) for batch in self.batches)
         totals: dict[str, float] = {}
         for batch in self.batches:
-            for stage, value in costs.forward(self.config.model, batch).items():
-                totals[stage] = totals.get(stage, 0.0) + costs.TRAINING * value / groups
+            for stage, value in step_stages.count_operations(self.config.model, batch).items():
+                totals[stage] = totals.get(stage, 0.0) + step_stages.TRAINING * value / groups
         return totals
 
 
