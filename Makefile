@@ -54,6 +54,7 @@ fuzz: $(STAMP)
 	USER_TF_FUZZ_ROWS=5000 $(RUN) -m pytest tests/data_pipeline/importers/tables_fuzz_test.py tests/data_pipeline/importers/raw_fuzz_test.py
 
 benchmarks: $(STAMP)
+	$(RUN) -m benchmarks.layout_speed --work=$(WORK)/throughput
 	$(RUN) -m benchmarks.train_throughput --work=$(WORK)/throughput
 	$(RUN) -m benchmarks.layout_speed --work=$(WORK)/throughput
 	$(RUN) -m benchmarks.start_up --work=$(WORK)/throughput

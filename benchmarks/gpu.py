@@ -27,7 +27,7 @@ from absl import app
 
 from benchmarks import packed_batches
 from benchmarks.jax_trainer import JaxTrainer, batch_shapes
-from benchmarks.rates import summary
+from benchmarks.workload import summary
 from data_pipeline.common import flagtree
 from data_pipeline.common.flagtree import setting
 from user_tf.config import ModelConfig, TrainConfig

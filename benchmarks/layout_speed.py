@@ -4,8 +4,8 @@
 
 USER trains on its packed batches, `benchmarks.plain_transcription` on the same groups in the layout
 of the authors' released code. Both have the paper's widths, 4 negatives a group, dropout, Adam and
-the same number of threads. They train in turns, so that other work of the machine slows both down;
-the ratio is taken turn by turn. Batches are made before the clock starts. Writes
+the same number of threads. A round alternates their steps, so that other work of the machine slows
+both down; the ratio is taken round by round. Batches are made before the clock starts. Writes
 benchmarks/results/layout_speed.json.
 """
 
@@ -19,8 +19,8 @@ from typing import Any
 from absl import app
 
 from benchmarks import workload
-from benchmarks.rates import summary
 from benchmarks.train_throughput import Case, Trainer
+from benchmarks.workload import summary
 from data_pipeline.common import flagtree
 from data_pipeline.common.flagtree import setting
 from user_tf.run_folder import write_json
@@ -35,9 +35,8 @@ class LayoutSettings:
     histories: tuple[int, ...] = dataclasses.field(
         default=(30, 100), metadata={"help": "Past behaviors of a target, one comparison each."}
     )
-    rounds: int = setting(9, "Turns of each layout.")
-    groups: int = setting(16, "Groups of a step in the released layout; memory grows with it.")
-    steps: int = setting(2, "Steps of a turn in the released layout.")
+    rounds: int = setting(9, "Rounds; each alternates three steps of both layouts.")
+    groups: int = setting(8, "Groups of a step in the released layout; memory grows with it.")
     other_load: str = setting(
         "", "Other work of the machine during the measurement, for the record."
     )
@@ -51,33 +50,36 @@ class PlainTrainer:
         config: `ModelConfig`.
         sizes: `Sizes` of the dataset.
         groups: Groups of a step.
-        steps: Steps of a turn.
 
     Attributes:
         texts: Texts that a group encodes.
     """
 
     def __init__(
-        self, batches: Sequence[Mapping[str, Any]], config: Any, sizes: Any, groups: int, steps: int
+        self, batches: Sequence[Mapping[str, Any]], config: Any, sizes: Any, groups: int
     ) -> None:
         import keras
         import numpy as np
 
         from benchmarks.plain_transcription import PlainTranscription, pad_layout
 
-        layout = pad_layout(batches[0])
-        if len(layout["task"]) < groups * steps:
-            raise ValueError(
-                "`groups` x `steps` must be at most the groups of a packed batch, "
-                f"{len(layout['task'])}. Got {groups} x {steps}. Fix: lower --groups or --steps."
-            )
-        # Every k-th target, so that a step holds several users as a shuffled batch would.
-        order = np.arange(groups * steps).reshape(groups, steps).T.ravel()
-        self.layouts = [
-            {name: values[rows] for name, values in layout.items()}
-            for rows in np.split(order * (len(layout["task"]) // len(order)), steps)
-        ]
-        self.groups = groups * steps
+        self.layouts = []
+        for batch in batches:
+            layout = pad_layout(batch)
+            count = len(layout["task"])
+            if count < groups:
+                raise ValueError(
+                    f"`groups` must be at most the groups of a packed batch, {count}. Got "
+                    f"{groups}. Fix: set --groups."
+                )
+            # Evenly spaced targets, so that a step holds several users as a shuffled batch would.
+            rows = np.arange(groups) * (count // groups)
+            self.layouts.append({name: values[rows] for name, values in layout.items()})
+        # One size for all steps, so that the step is compiled once.
+        most = max(layout["titles"].shape[1] for layout in self.layouts)
+        for layout in self.layouts:
+            missing = most - layout["titles"].shape[1]
+            layout["titles"] = np.pad(layout["titles"], [(0, 0), (0, missing), (0, 0)])
         parts = ("behavior_text", "titles", "candidate_text")
         self.texts = 1 + sum(layout[name].shape[1] for name in parts)
         self.model = PlainTranscription(config, sizes)
@@ -86,38 +88,50 @@ class PlainTrainer:
             loss=keras.losses.CategoricalCrossentropy(from_logits=True),
             jit_compile=False,
         )
-        self.train()
+        # The first pass traces and compiles.
+        for number in range(len(self.layouts)):
+            self.step(number)
 
-    def train(self) -> float:
-        """Return groups/s of one turn."""
-        started = time.perf_counter()
-        for layout in self.layouts:
-            self.model.train_on_batch(layout, layout["labels"])
-        return self.groups / (time.perf_counter() - started)
+    def step(self, number: int) -> int:
+        """Train on the groups of a batch and return their number."""
+        layout = self.layouts[number]
+        self.model.train_on_batch(layout, layout["labels"])
+        return len(layout["task"])
 
 
 def compare(history: int, settings: LayoutSettings) -> dict[str, Any]:
-    """Return rates of both layouts and their ratio, measured in turns.
+    """Return the rates of both layouts and their ratio, round by round.
 
     Args:
         history: Past behaviors of a target: 10, 30 or 100.
-        settings: Turns and sizes.
+        settings: Rounds and sizes.
     """
     user = Trainer(Case("packed", history), pathlib.Path(settings.work))
-    plain = PlainTrainer(
-        user.batches, user.config.model, user.model.sizes, settings.groups, settings.steps
-    )
-    turns = [(user.train(), plain.train()) for _ in range(settings.rounds)]
+    plain = PlainTrainer(user.batches, user.config.model, user.model.sizes, settings.groups)
+
+    def measure_round() -> list[float]:
+        groups, seconds = [0.0, 0.0], [0.0, 0.0]
+        for number in range(len(user.batches)):
+            for place, step in enumerate((user.train_step, plain.step)):
+                started = time.perf_counter()
+                groups[place] += step(number)
+                seconds[place] += time.perf_counter() - started
+        return [count / spent for count, spent in zip(groups, seconds, strict=True)]
+
+    rounds = [measure_round() for _ in range(settings.rounds)]
     groups = sum(float(batch["target_weight"].numpy().sum()) for batch in user.batches)
     texts = sum(batch["text_tokens"].shape[0] for batch in user.batches) / groups
     row = {
         "history": history,
         "groups_per_second": {
-            "user": summary([mine for mine, _ in turns]),
-            "released_layout": summary([other for _, other in turns]),
+            "user": summary([mine for mine, _ in rounds]),
+            "released_layout": summary([other for _, other in rounds]),
         },
-        "ratio": summary([mine / other for mine, other in turns]),
-        "texts_encoded_a_group": {"user": round(texts, 2), "released_layout": plain.texts},
+        "ratio": summary([mine / other for mine, other in rounds]),
+        "texts_encoded_a_group": {
+            "user": round(texts, 2),
+            "released_layout": plain.texts,
+        },
     }
     print(
         f"{history} behaviors: {row['groups_per_second']['user']['median']:.0f} and "
@@ -135,7 +149,7 @@ def main(arguments: list[str]) -> None:
 
     settings = flagtree.read(LayoutSettings)
     usual, command = LayoutSettings(), "python -m benchmarks.layout_speed"
-    for name in ("rounds", "groups", "steps"):
+    for name in ("rounds", "groups"):
         value = getattr(settings, name)
         command += f" --{name}={value}" if value != getattr(usual, name) else ""
     content = {

@@ -16,7 +16,7 @@ from typing import Any
 from absl import app
 
 from benchmarks import workload
-from benchmarks.rates import summary
+from benchmarks.workload import summary
 from data_pipeline.common import flagtree
 from data_pipeline.common.flagtree import setting
 from user_tf.run_folder import write_json
@@ -167,22 +167,25 @@ class Trainer:
 
     def train(self) -> float:
         """Return groups/s over the batches."""
+        started = time.perf_counter()
+        groups = sum(self.train_step(number) for number in range(len(self.batches)))
+        return groups / (time.perf_counter() - started)
+
+    def train_step(self, number: int) -> float:
+        """Train on one of the batches and return its number of groups."""
         import tensorflow as tf
 
-        started, groups = time.perf_counter(), 0.0
-        for number, batch in enumerate(self.batches):
-            groups += float(self.step(batch, tf.constant(number, tf.int64)).groups)
-        return groups / (time.perf_counter() - started)
+        return float(self.step(self.batches[number], tf.constant(number, tf.int64)).groups)
 
     def operations(self) -> dict[str, float]:
         """Count operations of training a group by stage, work on padding included."""
-        from benchmarks import costs
+        from benchmarks import step_stages
 
         groups = sum(float(batch["target_weight"].numpy().sum()) for batch in self.batches)
         totals: dict[str, float] = {}
         for batch in self.batches:
-            for stage, value in costs.forward(self.config.model, batch).items():
-                totals[stage] = totals.get(stage, 0.0) + costs.TRAINING * value / groups
+            for stage, value in step_stages.count_operations(self.config.model, batch).items():
+                totals[stage] = totals.get(stage, 0.0) + step_stages.TRAINING * value / groups
         return totals
 
 

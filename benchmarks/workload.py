@@ -1,10 +1,15 @@
-"""The reference workload of speed measurements: simulated users who come back 150 times.
+"""The reference workload of speed measurements, and the summary of repeated ones.
+
+Simulated users come back 150 times.
 
 Windows are full (nearly all of 32 targets), histories of 10, 30 or 100 behaviors are full, titles
 have 5 to 20 tokens, documents are popular by Zipf's law.
 """
 
 import pathlib
+import statistics
+from collections.abc import Sequence
+from typing import Any
 
 from user_tf.experiments.commands import call
 
@@ -37,3 +42,18 @@ def dataset(work: pathlib.Path, history: int, targets: int = 32) -> pathlib.Path
             [0],
         )
     return folder
+
+
+def summary(values: Sequence[float]) -> dict[str, Any]:
+    """Return median, least and most with all values.
+
+    Example:
+        >>> summary([3.0, 1.0, 2.0])
+        {'median': 2.0, 'least': 1.0, 'most': 3.0, 'rounds': [3.0, 1.0, 2.0]}
+    """
+    return {
+        "median": statistics.median(values),
+        "least": min(values),
+        "most": max(values),
+        "rounds": list(values),
+    }

@@ -37,7 +37,7 @@ def layouts(content: dict[str, Any], origin: str) -> list[str]:
         origin: Origin of the numbers.
     """
     lines = [
-        "| past behaviors | USER, groups/s | released layout, groups/s | ratio, turn by turn |",
+        "| past behaviors | USER, groups/s | released layout, groups/s | ratio, round by round |",
         "|---:|---:|---:|---:|",
     ]
     for row in content["layouts"]:
@@ -50,8 +50,8 @@ def layouts(content: dict[str, Any], origin: str) -> list[str]:
     return [
         *lines,
         "",
-        "Training at the paper's widths, groups of a target and 4 negatives; medians and ranges of "
-        "both layouts trained in turns in one process. The released layout is "
+        "Training at the paper's widths, groups of a target and 4 negatives; medians and ranges over "
+        "rounds that alternate steps of both layouts in one process. The released layout is "
         "`benchmarks/plain_transcription.py`: the same equations in plain Keras, every target alone "
         f"with its padded history and nothing shared. {origin}{load}",
         "",

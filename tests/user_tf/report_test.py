@@ -202,7 +202,7 @@ def test_the_folder_of_results_is_named_once(arguments):
 def test_a_report_needs_no_tensorflow(folder, tmp_path):
     code = (
         "import pathlib, sys\n"
-        "from user_tf import report\n"
+        "from user_tf.reporting import grid_report\n"
         f"settings = grid_report.ReportSettings(output={str(tmp_path)!r}, samples=5)\n"
         f"grid_report.write_report(pathlib.Path({str(folder)!r}), settings, '')\n"
         "print('tensorflow' in sys.modules)\n"

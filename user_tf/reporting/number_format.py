@@ -1,4 +1,4 @@
-"""How numbers are written in reports: means, spreads, changes, p-values, significance."""
+"""The form of numbers in reports: means, spreads, changes, p-values, significance."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -51,7 +51,7 @@ def test_the_best_ranking_has_all_of_the_possible_gain(evaluations):
     assert share == pytest.approx((user - original) / (best - original))
 
 
-def test_without_truth_no_share_of_gain_is_given(evaluations):
+def test_without_truth_no_fraction_of_oracle_gain_is_given(evaluations):
     del evaluations["best known"]
     rankings = comparison.compare(evaluations, "search", samples=10)["rankings"]
     assert all("fraction_of_oracle_gain" not in entry for entry in rankings.values())

@@ -1,4 +1,4 @@
-"""What grid.json holds, and which grids may share a folder of runs."""
+"""The content of grid.json, and the grids that may share a folder of runs."""
 
 import dataclasses
 import json
