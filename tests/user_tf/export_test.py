@@ -16,8 +16,8 @@ from data_pipeline.simulator.world_settings import SessionSettings, SimulateSett
 from user_tf import run_folder
 from user_tf.config import Config, DataConfig, ModelConfig, TrainConfig
 from user_tf.evaluation.evaluator import score_targets
-from user_tf.serving.example_requests import target_requests
 from user_tf.serving.layout import cli_command
+from user_tf.serving.logged_requests import read_dataset_events, target_requests
 from user_tf.serving.model_summary import summary
 from user_tf.serving.request_file import rank_file
 from user_tf.serving.request_json import from_json, to_json
@@ -78,7 +78,8 @@ def version(folder):
 def requests(folder):
     """Every test target as raw strings, by target id."""
     dataset = open_dataset(folder / "dataset")
-    return dict(target_requests(dataset, folder / "log", "unified", "test"))
+    logged = read_dataset_events(dataset, folder / "log")
+    return dict(target_requests(dataset, logged, "unified", "test"))
 
 
 def test_the_requests_cover_what_a_request_may_hold(requests):

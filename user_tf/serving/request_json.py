@@ -9,9 +9,17 @@
         {"session": 1, "query": "shoes", "clicked": ["Trail shoe X", "Road shoe Y"]},
         {"session": 3, "title": "How to start running"}
       ],
+      "opened": [                               optional: all documents opened, oldest first
+        {"session": 1, "query": "shoes", "title": "Trail shoe X"},
+        {"title": "Sandals"}                    no session: an earlier one; no query: no search
+      ],
       "candidates": ["Trail shoe X", "Sandals"],
-      "features": [[0.5, null, ...], ...]       optional: one row a candidate, raw values of F in
-    }                                           the order of the model's manifest, null = missing
+      "features": [[0.5, null, ...], ...]       optional: one row a candidate, raw values of F
+    }                                           in the order of the model's manifest, null = the
+                                                model computes it
+
+`opened` makes F exact: it also holds what `history` does not, such as documents that did not satisfy.
+Without it the titles of `history` count as the documents opened.
 
 A history item with `query` is a search, `clicked` the titles of its satisfied clicks that are
 known by now, earliest first; one with `title` is a browse. Instead of session numbers, the request
@@ -31,7 +39,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from user_tf.serving.request import Behavior, Request, RequestError
+from user_tf.serving.request import Behavior, Opening, Request, RequestError
 
 SESSION_MINUTES = 30.0
 
@@ -42,9 +50,11 @@ _REQUEST_KEYS = {
     "session",
     "time",
     "history",
+    "opened",
     "candidates",
     "features",
 }
+_OPENED_KEYS = {"session", "query", "title"}
 _ITEM_KEYS = {"session", "time", "query", "clicked", "title"}
 
 
@@ -122,6 +132,7 @@ def from_json(text: str, minutes: float = SESSION_MINUTES) -> Request:
         candidates=candidates,
         features=_features(body.get("features"), len(candidates)),
         request_id=None if request_id is None else _string(request_id, "request_id"),
+        opened=_opened(body.get("opened", [])),
     )
 
 
@@ -141,6 +152,8 @@ def to_json(request: Request) -> str:
     }
     if request.request_id is not None:
         body = {"request_id": request.request_id, **body}
+    if request.opened:
+        body["opened"] = [_opening_item(item) for item in request.opened]
     if request.features is not None:
         body["features"] = [
             [None if math.isnan(value) else value for value in row] for row in request.features
@@ -207,6 +220,26 @@ def _history(body: Mapping[str, Any], minutes: float) -> tuple[int, tuple[Behavi
         clicked = _strings(item.get("clicked", []), f"{name}.clicked")
         behaviors.append(Behavior(number, query, clicked))
     return numbers[-1], tuple(behaviors)
+
+
+def _opened(value: Any) -> tuple[Opening, ...]:
+    _expect(isinstance(value, list), "`opened` must be a list", value, "write [...]")
+    openings = []
+    for index, item in enumerate(value):
+        name = f"opened[{index}]"
+        _expect(isinstance(item, dict), f"`{name}` must be a JSON object", item, "write {...}")
+        _known(item, _OPENED_KEYS, f"`{name}`")
+        session = _session(item["session"], f"{name}.session") if "session" in item else 0
+        query = _string(item.get("query", ""), f"{name}.query")
+        openings.append(Opening(session, query, _string(item.get("title"), f"{name}.title")))
+    return tuple(openings)
+
+
+def _opening_item(opening: Opening) -> dict[str, Any]:
+    item: dict[str, Any] = {"session": opening.session} if opening.session else {}
+    if opening.query:
+        item["query"] = opening.query
+    return item | {"title": opening.title}
 
 
 def _features(value: Any, candidates: int) -> tuple[tuple[float, ...], ...] | None:

@@ -1,25 +1,36 @@
 """Build the served graph: signatures `rank` and `rank_with_features` on raw strings.
 
-Arguments, with B requests, H history slots, W clicked titles (3), C candidates, n features:
+Arguments, with B requests, H history slots, K history titles, O documents
+opened, C candidates, n features:
 
 | argument | dtype, shape | meaning |
 |---|---|---|
 | user_id | string [B] | masked id as in the log; unknown ids share one row |
 | query | string [B] | "" for a recommendation |
 | session | int64 [B] | number of the current session, from 1 |
-| history_session | int64 [B, H] | number of each past behavior's session, oldest first; below 1: padding |
+| history_count | int64 [B] | past behaviors of each request |
+| history_session | int64 [B, H] | number of each past behavior's session, oldest first |
 | history_query | string [B, H] | "" for a browse |
-| history_titles | string [B, H, W] | a search's clicked titles, or a browsed title first; "" padding |
+| history_title_count | int64 [B, H] | titles of each past behavior: clicks of a search, 1 of a browse |
+| history_titles | string [B, K] | the titles of all past behaviors, one behavior after the other |
+| opened_count | int64 [B] | documents the user opened; 0: those of the history count |
+| opened_session | int64 [B, O] | number of the session of each, 0: some earlier one; oldest first |
+| opened_query | string [B, O] | query of the search of each, "" without one |
+| opened_titles | string [B, O] | title of each |
+| candidate_count | int64 [B] | candidates of each request |
 | candidates | string [B, C] | titles |
-| candidate_count | int64 [B] | real candidates of each row: an empty title is a legal one |
-| features | float32 [B, C, n] | raw F; not finite: missing. Only `rank_with_features` |
+| features | float32 [B, C, n] | raw F instead of the graph's; NaN: the graph's. Only `rank_with_features` |
 
 Result: `scores` float32 [B, C]; beyond `candidate_count` it holds the lowest finite float32
 (`request.PADDING_SCORE`), which JSON can carry and which sorts last.
 
-Padding of session numbers is 0, so that TensorFlow Serving may batch requests of different
-lengths by `pad_variable_length_inputs`. TensorFlow Serving knows no optional arguments, hence two
-signatures; F is standardised in the graph, and a missing value counts as the mean.
+Nothing beyond the counts is read, whatever stands there: TensorFlow Serving
+(`pad_variable_length_inputs`) pads each array with its own first value. No array has more axes for
+a history than for none, so that an empty list of a REST request, [1, 0], has the rank of any other.
+TensorFlow Serving knows no optional arguments, hence two signatures.
+
+F is computed in the graph (`request_features`). What it cannot know, the counts over all users of a
+model without a snapshot, is the mean. Values that are given count up to 10 standard deviations.
 """
 
 import dataclasses
@@ -38,7 +49,10 @@ from data_pipeline.text.words import Tokenizer
 from user_tf.serving.history_selection import HistoryLimits
 from user_tf.serving.request import PADDING_SCORE
 from user_tf.serving.request_batch import pack, task_of
+from user_tf.serving.request_features import RequestFeatures
 from user_tf.serving.user_table import UserTable
+
+_DEVIATIONS = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +65,7 @@ class Graph:
         limits: Behaviors to keep of a history.
         tables: Standardisation of F, as training uses it.
         settings: Which tasks see F, as training used it.
+        features: Computes F; None for a model without F.
     """
 
     tokenizer: Tokenizer
@@ -58,24 +73,29 @@ class Graph:
     limits: HistoryLimits
     tables: Tables
     settings: BatchSettings
+    features: RequestFeatures | None
 
     @property
     def feature_count(self) -> int:
         """Return n of `rank_with_features`; 0 where the model was trained without F."""
-        return len(self.tables.feature_mean) if self.settings.features else 0
+        return len(self.features.names) if self.features else 0
 
     def batch(self, request: Mapping[str, Any], features: Any) -> dict[str, Any]:
         """Return the Batch of raw requests.
 
         Args:
             request: Arguments of `rank` by name.
-            features: float32 [B, C, n] raw F; NaN where missing.
+            features: float32 [B, C, n] raw F to use instead of the graph's; NaN: the graph's.
         """
         mean = tf.constant(self.tables.feature_mean, tf.float32)
-        shape = tf.concat([tf.shape(request["candidates"]), [mean.shape[0]]], 0)
-        raw = tf.broadcast_to(mean, shape)
-        if self.feature_count:
-            raw = tf.where(tf.math.is_finite(features), features, raw)
+        if self.features:
+            reach = _DEVIATIONS * self.tables.feature_std
+            given = tf.clip_by_value(features, mean - reach, mean + reach)
+            raw = tf.where(tf.math.is_nan(features), self.features.compute(request), given)
+            raw = tf.where(tf.math.is_nan(raw), mean, raw)
+        else:
+            shape = tf.concat([tf.shape(request["candidates"]), [mean.shape[0]]], 0)
+            raw = tf.broadcast_to(mean, shape)
         mask = tf.sequence_mask(request["candidate_count"], tf.shape(raw)[1])
         parsed = {"features": raw, "task": task_of(request["query"]), "candidate_mask": mask}
         standardised = standardise(parsed, self.tables, self.settings)["features"]
@@ -100,7 +120,7 @@ def route(
         graph: Path from strings to the Batch.
         copies: Rankers by task, one or both of `TASK_LABELS`; both may be the same object.
         request: Arguments of `rank` by name.
-        features: float32 [B, C, n] raw F; NaN where missing.
+        features: float32 [B, C, n] raw F to use instead of the graph's; NaN: the graph's.
 
     Returns:
         float32 [B, C].
@@ -153,11 +173,17 @@ def archive(graph: Graph, copies: Mapping[str, Any]) -> Any:
         tf.TensorSpec([None], tf.string, name="user_id"),
         tf.TensorSpec([None], tf.string, name="query"),
         tf.TensorSpec([None], tf.int64, name="session"),
+        tf.TensorSpec([None], tf.int64, name="history_count"),
         tf.TensorSpec([None, None], tf.int64, name="history_session"),
         tf.TensorSpec([None, None], tf.string, name="history_query"),
-        tf.TensorSpec([None, None, graph.limits.clicked_titles], tf.string, name="history_titles"),
-        tf.TensorSpec([None, None], tf.string, name="candidates"),
+        tf.TensorSpec([None, None], tf.int64, name="history_title_count"),
+        tf.TensorSpec([None, None], tf.string, name="history_titles"),
+        tf.TensorSpec([None], tf.int64, name="opened_count"),
+        tf.TensorSpec([None, None], tf.int64, name="opened_session"),
+        tf.TensorSpec([None, None], tf.string, name="opened_query"),
+        tf.TensorSpec([None, None], tf.string, name="opened_titles"),
         tf.TensorSpec([None], tf.int64, name="candidate_count"),
+        tf.TensorSpec([None, None], tf.string, name="candidates"),
     ]
     names = [spec.name for spec in specs]
     wide = tf.TensorSpec([None, None, graph.feature_count], tf.float32, name="features")
@@ -178,8 +204,10 @@ def archive(graph: Graph, copies: Mapping[str, Any]) -> Any:
         return shared(*arguments)
 
     result = keras.export.ExportArchive()
-    for resource in (graph.tokenizer, graph.users, *{id(c): c for c in copies.values()}.values()):
-        result.track(resource)
+    models = {id(ranker): ranker for ranker in copies.values()}.values()
+    for resource in (graph.tokenizer, graph.users, graph.features, *models):
+        if resource is not None:
+            result.track(resource)
     result.add_endpoint("rank", rank, specs)
     if graph.feature_count:
         result.add_endpoint("rank_with_features", rank_with_features, [*specs, wide])
