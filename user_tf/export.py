@@ -5,6 +5,10 @@
 Writes DIR/<version>/ and prints its signatures. Each task is served by the weights fine-tuned on
 it, otherwise by the pre-trained ones; one SavedModel holds both and chooses by the empty query.
 
+The model computes the relevance features F itself. Those that count what all users did need --log:
+counts as known before the test split begins, of titles and queries of at least --minimum_users users;
+without it they are their means.
+
 An example request lies beside the model. With --log it is a real target of the test split with the
 strings of that log: it then holds what a (masked) user searched and read. Without --log the request
 is made up of frequent words.
@@ -36,8 +40,11 @@ class ExportSettings:
     version: int = setting(1, "Number of the version; TensorFlow Serving serves the highest.")
     log: str = setting(
         "",
-        "Behavior log the dataset was prepared from, to take a real example request from; empty: "
-        "a made-up one.",
+        "Behavior log the dataset was prepared from, to take a real example request and counts from; "
+        "empty: a made-up one, and no counts.",
+    )
+    minimum_users: int = setting(
+        2, "Users that must have opened a title, or searched a query, for its counts."
     )
 
 
@@ -61,7 +68,13 @@ def main(arguments: list[str]) -> None:
     command = "python -m user_tf.export " + shlex.join(sys.argv[1:])
     phases = by_task(config)
     version = export_run(
-        settings.run, settings.output, phases, settings.version, settings.log, command
+        settings.run,
+        settings.output,
+        phases,
+        settings.version,
+        settings.log,
+        command,
+        settings.minimum_users,
     )
     print(summary(version), flush=True)
 

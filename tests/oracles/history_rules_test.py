@@ -7,9 +7,9 @@ import tensorflow as tf
 from data_pipeline.events.visible_history import BehaviorStates, visible_history
 from data_pipeline.settings import SequenceSettings
 from tests.oracles.history_rules import PastBehavior, seen_behaviors
-from user_tf.serving.history_selection import HistoryLimits, select_history
+from user_tf.serving.graph.history_selection import HistoryLimits, select_history
+from user_tf.serving.graph.request_batch import first_titles
 from user_tf.serving.request import Behavior, Request, to_arrays
-from user_tf.serving.request_batch import first_titles
 
 TASKS = ("search", "recommendation")
 SCENARIOS = ("unified", *TASKS)

@@ -18,14 +18,14 @@ from data_pipeline.batching.batches import tables_of
 from data_pipeline.common.output_folder import UnfinishedFolder
 from data_pipeline.features.count_snapshot import CountSnapshot
 from data_pipeline.text.tokenizers import build_tokenizer
-from user_tf.serving.count_tables import CountTables, write_counts
-from user_tf.serving.history_selection import HistoryLimits
+from user_tf.serving.graph.count_tables import CountTables, write_counts
+from user_tf.serving.graph.history_selection import HistoryLimits
+from user_tf.serving.graph.request_features import RequestFeatures
+from user_tf.serving.graph.user_table import UserTable, write_users
 from user_tf.serving.layout import EXAMPLE, EXAMPLE_INPUTS, EXTRA, MANIFEST
 from user_tf.serving.request import Request, to_arrays
-from user_tf.serving.request_features import RequestFeatures
 from user_tf.serving.request_json import to_json
 from user_tf.serving.signatures import Graph, archive
-from user_tf.serving.user_table import UserTable, write_users
 
 
 def make_graph(
@@ -121,6 +121,7 @@ def write(
                 "text_length": graph.tokenizer.text_length,
             },
             "counts": describe_snapshot(snapshot),
+            "sequence": dataset.manifest["settings"]["sequence"],
             "session_minutes": dataset.manifest["settings"]["sequence"]["session_minutes"],
             "known_users": len(dataset.user_ids) - 1,
         }

@@ -46,6 +46,11 @@ class LoggedEvents:
     document_ids: list[str]
     user_ids: list[str]
 
+    @property
+    def end(self) -> int:
+        """Return the first microsecond after the last activity."""
+        return int(self.events.activities["time"].max(initial=-1)) + 1
+
     def snapshot(self, time: int, minimum: int = 1) -> CountSnapshot:
         """Return the counts known before a time; see `take_snapshot`."""
         searches = sort_searches(self.events.searches)

@@ -46,11 +46,11 @@ from data_pipeline.batching.parsing import Tables
 from data_pipeline.common.codes import TASK_LABELS, Task
 from data_pipeline.settings import BatchSettings
 from data_pipeline.text.words import Tokenizer
-from user_tf.serving.history_selection import HistoryLimits
+from user_tf.serving.graph.history_selection import HistoryLimits
+from user_tf.serving.graph.request_batch import pack, task_of
+from user_tf.serving.graph.request_features import RequestFeatures
+from user_tf.serving.graph.user_table import UserTable
 from user_tf.serving.request import PADDING_SCORE
-from user_tf.serving.request_batch import pack, task_of
-from user_tf.serving.request_features import RequestFeatures
-from user_tf.serving.user_table import UserTable
 
 _DEVIATIONS = 10.0
 

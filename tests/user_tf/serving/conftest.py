@@ -13,11 +13,11 @@ from data_pipeline.text.words import Tokenizer, write_vocabulary
 from user_tf.config import ModelConfig
 from user_tf.models.ranker import Sizes
 from user_tf.registry import build_ranker
-from user_tf.serving.count_tables import CountTables, write_counts
-from user_tf.serving.history_selection import HistoryLimits
-from user_tf.serving.request_features import RequestFeatures
+from user_tf.serving.graph.count_tables import CountTables, write_counts
+from user_tf.serving.graph.history_selection import HistoryLimits
+from user_tf.serving.graph.request_features import RequestFeatures
+from user_tf.serving.graph.user_table import UserTable, write_users
 from user_tf.serving.signatures import Graph, archive
-from user_tf.serving.user_table import UserTable, write_users
 
 WORDS = ["red", "blue", "green", "hat", "shoe", "sock", "big", "small", "sun", "rain"]
 OOV_BUCKETS = 97

@@ -15,8 +15,8 @@ import tensorflow.experimental.numpy as tnp
 
 from data_pipeline.features.feature_columns import FEATURES, compute_values
 from data_pipeline.text.word_vectors import SCALE
-from user_tf.serving.count_tables import CountTables
-from user_tf.serving.openings import find_openings
+from user_tf.serving.graph.count_tables import CountTables
+from user_tf.serving.graph.openings import find_openings
 
 OF_SNAPSHOT = (
     "document_clicks",

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from data_pipeline.batching import spec
 from data_pipeline.common.codes import BehaviorType, Task
-from user_tf.serving.history_selection import HistoryLimits, select_history
+from user_tf.serving.graph.history_selection import HistoryLimits, select_history
 
 
 def pack(

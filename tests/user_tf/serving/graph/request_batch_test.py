@@ -4,8 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from data_pipeline.batching import spec
-from user_tf.serving.history_selection import HistoryLimits
-from user_tf.serving.request_batch import pack
+from user_tf.serving.graph.history_selection import HistoryLimits
+from user_tf.serving.graph.request_batch import pack
 
 LIMITS = HistoryLimits("unified", 5, 20, 3)
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from user_tf.serving.history_selection import HistoryLimits, select_history
+from user_tf.serving.graph.history_selection import HistoryLimits, select_history
 
 LIMITS = HistoryLimits("unified", 5, 20, 3)
 

@@ -15,8 +15,8 @@ from data_pipeline.simulator.world_settings import SessionSettings, SimulateSett
 from tests.user_tf.serving.served_requests import tensors
 from user_tf.config import Config
 from user_tf.serving.bundle import make_graph
+from user_tf.serving.graph.request_features import OF_SNAPSHOT
 from user_tf.serving.logged_requests import read_dataset_events, target_requests
-from user_tf.serving.request_features import OF_SNAPSHOT
 
 TOLERANCE = 2e-5
 
@@ -84,7 +84,10 @@ def test_a_snapshot_at_a_targets_time_gives_all_of_f(logged, requests, tmp_path)
     dataset, events = logged
     times = dict(zip(*dataset.targets(["target_id", "time"]).to_pydict().values(), strict=True))
     for target, request in [item for item in requests if item[1].query][::200]:
-        graph = make_graph(dataset, Config(), tmp_path, events.snapshot(times[target]))
+        # Tables of one file name are one table in a process.
+        folder = tmp_path / str(target)
+        folder.mkdir()
+        graph = make_graph(dataset, Config(), folder, events.snapshot(times[target]))
         [found] = compute(graph, [(target, request)])
         np.testing.assert_allclose(found, np.array(request.features), atol=TOLERANCE)
 

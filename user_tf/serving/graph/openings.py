@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from user_tf.serving.request_batch import title_counts
+from user_tf.serving.graph.request_batch import title_counts
 
 
 def find_openings(request: Mapping[str, Any]) -> dict[str, Any]:
