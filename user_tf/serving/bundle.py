@@ -67,6 +67,7 @@ def make_graph(
         tables=tables_of(dataset),
         settings=config.data.batch,
         features=features,
+        words=dataset.vocabulary_size,
     )
 
 

@@ -21,8 +21,16 @@ opened, C candidates, n features:
 | candidates | string [B, C] | titles |
 | features | float32 [B, C, n] | raw F instead of the graph's; NaN: the graph's. Only `rank_with_features` |
 
-Result: `scores` float32 [B, C]; beyond `candidate_count` it holds the lowest finite float32
-(`request.PADDING_SCORE`), which JSON can carry and which sorts last.
+Results:
+
+| result | dtype, shape | meaning |
+|---|---|---|
+| scores | float32 [B, C] | beyond `candidate_count` the lowest finite float32 (`request.PADDING_SCORE`), which JSON can carry and which sorts last |
+| known_user | bool [B] | whether the user has a row of the user table |
+| history_kept | int32 [B] | behaviors of the history that the model sees |
+| unknown_words | float32 [B] | share of the words of query and candidates outside the vocabulary |
+
+The last three are for monitoring: a wrong masking key or a wrong language shows in them at once.
 
 Nothing beyond the counts is read, whatever stands there: TensorFlow Serving
 (`pad_variable_length_inputs`) pads each array with its own first value. No array has more axes for
@@ -30,10 +38,11 @@ a history than for none, so that an empty list of a REST request, [1, 0], has th
 TensorFlow Serving knows no optional arguments, hence two signatures.
 
 F is computed in the graph (`request_features`). What it cannot know, the counts over all users of a
-model without a snapshot, is the mean. Values that are given count up to 10 standard deviations.
+model without a snapshot, is the mean. Values that are given count up to 100 standard deviations.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -52,7 +61,9 @@ from user_tf.serving.graph.request_features import RequestFeatures
 from user_tf.serving.graph.user_table import UserTable
 from user_tf.serving.request import PADDING_SCORE
 
-_DEVIATIONS = 10.0
+# Rare counts reach 25 deviations; a limit of 10 would change what was evaluated.
+_DEVIATIONS = 100.0
+_DESCRIBED = {"known_user": tf.bool, "history_kept": tf.int32, "unknown_words": tf.float32}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +77,7 @@ class Graph:
         tables: Standardisation of F, as training uses it.
         settings: Which tasks see F, as training used it.
         features: Computes F; None for a model without F.
+        words: Words of the vocabulary; token ids from here on are of unknown words.
     """
 
     tokenizer: Tokenizer
@@ -74,6 +86,7 @@ class Graph:
     tables: Tables
     settings: BatchSettings
     features: RequestFeatures | None
+    words: int
 
     @property
     def feature_count(self) -> int:
@@ -87,25 +100,55 @@ class Graph:
             request: Arguments of `rank` by name.
             features: float32 [B, C, n] raw F to use instead of the graph's; NaN: the graph's.
         """
-        mean = tf.constant(self.tables.feature_mean, tf.float32)
-        if self.features:
-            reach = _DEVIATIONS * self.tables.feature_std
-            given = tf.clip_by_value(features, mean - reach, mean + reach)
-            raw = tf.where(tf.math.is_nan(features), self.features.compute(request), given)
-            raw = tf.where(tf.math.is_nan(raw), mean, raw)
-        else:
-            shape = tf.concat([tf.shape(request["candidates"]), [mean.shape[0]]], 0)
-            raw = tf.broadcast_to(mean, shape)
+        raw = self._raw_features(request, features)
         mask = tf.sequence_mask(request["candidate_count"], tf.shape(raw)[1])
         parsed = {"features": raw, "task": task_of(request["query"]), "candidate_mask": mask}
         standardised = standardise(parsed, self.tables, self.settings)["features"]
         return pack(request, standardised, self.limits, self.tokenizer.encode, self.users.find)
 
-    def score(self, ranker: Callable[..., Any], request: Mapping[str, Any], features: Any) -> Any:
-        """Return float32 [B, C], the scores of one model for every request."""
+    def _raw_features(self, request: Mapping[str, Any], features: Any) -> Any:
+        """Return finite raw F, float32 [B, C, n]: what is given, else what is computed or the mean."""
+        mean = tf.constant(self.tables.feature_mean, tf.float32)
+        shape = tf.concat([tf.shape(request["candidates"]), [mean.shape[0]]], 0)
+        means = tf.broadcast_to(mean, shape)
+        if self.features is None:
+            return means
+        compute = functools.partial(self.features.compute, request)
+        if self.settings.recommendation_features:
+            computed = compute()
+        else:
+            # Recommendations see no F.
+            searched = tf.reduce_any(tf.not_equal(request["query"], ""))
+            computed = tf.cond(searched, compute, lambda: means)
+        reach = _DEVIATIONS * self.tables.feature_std
+        given = tf.clip_by_value(features, mean - reach, mean + reach)
+        raw = tf.where(tf.math.is_nan(features), computed, given)
+        return tf.where(tf.math.is_nan(raw), mean, raw)
+
+    def score(
+        self, ranker: Callable[..., Any], request: Mapping[str, Any], features: Any
+    ) -> dict[str, Any]:
+        """Return the outputs of a signature, with the scores of one model for every request."""
         batch = self.batch(request, features)
         scores = tf.cast(ranker(batch, training=False), tf.float32)
-        return tf.where(batch["candidate_mask"], scores, PADDING_SCORE)
+        scores = tf.where(batch["candidate_mask"], scores, PADDING_SCORE)
+        return {"scores": scores} | _describe(batch, self.words)
+
+
+def _describe(batch: Mapping[str, Any], words: int) -> dict[str, Any]:
+    """Return what a server watches of each request; the module's docstring lists it."""
+    in_session = tf.math.count_nonzero(batch["session_behaviors"], axis=1, dtype=tf.int32)
+    in_past = tf.reduce_sum(tf.gather(in_session, batch["past_sessions"]), axis=1)
+    current = tf.math.count_nonzero(batch["current_behaviors"], axis=1, dtype=tf.int32)
+    texts = tf.concat([batch["query_text"][:, tf.newaxis], batch["candidate_text"]], axis=1)
+    tokens = tf.gather(batch["text_tokens"], texts)
+    unknown = tf.math.count_nonzero(tokens >= words, axis=[1, 2], dtype=tf.float32)
+    every = tf.math.count_nonzero(tokens, axis=[1, 2], dtype=tf.float32)
+    return {
+        "known_user": batch["user"] > 0,
+        "history_kept": current + in_past,
+        "unknown_words": unknown / tf.maximum(every, 1.0),
+    }
 
 
 def route(
@@ -113,7 +156,7 @@ def route(
     copies: Mapping[str, Any],
     request: Mapping[str, Any],
     features: Any,
-) -> Any:
+) -> dict[str, Any]:
     """Score each request by its task's copy; a batch of one task runs one copy only.
 
     Args:
@@ -123,7 +166,7 @@ def route(
         features: float32 [B, C, n] raw F to use instead of the graph's; NaN: the graph's.
 
     Returns:
-        float32 [B, C].
+        The outputs of a signature.
 
     Raises:
         tf.errors.InvalidArgumentError: When run, on a request of a task that no copy was trained
@@ -143,7 +186,7 @@ def route(
         return graph.score(next(iter(copies.values())), request, features)
 
     count = tf.shape(request["candidates"])[1]
-    rows, scores = [], []
+    rows, outputs = [], []
     for task in TASK_LABELS:
         mine = tf.where(is_task[task])[:, 0]
 
@@ -152,11 +195,15 @@ def route(
             return graph.score(copies[task], part, tf.gather(features, mine))
 
         def score_none() -> Any:
-            return tf.zeros([0, count])
+            return {"scores": tf.zeros([0, count])} | {
+                name: tf.zeros([0], dtype) for name, dtype in _DESCRIBED.items()
+            }
 
-        scores.append(tf.cond(tf.size(mine) > 0, score_some, score_none))
+        outputs.append(tf.cond(tf.size(mine) > 0, score_some, score_none))
         rows.append(tf.cast(mine, tf.int32))
-    return tf.dynamic_stitch(rows, scores)
+    return {
+        name: tf.dynamic_stitch(rows, [output[name] for output in outputs]) for name in outputs[0]
+    }
 
 
 def archive(graph: Graph, copies: Mapping[str, Any]) -> Any:
@@ -190,7 +237,7 @@ def archive(graph: Graph, copies: Mapping[str, Any]) -> Any:
 
     def score(*arguments: Any) -> dict[str, Any]:
         request = dict(zip(names, arguments[:-1], strict=True))
-        return {"scores": route(graph, copies, request, arguments[-1])}
+        return route(graph, copies, request, arguments[-1])
 
     # One function under both signatures: the models are traced and stored once.
     shared = tf.function(score, input_signature=[*specs, wide], autograph=False)

@@ -57,6 +57,7 @@ def graph(tmp_path_factory, tables):
         tables=tables,
         settings=BatchSettings(),
         features=RequestFeatures(NAMES, words, tokenizer.encode, CountTables(folder)),
+        words=1 + len(WORDS),
     )
 
 
