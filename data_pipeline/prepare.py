@@ -17,7 +17,6 @@ from collections.abc import Sequence as Items
 from absl import app
 
 from data_pipeline.common import flagtree
-from data_pipeline.preparation.checks import check_settings
 from data_pipeline.settings import PrepareSettings
 
 
@@ -25,25 +24,19 @@ def main(arguments: Items[str]) -> None:
     """Prepare a dataset and print its statistics."""
     if len(arguments) > 1:
         raise app.UsageError(f"Unexpected arguments: {arguments[1:]}. Write --name=value.")
-    from data_pipeline.log.log_folder import open_log
+    from data_pipeline.preparation.checks import check_settings, open_inputs
 
     settings = flagtree.read(PrepareSettings)
     try:
         check_settings(settings)
-        for folder in settings.log:
-            open_log(folder, checksums=False)
-        if settings.vocabulary:
-            from data_pipeline.preparation.checks import check_vocabulary
-            from data_pipeline.preparation.pipeline import settings_of_dataset
-
-            check_vocabulary(settings.vocabulary, settings_of_dataset(settings)["text"])
+        open_inputs(settings, checksums=False)
     except (ValueError, OSError) as error:
         raise app.UsageError(str(error)) from error
     # absl shows the information messages of all libraries; word2vec has a page of them.
     logging.getLogger("gensim").setLevel(logging.WARNING)
     print(f"Preparing {settings.output} from {', '.join(settings.log)}", flush=True)
     from data_pipeline.description.table_1 import table_text
-    from data_pipeline.preparation.run import prepare
+    from data_pipeline.preparation.prepare_folder import prepare
 
     manifest = prepare(settings)
     print(f"\n{table_text(manifest['statistics'])}\n")

@@ -38,9 +38,10 @@ class SequenceSettings:
     past_sessions: int = setting(20, "Past sessions kept: the most recent ones.")
     clicked_titles: int = setting(3, "Clicked titles kept of a search: the earliest ones.")
     filter_sessions: bool = setting(
-        False, "Keep only sessions with both behaviors and their neighbors, as in the paper."
+        False,
+        "Keep only sessions with both kinds of behavior and three sessions on each side of them, as "
+        "in the paper.",
     )
-    filter_neighbors: int = setting(3, "Sessions kept around each session with both behaviors.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,10 +126,9 @@ class EvalCandidateSettings:
 
 @dataclasses.dataclass(frozen=True)
 class WindowSettings:
-    """How targets are grouped into windows."""
+    """Windows: consecutive targets of one user, the records of the TFRecord files."""
 
     targets_per_window: int = setting(8, "Consecutive targets of one user in a window.")
-    windows_per_shard: int = setting(2000, "Windows in a TFRecord file.")
 
 
 @dataclasses.dataclass(frozen=True)

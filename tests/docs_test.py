@@ -1,16 +1,20 @@
 """The documentation against the repository: links, paths, commands, flags, figures, the site."""
 
 import ast
-import importlib
+import functools
 import inspect
 import os
 import pathlib
 import re
+import runpy
 import shlex
 import subprocess
 import sys
+import warnings
+from unittest import mock
 
 import pytest
+from absl import app
 
 import user_tf
 from data_pipeline.common import flagtree
@@ -23,7 +27,7 @@ PAGES = [
 # Lines of README outside of its generated block: three screens.
 README_LINES = 120
 # Flags of absl itself.
-OF_ABSL = {"help", "flagfile", "undefok"}
+OF_ABSL = {"help", "helpfull", "flagfile", "undefok"}
 # Commands that are not modules of this repository.
 OTHER_TOOLS = ("pytest", "pip")
 GENERATED = re.compile(r"<!-- (\w+): begin -->.*?<!-- \1: end -->", re.DOTALL)
@@ -55,15 +59,17 @@ def commands(path):
     return found
 
 
+@functools.cache
 def flags_of(module_name):
-    """Return the types of a command's flags by name, from its calls of `flagtree.define`."""
-    module = importlib.import_module(module_name)
-    found = {}
-    for node in ast.walk(ast.parse(inspect.getsource(module))):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "flagtree.define":
-            tree = eval(compile(ast.Expression(node.args[0]), module_name, "eval"), vars(module))
-            found |= {leaf: kind for leaf, _, kind in flagtree.leaves(tree)}
-    return found
+    """Return the types of a command's flags by name: the trees it defines when it is run."""
+    trees = []
+    with (
+        mock.patch.object(flagtree, "define", lambda tree, *_, **__: trees.append(tree)),
+        mock.patch.object(app, "run"),
+        warnings.catch_warnings(action="ignore", category=RuntimeWarning),
+    ):
+        runpy.run_module(module_name, run_name="__main__")
+    return {leaf: kind for tree in trees for leaf, _, kind in flagtree.leaves(tree)}
 
 
 def is_flag(argument, known):

@@ -37,6 +37,7 @@ ORDER = {
     "user_tf": [
         "user_tf.provenance",
         "user_tf.config",
+        "user_tf.config_rules",
         "user_tf.layers",
         "user_tf.layers.user",
         "user_tf.models",

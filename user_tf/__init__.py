@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from user_tf.api.export_run import export
     from user_tf.api.fit import fit
     from user_tf.api.model import build_model, load_dataset
-    from user_tf.api.run import Run
     from user_tf.api.served import ServedRanker, load_served
+    from user_tf.api.trained_run import Run
 
 __version__ = "0.1.0"
 __all__ = [
@@ -45,7 +45,7 @@ __all__ = [
 _MODULES = {
     "Browse": "behaviors",
     "EvaluationResult": "evaluate_run",
-    "Run": "run",
+    "Run": "trained_run",
     "Search": "behaviors",
     "ServedRanker": "served",
     "build_model": "model",

@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> None:
             f"Arguments must be flags. Got {arguments[1:]}. Fix: write --run=FOLDER."
         )
     settings = flagtree.read(EvaluateSettings)
-    from user_tf.api.run import Run
+    from user_tf.api.trained_run import Run
 
     run = Run(settings.run)
     runtime = dataclasses.replace(run.config.runtime, logical_cpus=0)

@@ -10,7 +10,8 @@ import pathlib
 from absl import app
 
 from data_pipeline.common import flagtree
-from user_tf.config import Config, check
+from user_tf.config import Config
+from user_tf.config_rules import check
 
 ESSENTIALS = (
     "run",

@@ -69,8 +69,8 @@ class Field:
     Attributes:
         name: Key in the Batch.
         axes: Axis letters separated by blanks; the first one names the table.
-        dtype: Type of its values.
         meaning: One line for readers.
+        dtype: Type of its values.
         points_at: Table whose rows its values number; empty: its values are no pointers.
         padding: Value of rows that hold nothing.
         record: Name of the field in window records it is read from; empty: computed.
@@ -78,8 +78,8 @@ class Field:
 
     name: str
     axes: str
-    dtype: str
     meaning: str
+    dtype: str = "int32"
     points_at: str = ""
     padding: int = 0
     record: str = ""
@@ -96,12 +96,11 @@ class Field:
 
 
 FIELDS = (
-    Field("text_tokens", "X L", "int32", "token ids, 0 beyond the end of a text"),
-    Field("behavior_type", "N", "int32", "1 browse, 2 search", record="behavior_type"),
+    Field("text_tokens", "X L", "token ids, 0 beyond the end of a text"),
+    Field("behavior_type", "N", "1 browse, 2 search", record="behavior_type"),
     Field(
         "behavior_text",
         "N",
-        "int32",
         "title of the browsed document, or the query",
         points_at="texts",
         record="behavior_text",
@@ -109,69 +108,44 @@ FIELDS = (
     Field(
         "behavior_clicked",
         "N W",
-        "int32",
         "titles of a search's visible satisfied clicks, earliest first",
         points_at="texts",
     ),
-    Field(
-        "behavior_doc",
-        "N",
-        "int32",
-        "document browsed, 0 for a search",
-        record="behavior_doc",
-    ),
+    Field("behavior_doc", "N", "document browsed, 0 for a search", record="behavior_doc"),
     Field(
         "behavior_clicked_docs",
         "N W",
-        "int32",
         "documents clicked, earliest first",
         record="behavior_clicked_docs",
     ),
     Field(
         "session_behaviors",
         "S M",
-        "int32",
         "one complete past session",
         points_at="behaviors",
         record="session_behaviors",
     ),
-    Field("target_id", "T", "int64", "id of the target", padding=-1, record="target_id"),
-    Field("target_weight", "T", "float32", "1 for a real group, 0 for padding"),
-    Field("task", "T", "int32", "1 recommendation, 2 search", record="target_task"),
-    Field("user", "T", "int32", "row of the user table, 0 the unknown user", record="user"),
-    Field(
-        "query_text",
-        "T",
-        "int32",
-        "query of a search",
-        points_at="texts",
-        record="query_text",
-    ),
+    Field("target_id", "T", "id of the target", dtype="int64", padding=-1, record="target_id"),
+    Field("target_weight", "T", "1 for a real group, 0 for padding", dtype="float32"),
+    Field("task", "T", "1 recommendation, 2 search", record="target_task"),
+    Field("user", "T", "row of the user table, 0 the unknown user", record="user"),
+    Field("query_text", "T", "query of a search", points_at="texts", record="query_text"),
     Field(
         "current_behaviors",
         "T M",
-        "int32",
         "current session before the target",
         points_at="behaviors",
         record="current_behaviors",
     ),
-    Field(
-        "past_sessions",
-        "T P",
-        "int32",
-        "past sessions",
-        points_at="sessions",
-        record="past_sessions",
-    ),
-    Field("candidate_text", "T C", "int32", "titles of the candidates", points_at="texts"),
-    Field("candidate_doc", "T C", "int32", "documents", record="candidate_doc"),
-    Field("candidate_rank", "T C", "int32", "original rank, from 1"),
-    Field("candidate_mask", "T C", "bool", "real candidates"),
-    Field("labels", "T C", "float32", "1 relevant, 0 not", record="candidate_label"),
+    Field("past_sessions", "T P", "past sessions", points_at="sessions", record="past_sessions"),
+    Field("candidate_text", "T C", "titles of the candidates", points_at="texts"),
+    Field("candidate_doc", "T C", "documents", record="candidate_doc"),
+    Field("candidate_rank", "T C", "original rank, from 1"),
+    Field("candidate_mask", "T C", "real candidates", dtype="bool"),
+    Field("labels", "T C", "1 relevant, 0 not", dtype="float32", record="candidate_label"),
     Field(
         "next_query_text",
         "T",
-        "int32",
         "the user's next query in the session (a label)",
         points_at="texts",
         record="next_query_text",
@@ -179,8 +153,8 @@ FIELDS = (
     Field(
         "features",
         "T C n",
-        "float32",
         "F, standardised; 0 for recommendations (setting)",
+        dtype="float32",
         record="candidate_features",
     ),
 )
@@ -191,26 +165,19 @@ ROW_SUBSETS = (
     Field(
         f"{_BUCKET}<l>",
         "X_l",
-        "int32",
         "texts of at most l tokens that are in no bucket of shorter texts",
         points_at="texts",
     ),
-    Field("text_place", "X", "int32", "row of each text in all buckets laid end to end"),
+    Field("text_place", "X", "row of each text in all buckets laid end to end"),
     Field(
         "clicked_searches",
         "N_c",
-        "int32",
         "searches with a clicked title, after a leading 0",
         points_at="behaviors",
     ),
-    Field(
-        "behavior_place",
-        "N",
-        "int32",
-        "row in `clicked_searches`, 0 for all other behaviors",
-    ),
-    Field("search_targets", "T_s", "int32", "1 + row of each search target, after a leading 0"),
-    Field("target_place", "T", "int32", "row in `search_targets`, 0 for all other targets"),
+    Field("behavior_place", "N", "row in `clicked_searches`, 0 for all other behaviors"),
+    Field("search_targets", "T_s", "1 + row of each search target, after a leading 0"),
+    Field("target_place", "T", "row in `search_targets`, 0 for all other targets"),
 )
 
 BY_NAME = {field.name: field for field in FIELDS}
@@ -316,6 +283,3 @@ def _row(table: str, field: Field) -> str:
     shape = f"[{', '.join(field.letters)}]{pointer}"
     cells = [*([table] if table else []), f"`{field.name}`", shape, field.dtype]
     return f"| {' | '.join([*cells, field.meaning + note])} |"
-
-
-__doc__ = f"{__doc__}\n{markdown_table()}"

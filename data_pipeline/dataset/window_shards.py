@@ -28,6 +28,9 @@ from data_pipeline.events.visible_history import BehaviorStates, visible_history
 from data_pipeline.settings import SequenceSettings, WindowSettings
 from data_pipeline.targets.candidate_lists import select_targets
 
+WINDOWS_PER_SHARD = 2000
+"""Windows in a TFRecord file."""
+
 
 def write_windows(
     folder: pathlib.Path,
@@ -49,17 +52,12 @@ def write_windows(
         events: Events of the unified log.
         inputs: Targets, candidates and F.
         sequence: When a session ends, and caps.
-        settings: Targets of a window, windows of a file.
+        settings: Targets of a window.
         workers: Files written at a time; does not change them.
 
     Raises:
-        ValueError: `targets_per_window` or `windows_per_shard` is below 1.
+        ValueError: `targets_per_window` is below 1.
     """
-    if settings.windows_per_shard < 1:
-        raise ValueError(
-            "`windows.windows_per_shard` must be at least 1. Got "
-            f"{settings.windows_per_shard}. Fix: set --windows.windows_per_shard to 1 or more."
-        )
     target_folder = folder / "windows" / scenario
     # Files of a killed run.
     shutil.rmtree(target_folder, ignore_errors=True)
@@ -73,7 +71,7 @@ def write_windows(
             groups = np.flatnonzero(shown & (split_of_group == split.number))
             users = inputs.targets["user"][inputs.group_row[groups]]
             edges = cut_windows(users, settings.targets_per_window)
-            parts = _cut_shards(edges, settings.windows_per_shard)
+            parts = _cut_shards(edges)
             paths = [
                 target_folder / f"{split}-{shard:05d}-of-{len(parts):05d}.tfrecord"
                 for shard in range(len(parts))
@@ -91,10 +89,10 @@ def write_windows(
     return counts
 
 
-def _cut_shards(edges: Integers, windows_per_shard: int) -> list[Integers]:
+def _cut_shards(edges: Integers) -> list[Integers]:
     """Return the part of the edges of windows that each shard holds; at least one part."""
     windows = len(edges) - 1
-    cuts = [*range(0, windows, windows_per_shard), windows]
+    cuts = [*range(0, windows, WINDOWS_PER_SHARD), windows]
     return [edges[begin : end + 1] for begin, end in itertools.pairwise(cuts)] or [edges]
 
 

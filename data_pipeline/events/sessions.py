@@ -23,6 +23,9 @@ from data_pipeline.settings import SequenceSettings
 
 Mask = npt.NDArray[np.bool_]
 
+FILTER_NEIGHBORS = 3
+"""Sessions kept on each side of one with both kinds of behavior, as in the paper."""
+
 
 CHOICES = (
     "Sessions are cut on the user's activities: requests of both kinds, browses and "
@@ -123,7 +126,7 @@ def mark_sessions(user: Integers, behaviors: Columns, settings: SequenceSettings
         held = np.flatnonzero(holds[0] | holds[1])
         near, owner = both[held], user[held]
         most = int(np.diff(run_starts(owner)).max(initial=1)) - 1
-        for distance in range(1, min(settings.filter_neighbors, most) + 1):
+        for distance in range(1, min(FILTER_NEIGHBORS, most) + 1):
             same = owner[distance:] == owner[:-distance]
             near[distance:] |= same & both[held[:-distance]]
             near[:-distance] |= same & both[held[distance:]]

@@ -27,8 +27,8 @@ def history_vectors(
     """Return the direction of the mean title vector of the documents each target's user had opened.
 
     Args:
-        doc: int64 [opens], the opened document; a user's opens stand together, in the order
-            of becoming known.
+        doc: int64 [opens], the opened document; the opens of a user are contiguous, in
+            the order of becoming known.
         start, stop: int64 [targets]: opens `start` ... `stop` - 1 are known to a target.
         titles: int16 [d, documents], their vectors.
         block: Rows summed at a time.

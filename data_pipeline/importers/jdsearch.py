@@ -87,7 +87,7 @@ _NUMBER = "[0-9]{1,18}"
 _TERMS = "[0-9]+(\\x18[0-9]+)*"
 
 
-def _list_of(pattern: str) -> str:
+def _match_list(pattern: str) -> str:
     return f"'({pattern})(_({pattern}))*'"
 
 
@@ -99,16 +99,16 @@ READ = f"""
 CREATE TABLE people AS
 SELECT *, CASE
         WHEN NOT regexp_full_match(query, '{_TERMS}') THEN 'query'
-        WHEN NOT regexp_full_match(candidate_wid_list, {_list_of(_NUMBER)})
-            OR NOT regexp_full_match(candidate_label_list, {_list_of("[0-3]([.]0)?")})
+        WHEN NOT regexp_full_match(candidate_wid_list, {_match_list(_NUMBER)})
+            OR NOT regexp_full_match(candidate_label_list, {_match_list("[0-3]([.]0)?")})
             OR len(shown) <> len(labels) THEN 'candidates'
         WHEN len(products) <> len(queries) OR len(products) <> len(types)
             OR len(products) > 0 AND NOT (
-                regexp_full_match(history_wid_list, {_list_of(_NUMBER)})
-                AND regexp_full_match(history_qry_list, {_list_of(f"-1|{_TERMS}")})
-                AND regexp_full_match(history_type_list, {_list_of("ORD|CLICK|CART|FLW")})
+                regexp_full_match(history_wid_list, {_match_list(_NUMBER)})
+                AND regexp_full_match(history_qry_list, {_match_list(f"-1|{_TERMS}")})
+                AND regexp_full_match(history_type_list, {_match_list("ORD|CLICK|CART|FLW")})
             ) THEN 'history'
-        WHEN NOT regexp_full_match(history_time_list, {_list_of("[0-9]{1,9}")})
+        WHEN NOT regexp_full_match(history_time_list, {_match_list("[0-9]{1,9}")})
             OR len(gaps) <> len(products) + 1 OR list_sum(gaps) > {_LONGEST_SECONDS} THEN 'gaps'
     END AS fault
 FROM (

@@ -1,1 +1,1 @@
-"""Preparation of a dataset; front door: `pipeline.prepare_dataset`."""
+"""Preparation of a dataset; front door: `prepare_folder.prepare`."""

@@ -1,11 +1,24 @@
-"""Checks of a preparation's settings before any work starts."""
+"""Checks of settings, logs and vocabulary before any work starts."""
 
 import os
 from collections.abc import Sequence as Items
 from typing import Any
 
+from data_pipeline.common import flagtree
 from data_pipeline.common.codes import Scenario
+from data_pipeline.dataset.dataset_folder import open_dataset
+from data_pipeline.log.log_folder import Log, open_log
 from data_pipeline.settings import PrepareSettings
+
+_OF_THE_MACHINE = (
+    "log",
+    "vocabulary",
+    "output",
+    "engine",
+    "spark_master",
+    "threads",
+    "memory_gib",
+)
 
 
 def check_settings(settings: PrepareSettings) -> None:
@@ -50,7 +63,6 @@ def _list_minimums(settings: PrepareSettings) -> dict[str, tuple[float, float]]:
         "sequence.session_behaviors": (settings.sequence.session_behaviors, 1),
         "sequence.past_sessions": (settings.sequence.past_sessions, 1),
         "sequence.clicked_titles": (settings.sequence.clicked_titles, 1),
-        "sequence.filter_neighbors": (settings.sequence.filter_neighbors, 0),
         "text.text_length": (settings.text.text_length, 1),
         "text.minimum_count": (settings.text.minimum_count, 1),
         "text.wordpiece_limit": (settings.text.wordpiece_limit, 3),
@@ -60,30 +72,44 @@ def _list_minimums(settings: PrepareSettings) -> dict[str, tuple[float, float]]:
         "eval_candidates.count": (settings.eval_candidates.count, 1),
         "pseudo_negatives.exact_documents": (settings.pseudo_negatives.exact_documents, 1),
         "windows.targets_per_window": (settings.windows.targets_per_window, 1),
-        "windows.windows_per_shard": (settings.windows.windows_per_shard, 1),
     }
 
 
-def check_vocabulary(vocabulary: str, text: dict[str, Any]) -> None:
-    """Refuse a dataset of `--vocabulary` that was prepared with other text settings.
+def list_dataset_settings(settings: PrepareSettings) -> dict[str, Any]:
+    """Return the settings a dataset depends on, as plain values.
+
+    Paths and the settings of the machine are left out: they do not change the dataset.
+    """
+    plain = flagtree.to_dict(settings)
+    for name in _OF_THE_MACHINE:
+        del plain[name]
+    plain["text"]["wordpiece_vocabulary"] = os.path.basename(settings.text.wordpiece_vocabulary)
+    return plain
+
+
+def open_inputs(settings: PrepareSettings, checksums: bool = True) -> list[Log]:
+    """Open the logs, and check that the dataset of `--vocabulary` has the same text settings.
 
     Args:
-        vocabulary: Folder of the dataset.
-        text: The text settings a dataset depends on, as plain values.
+        settings: Checked settings.
+        checksums: Also compare the checksums of the logs' files. Default: True.
 
     Raises:
+        LogError: A folder of `log` is no complete log.
         ValueError: A text setting differs.
-        FileNotFoundError: There is no complete dataset.
+        FileNotFoundError: `vocabulary` is no complete dataset.
     """
-    from data_pipeline.dataset.dataset_folder import open_dataset
-
-    theirs = dict(_list_leaves("text", open_dataset(vocabulary).manifest["settings"]["text"]))
-    for name, value in _list_leaves("text", text):
-        if theirs[name] != value:
-            raise ValueError(
-                f"`{name}` must be that of the dataset of --vocabulary, {theirs[name]!r}. Got "
-                f"{value!r}. Fix: set --{name} back, or prepare without --vocabulary."
-            )
+    logs = [open_log(folder, checksums) for folder in settings.log]
+    if settings.vocabulary:
+        theirs = open_dataset(settings.vocabulary).manifest["settings"]
+        taken = dict(_list_leaves("text", theirs["text"]))
+        for name, value in _list_leaves("text", list_dataset_settings(settings)["text"]):
+            if taken.get(name) != value:
+                raise ValueError(
+                    f"`{name}` must be that of the dataset of --vocabulary, {taken.get(name)!r}. "
+                    f"Got {value!r}. Fix: set --{name} back, or prepare without --vocabulary."
+                )
+    return logs
 
 
 def _list_leaves(name: str, value: Any) -> Items[tuple[str, Any]]:

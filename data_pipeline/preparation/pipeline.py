@@ -20,14 +20,12 @@ killed preparation resumes after the last finished step and memory holds the wor
 import dataclasses
 import functools
 import importlib
-import os
 import pathlib
 import threading
 from typing import Any
 
 import numpy as np
 
-from data_pipeline.common import flagtree
 from data_pipeline.common.sorted_arrays import sorted_unique
 from data_pipeline.dataset.dataset_folder import FEATURES_FILE
 from data_pipeline.dataset.parquet_tables import write_tables
@@ -41,6 +39,7 @@ from data_pipeline.events.prepared_log import PreparedLog, open_prepared_log
 from data_pipeline.events.user_events import UserEvents, build_events, sort_searches
 from data_pipeline.features.feature_columns import FEATURES
 from data_pipeline.features.relevance_features import CandidateFeatures, relevance_features
+from data_pipeline.preparation.checks import list_dataset_settings
 from data_pipeline.preparation.step_cache import Steps
 from data_pipeline.settings import PrepareSettings
 from data_pipeline.targets import candidate_lists, eval_candidates
@@ -50,28 +49,6 @@ from data_pipeline.targets.eligible_targets import SelectedTargets, choose_targe
 from data_pipeline.targets.pseudo_lists import build_catalogue
 from data_pipeline.text import corpus
 from data_pipeline.text.corpus import TextTable
-
-_OF_THE_MACHINE = (
-    "log",
-    "vocabulary",
-    "output",
-    "engine",
-    "spark_master",
-    "threads",
-    "memory_gib",
-)
-
-
-def settings_of_dataset(settings: PrepareSettings) -> dict[str, Any]:
-    """Return the settings a dataset depends on, as plain values.
-
-    Paths and the settings of the machine are left out: they do not change the dataset.
-    """
-    plain = flagtree.to_dict(settings)
-    for name in _OF_THE_MACHINE:
-        del plain[name]
-    plain["text"]["wordpiece_vocabulary"] = os.path.basename(settings.text.wordpiece_vocabulary)
-    return plain
 
 
 def prepare_dataset(
@@ -249,7 +226,7 @@ def _count_contents(
 
 def _describe_choices(settings: PrepareSettings, selected: SelectedTargets) -> dict[str, Any]:
     return {
-        "settings": settings_of_dataset(settings),
+        "settings": list_dataset_settings(settings),
         "choices": [
             *sessions.CHOICES,
             *splits.CHOICES,

@@ -33,7 +33,7 @@ class Documents:
         available: int64 [documents], time it was published, or first seen in the log if that is
             unknown. A target may draw it if and only if its own time is strictly later.
         vectors: int16 [documents, d], title vectors of `data_pipeline.text.word_vectors.text_vectors`.
-        opened: int64 [opens], the opened document of each open of the whole log.
+        opened: int64 [opens], the document of each open of the unfiltered log.
         known_at: int64 [opens], from when on it counts.
     """
 

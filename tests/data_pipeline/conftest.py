@@ -186,7 +186,7 @@ def small_settings():
 
 
 def _resolve(dataset, scenario):
-    """What every target of a scenario receives, in strings: {(user, time, request, doc): inputs}."""
+    """Return the inputs of every target of a scenario, in strings: {(user, time, request, doc): inputs}."""
     import tensorflow as tf
 
     from data_pipeline.common.codes import Split
@@ -263,5 +263,5 @@ def _resolve(dataset, scenario):
 
 @pytest.fixture(scope="session")
 def resolve():
-    """`resolve(dataset, scenario)`: what every target receives, in strings."""
+    """`resolve(dataset, scenario)`: the inputs of every target, in strings."""
     return _resolve

@@ -12,7 +12,7 @@ import pytest
 from data_pipeline.dataset.dataset_folder import open_dataset
 from data_pipeline.describe import describe
 from data_pipeline.description import dataset_page
-from data_pipeline.preparation.run import prepare
+from data_pipeline.preparation.prepare_folder import prepare
 
 
 @pytest.fixture(name="dataset", scope="module")

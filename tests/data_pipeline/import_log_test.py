@@ -26,7 +26,7 @@ def _run(*flags, key="test"):
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
-def test_the_command_writes_a_log_and_prints_what_it_kept(tmp_path):
+def test_the_command_writes_a_log_and_prints_its_counts(tmp_path):
     folder = _folder(tmp_path / "in")
     done = _run(f"--input={folder}", f"--output={tmp_path / 'log'}", "--quarantine_share=0.5")
     assert done.returncode == 0, done.stderr

@@ -6,13 +6,43 @@ import tensorflow as tf
 
 from data_pipeline.events.visible_history import BehaviorStates, visible_history
 from data_pipeline.settings import SequenceSettings
-from tests.data_pipeline.events.visible_history_test import random_case
 from tests.oracles.history_rules import PastBehavior, seen_behaviors
 from user_tf.serving.history_selection import HistoryLimits, select_history
 from user_tf.serving.request import Behavior, Request, to_arrays
 
 TASKS = ("search", "recommendation")
 SCENARIOS = ("unified", *TASKS)
+
+
+def random_log(seed):
+    """Return behaviors, clicks and targets of users: late clicks, untimed ones, equal times."""
+    draw = np.random.default_rng(seed)
+    rows, clicks, session, spans = [], [], 0, []
+    for user in range(1, 4):
+        begin = 0
+        for _ in range(draw.integers(1, 6)):
+            session += 1
+            length, begin = int(draw.integers(0, 8)), begin + 100
+            times = np.sort(begin + draw.integers(0, 12, length))
+            spans.append((user, session, begin))
+            for time in times.tolist():
+                late = draw.random() < 0.2
+                rows.append((user, time, begin + 99 if late else time, session))
+                for rank in range(draw.integers(0, 4) if not late else 0):
+                    known = time + int(draw.choice([1, 3, 30, 150, 2**62]))
+                    clicks.append((len(rows), rank, int(draw.integers(1, 50)), known))
+    user, time, known_at, session_of = np.array(rows, np.int64).reshape(-1, 4).T
+    behaviors = {
+        "behavior": np.arange(1, len(rows) + 1),
+        "user": user,
+        "time": time,
+        "known_at": known_at,
+        "session": session_of,
+    }
+    names = ("behavior", "rank", "doc", "known_at")
+    found = np.array(clicks, np.int64).reshape(-1, 4).T
+    targets = [(u, b + int(draw.integers(0, 14)), s) for u, s, b in spans for _ in range(4)]
+    return behaviors, dict(zip(names, found, strict=True)), targets
 
 
 def of_scenario(behaviors, clicks, tasks, scenario):
@@ -42,15 +72,14 @@ def resolve(pointers, states, names):
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(12))
 def test_preparation_keeps_what_the_rules_keep(seed, scenario):
-    behaviors, clicks, targets = random_case(100 + seed)
+    behaviors, clicks, targets = random_log(seed)
     limits = HistoryLimits(scenario, session_behaviors=3, past_sessions=2, clicked_titles=2)
     settings = SequenceSettings(session_behaviors=3, past_sessions=2, clicked_titles=2)
     draw = np.random.default_rng(seed)
     tasks = [TASKS[code] for code in draw.integers(0, 2, len(behaviors["behavior"]))]
-    # By position: number, user, time, known at, session; behavior, rank, document, known at.
-    _, users, _, known, sessions = (column.tolist() for column in behaviors.values())
+    users, known, sessions = (behaviors[name].tolist() for name in ("user", "known_at", "session"))
     clicks_of = [[] for _ in users]
     for owner, *click in zip(*(column.tolist() for column in clicks.values()), strict=True):
         clicks_of[owner - 1].append(tuple(click))

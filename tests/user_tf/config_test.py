@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from user_tf.config import Config, DataConfig, RuntimeConfig, TrainConfig, check
+from user_tf.config import Config, DataConfig, RuntimeConfig, TrainConfig
+from user_tf.config_rules import check
 
 GOOD = Config(run="run", data=DataConfig(dataset="dataset"))
 
@@ -32,6 +33,8 @@ def test_the_defaults_are_possible():
         ("model.width", 0),
         ("data.batch.negatives", 0),
         ("data.batch.fixed_sizes", "maybe"),
+        ("data.scenario", "both"),
+        ("model.init_scheme", "random"),
         ("train.patience", 0),
     ],
 )

@@ -16,7 +16,7 @@ from data_pipeline.dataset.dataset_writer import DatasetWriter
 from user_tf import config as config_lib
 from user_tf import run_folder
 from user_tf.api import evaluate_run
-from user_tf.api.run import Run
+from user_tf.api.trained_run import Run
 
 
 def table_of(queries):

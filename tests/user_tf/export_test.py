@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from data_pipeline.batching.batches import evaluation_batches
 from data_pipeline.dataset.dataset_folder import open_dataset
-from data_pipeline.preparation.run import prepare
+from data_pipeline.preparation.prepare_folder import prepare
 from data_pipeline.settings import PrepareSettings, PseudoNegativeSettings, TextSettings
 from data_pipeline.simulator.folder import write_simulated_log
 from data_pipeline.simulator.world_settings import SessionSettings, SimulateSettings, WorldSettings

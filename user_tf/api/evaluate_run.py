@@ -7,7 +7,7 @@ from typing import Any
 from data_pipeline.batching.batches import evaluation_batches
 from data_pipeline.dataset.dataset_folder import open_dataset
 from user_tf import run_folder
-from user_tf.api.run import Run, make_table
+from user_tf.api.trained_run import Run, make_table
 from user_tf.evaluation import evaluator, metrics_table, protocol, system
 from user_tf.training import phases, strategy
 

@@ -4,7 +4,7 @@ import dataclasses
 import os
 import pathlib
 
-from user_tf.api.run import Run
+from user_tf.api.trained_run import Run
 from user_tf.serving.run_export import export_run
 from user_tf.training import phases, strategy
 

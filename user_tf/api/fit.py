@@ -8,8 +8,9 @@ from typing import Any
 from data_pipeline.dataset.dataset_folder import Dataset, open_dataset
 from user_tf import run_folder
 from user_tf.api.keywords import replace_settings
-from user_tf.api.run import Run
-from user_tf.config import Config, check
+from user_tf.api.trained_run import Run
+from user_tf.config import Config
+from user_tf.config_rules import check
 from user_tf.training import phases, strategy
 from user_tf.training.loop import train_phase
 
@@ -27,7 +28,8 @@ def fit(model: Any, data: Dataset, *, run: str | os.PathLike[str], **settings: A
     devices of TensorFlow. They stay set afterwards.
 
     Args:
-        model: Ranker of `build_model`.
+        model: Ranker of `build_model`. One loaded from a file knows the settings of its ranker only;
+            pass those of the data here.
         data: Dataset of `load_dataset`.
         run: Folder of the run. A run with the same settings is resumed; a finished one is returned.
         **settings: Settings of data, training and runtime, by the last part of their flags' names:

@@ -28,7 +28,7 @@ from typing import Any
 from absl import flags
 
 from data_pipeline.common import flagtree
-from user_tf import config as configuration
+from user_tf import config_rules
 from user_tf.config import Config, DataConfig
 
 
@@ -130,7 +130,7 @@ def read_system(
         tuned = [f"--flagfile={chosen}"] if tuned and chosen.exists() else []
     config, _ = resolve([shared, *tuned, *own])
     try:
-        configuration.check(make_run_config(config, "dataset", "run", 1))
+        config_rules.check(make_run_config(config, "dataset", "run", 1))
     except ValueError as error:
         raise ValueError(f"{name if name in variants else path}: {error}") from error
     return System(name, label or name, with_all_epochs(config))

@@ -110,12 +110,12 @@ def test_a_second_part_of_one_process_is_refused_until_the_first_is_done(tmp_pat
         pass
 
 
-def test_a_lock_that_its_holder_removes_in_between_is_taken_anew(tmp_path, monkeypatch):
+def test_a_lock_file_that_is_removed_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
     lock, real, calls = tmp_path / "new.lock", fcntl.flock, []
 
     def flock(file, operation):
         if not calls:
-            # Between our opening of the file and our lock on it, its holder is done.
+            # Its holder finishes after our opening of the file and before our lock.
             lock.unlink()
         calls.append(operation)
         real(file, operation)

@@ -41,7 +41,7 @@ PAST = VisibleHistory(
 )
 
 
-def fields_of(record):
+def read_fields(record):
     feature = tf.train.Example.FromString(record).features.feature
     return {
         name: list(value.int64_list.value or value.float_list.value)
@@ -53,7 +53,7 @@ def test_a_record_holds_every_field_of_the_contract(content):
     rows = np.array([0, 1])
     rows = TargetRows(rows, rows, np.array([1, 0]), np.array([0, 2]))
     lines, sizes = lay_out_windows(*content, PAST, rows)
-    (record,) = [fields_of(line) for line in lines]
+    (record,) = [read_fields(line) for line in lines]
     assert record == {
         "user": [2],
         "behavior_type": [1, 2, 2, 1],
@@ -81,7 +81,7 @@ def test_windows_number_their_behaviors_and_sessions_on_their_own(content):
     rows = np.array([1, 0])
     rows = TargetRows(rows, rows, np.array([0, 1]), np.array([0, 1, 2]))
     lines, sizes = lay_out_windows(*content, PAST, rows)
-    first, second = (fields_of(line) for line in lines)
+    first, second = (read_fields(line) for line in lines)
     assert first["behavior_text"] == [4, 5, 6] and second["behavior_text"] == [4, 5]
     assert first["session_behaviors"] == [1, 0, 2, 3] and second["session_behaviors"] == [1, 0]
     assert first["current_behaviors"] == [2, 0] and second["current_behaviors"] == [2, 0]
@@ -93,7 +93,7 @@ def test_a_target_without_any_past_makes_empty_lists(content):
     one = np.array([0])
     rows = TargetRows(one, one, np.array([1]), np.array([0, 1]))
     lines, sizes = lay_out_windows(*content, empty, rows)
-    (record,) = [fields_of(line) for line in lines]
+    (record,) = [read_fields(line) for line in lines]
     assert record["behavior_type"] == [] and record["past_sessions"] == [0, 0, 0]
     assert sizes.tolist() == [[2, 0, 0, 1, 2]]
 

@@ -76,7 +76,7 @@ def test_the_order_of_the_rows_does_not_matter(builder, read):
     assert read(builder, 1) == read(builder, 2)
 
 
-def test_clicks_are_read_with_their_lists_length_and_empty_lists_are_told(builder, read):
+def test_clicks_are_read_with_the_length_of_their_list_and_empty_lists_are_found(builder, read):
     for doc in "abc":
         builder.document(doc)
     builder.request("r1", "u", 0, "red", "a", ("c", 9, 30.5), ("b", None, 3.0))

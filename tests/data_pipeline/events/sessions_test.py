@@ -5,6 +5,7 @@ import pytest
 
 from data_pipeline.common.codes import Scenario
 from data_pipeline.engine.duckdb_engine import DuckDBEngine
+from data_pipeline.events import sessions
 from data_pipeline.events.as_of import NEVER
 from data_pipeline.events.log_tables import read_tables
 from data_pipeline.events.scenario_events import select_scenario
@@ -82,7 +83,7 @@ def test_sessions_are_numbered_by_user_and_start(builder, built):
     assert found["start"] == [100, 9000, 0]
 
 
-def test_views_are_cut_again_on_their_own_task(builder, built):
+def test_scenarios_are_cut_again_on_their_own_task(builder, built):
     builder.document("d").document("e")
     builder.request("r1", "u", 0, "red", "d", "e")
     builder.browse("u", 20 * MINUTE, "d")
@@ -117,7 +118,7 @@ def test_every_kind_of_behavior_is_known_at_the_right_time(builder, built):
     }
 
 
-def test_openings_count_after_their_delay_and_are_touched_at_once(builder, built):
+def test_document_opens_count_after_their_delay_and_are_visible_at_once(builder, built):
     for doc in "abc":
         builder.document(doc)
     builder.request("r1", "u", 0, "red", ("a", 10, 5.0), "b")
@@ -147,7 +148,7 @@ def test_a_click_before_its_request_counts_at_the_request(builder, built):
     assert found["behaviors"]["known_at"] == [50]
 
 
-def test_a_fact_is_known_at_the_same_time_in_every_view(builder, built):
+def test_a_fact_is_known_at_the_same_time_in_every_scenario(builder, built):
     builder.document("a").document("b")
     builder.request("r1", "u", 0, "red", ("a", None, 90.0), "b")
     builder.browse("u", 20 * MINUTE, "a")
@@ -163,7 +164,8 @@ def test_a_fact_is_known_at_the_same_time_in_every_view(builder, built):
         assert 200 * MINUTE - 1e-6 in built(builder, scenario)["behaviors"]["known_at"]
 
 
-def test_the_filter_keeps_sessions_with_both_kinds_and_their_neighbors(builder, built):
+def test_the_filter_keeps_sessions_with_both_kinds_and_their_neighbors(builder, built, monkeypatch):
+    monkeypatch.setattr(sessions, "FILTER_NEIGHBORS", 1)
     builder.document("a").document("b")
     for number in range(7):
         builder.browse("u", number * 10_000, "a")
@@ -172,7 +174,7 @@ def test_the_filter_keeps_sessions_with_both_kinds_and_their_neighbors(builder, 
     plain = built(builder)
     assert plain["sessions"]["has_both"] == [0, 0, 1, 0, 0, 0, 0, 0]
     assert plain["sessions"]["kept"] == [1] * 8
-    found = built(builder, filter_sessions=True, filter_neighbors=1)
+    found = built(builder, filter_sessions=True)
     assert found["sessions"]["kept"] == [0, 1, 1, 1, 0, 0, 0, 0]
     assert found["behaviors"]["time"] == [10_000, 20_000, 20_060, 30_000]
     assert found["behaviors"]["behavior"] == [1, 2, 3, 4]

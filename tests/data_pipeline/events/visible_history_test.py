@@ -1,7 +1,6 @@
-"""What targets see, against a slow and plain transcription of the rules."""
+"""Cases of the visible history by hand; `tests/oracles/history_rules_test.py` has random ones."""
 
 import numpy as np
-import pytest
 
 from data_pipeline.events.visible_history import BehaviorStates, visible_history
 from data_pipeline.settings import SequenceSettings
@@ -13,38 +12,8 @@ def columns(**values):
     return {name: np.array(value, np.int64) for name, value in values.items()}
 
 
-def expected(behaviors, satisfied_search_clicks, user, time, session, settings):
-    """Rules of visibility, one target, one behavior at a time."""
-    size = len(behaviors["behavior"])
-
-    def seen(row):
-        visible = [
-            (satisfied_search_clicks["rank"][k], satisfied_search_clicks["doc"][k])
-            for k in range(len(satisfied_search_clicks["doc"]))
-            if satisfied_search_clicks["behavior"][k] == row + 1
-            and satisfied_search_clicks["known_at"][k] < time
-        ]
-        return row, tuple(int(doc) for _, doc in sorted(visible)[: settings.clicked_titles])
-
-    mine = [
-        row
-        for row in range(size)
-        if behaviors["user"][row] == user and behaviors["known_at"][row] < time
-    ]
-    past = {}
-    for row in mine:
-        past.setdefault(int(behaviors["session"][row]), []).append(row)
-    current = [seen(row) for row in past.pop(session, [])][-settings.session_behaviors :]
-    earlier = [past[number] for number in sorted(past) if number < session]
-    kept = [
-        [seen(row) for row in rows[-settings.session_behaviors :]]
-        for rows in earlier[-settings.past_sessions :]
-    ]
-    return current, kept
-
-
 def resolved(past, states, row):
-    """(behavior, clicks) of what `see` found."""
+    """Return (behavior, clicks) of the current session and of each past session of a target."""
 
     def state(number):
         clicked = states.clicked[number - 1]
@@ -57,53 +26,6 @@ def resolved(past, states, row):
         if content
     ]
     return current, sessions
-
-
-def random_case(seed):
-    """Users with sessions of behaviors, late clicks and untimed ones, on a coarse time_ranks."""
-    draw = np.random.default_rng(seed)
-    rows, satisfied_search_clicks, session, spans = [], [], 0, []
-    for user in range(1, 4):
-        begin = 0
-        for _ in range(draw.integers(1, 6)):
-            session += 1
-            length, begin = int(draw.integers(0, 8)), begin + 100
-            times = np.sort(begin + draw.integers(0, 12, length))
-            spans.append((user, session, begin))
-            for time in times.tolist():
-                late = draw.random() < 0.2
-                rows.append((user, time, begin + 99 if late else time, session))
-                for rank in range(draw.integers(0, 4) if not late else 0):
-                    known = time + int(draw.choice([1, 3, 30, 150, 2**62]))
-                    satisfied_search_clicks.append(
-                        (len(rows), rank, int(draw.integers(1, 50)), known)
-                    )
-    user, time, known_at, of = np.array(rows, np.int64).reshape(-1, 4).T
-    behaviors = columns(
-        behavior=np.arange(1, len(rows) + 1),
-        user=user,
-        time=time,
-        known_at=known_at,
-        session=of,
-    )
-    names = ("behavior", "rank", "doc", "known_at")
-    found = np.array(satisfied_search_clicks, np.int64).reshape(-1, 4).T
-    targets = [(u, b + int(draw.integers(0, 14)), s) for u, s, b in spans for _ in range(4)]
-    return behaviors, dict(zip(names, found, strict=True)), targets
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_what_targets_see_equals_the_rules_applied_one_by_one(seed):
-    behaviors, satisfied_search_clicks, targets = random_case(seed)
-    states = BehaviorStates(behaviors, satisfied_search_clicks, SETTINGS.clicked_titles)
-    user, time, session = np.array(targets).T
-    past = visible_history(
-        behaviors, states, {"user": user, "time": time, "session": session}, SETTINGS
-    )
-    for row, (u, t, s) in enumerate(targets):
-        assert resolved(past, states, row) == expected(
-            behaviors, satisfied_search_clicks, u, t, s, SETTINGS
-        )
 
 
 def test_the_same_search_with_and_without_its_click_is_two_states():

@@ -218,7 +218,7 @@ def test_query_columns_are_zero_for_recommendations():
             assert (result.features[rows, COLUMN[feature.name]] == 0).all()
 
 
-def test_what_is_not_yet_known_changes_nothing():
+def test_facts_not_yet_known_change_nothing():
     log, texts = random_log(6), text_table(6)
     time = 15
     kept = {t["target_id"] for t in log["targets"] if t["time"] <= time}

@@ -38,7 +38,7 @@ def test_a_log_holds_the_canonical_tables_in_the_order_given(tmp_path):
     assert not (tmp_path / "log.tmp").exists()
 
 
-def test_the_report_counts_what_the_log_holds(tmp_path):
+def test_the_report_counts_the_content_of_the_log(tmp_path):
     rows = [
         make_request(1, clicked="a", click_time=minute_at(2), dwell_seconds=3.0),
         make_request(2, clicked="b"),
@@ -69,7 +69,7 @@ def _written(tmp_path):
     return tmp_path / "log"
 
 
-def test_a_folder_without_log_json_is_no_log(tmp_path):
+def test_a_folder_without_log_json_is_refused(tmp_path):
     folder = _written(tmp_path)
     (folder / "log.json").unlink()
     with pytest.raises(LogError, match=r"log\.json, which is written last.*import_log"):

@@ -74,7 +74,7 @@ def test_an_error_in_the_middle_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_run_left_behind_is_replaced(tmp_path):
+def test_the_folder_of_a_killed_run_is_replaced(tmp_path):
     (tmp_path / "log.tmp").mkdir()
     (tmp_path / "log.tmp" / "stale.parquet").write_bytes(b"x")
     write_log(

@@ -19,7 +19,7 @@ from tests.data_pipeline.log.raw_logs import (
 )
 
 
-def test_rejected_rows_are_told_with_file_row_rule_value_and_message(tmp_path):
+def test_rejected_rows_are_listed_with_file_row_rule_value_and_message(tmp_path):
     batches = [
         batch_documents("a", "b"),
         batch_requests(
@@ -75,8 +75,8 @@ def test_a_duplicate_is_found_over_files_and_blocks_and_the_first_stays(tmp_path
         RawBatch("browses", pa.concat_tables([bad, again]), "two.csv", first_row=4),
     ]
     report = write_log(tmp_path / "log", batches, PLAIN)
-    told = [(row["file"], row["row"], row["rule"]) for row in read_quarantine(tmp_path / "log")]
-    assert told == [
+    listed = [(row["file"], row["row"], row["rule"]) for row in read_quarantine(tmp_path / "log")]
+    assert listed == [
         ("one.csv", 1, "doc-unknown"),
         ("one.csv", many, "doc-unknown"),
         ("two.csv", 4, "doc-unknown"),
@@ -88,15 +88,15 @@ def test_a_duplicate_is_found_over_files_and_blocks_and_the_first_stays(tmp_path
     assert kept["time"].to_pylist()[-1].timestamp() == 1_700_000_000 + many - 2
 
 
-def test_duplicate_documents_and_requests_are_rejected_whatever_else_they_hold(tmp_path):
+def test_duplicate_documents_and_requests_are_rejected_with_any_content(tmp_path):
     numbers = {"numbers": pa.array([5, 9]).to_numpy()}
     batches = [
         batch_documents("a", "b", "a"),
         batch_requests(make_request(1), make_request(1, user="bert", docs=("b",)), **numbers),
     ]
     report = write_log(tmp_path / "log", batches, PLAIN)
-    told = [(row["row"], row["rule"], row["value"]) for row in read_quarantine(tmp_path / "log")]
-    assert told == [(3, "doc-id-twice", "1 character"), (9, "request-id-twice", "2 characters")]
+    listed = [(row["row"], row["rule"], row["value"]) for row in read_quarantine(tmp_path / "log")]
+    assert listed == [(3, "doc-id-twice", "1 character"), (9, "request-id-twice", "2 characters")]
     assert report.users == 1
 
 
@@ -105,12 +105,12 @@ def test_too_many_rejected_rows_stop_the_run_and_leave_the_quarantine_to_read(tm
     bad = ("anna", minute_at(0), "zz")
     good = [("anna", minute_at(minute), "a") for minute in range(1, 4)]
     write_log(tmp_path / "fine", [batch_documents("a"), batch_browses(bad, *good)], settings)
-    with pytest.raises(LogError) as told:
+    with pytest.raises(LogError) as listed:
         write_log(tmp_path / "log", [batch_documents("a"), batch_browses(bad, *good[1:])], settings)
-    assert "must be at most 25.00% of its rows" in str(told.value)
-    assert "browses: 1 of 3 rows rejected (33.33%)" in str(told.value)
-    assert "doc-unknown: 1, first at b.csv, row 1" in str(told.value)
-    assert "--quarantine_share" in str(told.value)
+    assert "must be at most 25.00% of its rows" in str(listed.value)
+    assert "browses: 1 of 3 rows rejected (33.33%)" in str(listed.value)
+    assert "doc-unknown: 1, first at b.csv, row 1" in str(listed.value)
+    assert "--quarantine_share" in str(listed.value)
     assert not (tmp_path / "log").exists()
     assert [path.name for path in (tmp_path / "log.tmp").iterdir()] == ["quarantine.parquet"]
     assert read_quarantine(tmp_path / "log.tmp")[0]["rule"] == "doc-unknown"
@@ -130,6 +130,6 @@ def test_a_share_of_zero_stops_at_the_first_rejected_row_of_any_table(tmp_path):
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1])
-def test_a_share_that_is_none_is_an_error(tmp_path, share):
+def test_a_share_out_of_range_is_an_error(tmp_path, share):
     with pytest.raises(ValueError, match="`quarantine_share` must be in \\[0, 1\\]"):
         LogWriter(tmp_path / "log", LogSettings(mask_users=False, quarantine_share=share))

@@ -70,7 +70,7 @@ def test_strings_of_any_layout_and_whole_numbers_fit():
         ("dwell_seconds", pa.array(["3"]), "`dwell_seconds` must be a number"),
     ],
 )
-def test_a_wrong_type_is_an_error_naming_file_column_type_and_mend(column, value, message):
+def test_a_wrong_type_is_an_error_with_file_column_type_and_fix(column, value, message):
     with pytest.raises(LogError, match=message):
         cast_batch("browses", _browses(**{column: value}), "f")
 

@@ -16,7 +16,7 @@ import pytest
 
 from data_pipeline.common.output_folder import FolderInUse
 from data_pipeline.dataset.dataset_writer import DatasetWriter
-from data_pipeline.preparation.run import prepare
+from data_pipeline.preparation.prepare_folder import prepare
 
 ROOT = pathlib.Path(__file__).parents[3]
 # `make faults` kills at 20 points.
@@ -47,7 +47,7 @@ def contents(folder):
     }
 
 
-def test_a_killed_preparation_goes_on_to_the_same_bytes(log, tmp_path):
+def test_a_killed_preparation_resumes_to_the_same_bytes(log, tmp_path):
     whole = tmp_path / "whole"
     began = time.monotonic()
     subprocess.run(command(log, whole), check=True, cwd=ROOT, capture_output=True)
@@ -73,7 +73,7 @@ def test_a_killed_preparation_goes_on_to_the_same_bytes(log, tmp_path):
         assert sorted(path.name for path in tmp_path.glob(f"{output.name}*")) == [output.name]
 
 
-def test_a_full_disk_keeps_finished_steps_and_tells_so(
+def test_a_full_disk_keeps_finished_steps_and_says_so(
     builder, small_settings, tmp_path, monkeypatch
 ):
     builder.document("a").document("b")
@@ -106,7 +106,7 @@ def test_a_full_disk_keeps_finished_steps_and_tells_so(
     assert not (tmp_path / "dataset.steps").exists()
 
 
-def test_what_was_left_under_other_settings_is_not_gone_on_with(builder, small_settings, tmp_path):
+def test_files_left_under_other_settings_are_not_reused(builder, small_settings, tmp_path):
     builder.document("a").document("b")
     for number in range(12):
         at = number * 10_000

@@ -107,7 +107,7 @@ def test_another_seed_draws_others():
     assert (one != two).any()
 
 
-def test_openings_not_yet_known_change_no_draw():
+def test_document_opens_not_yet_known_change_no_draw():
     targets, documents, relevant = example(seed=4)
     last = targets.time.max()
     opened = np.where(documents.known_at >= last, 7, documents.opened)

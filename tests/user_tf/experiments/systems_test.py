@@ -8,7 +8,7 @@ import pytest
 from absl import flags as absl_flags
 
 from data_pipeline.common import flagtree
-from user_tf import config as configuration
+from user_tf import config_rules
 from user_tf.config import Config, DataConfig, ModelConfig, TrainConfig
 from user_tf.experiments import grids
 from user_tf.experiments.systems import (
@@ -171,7 +171,7 @@ def test_the_training_command_reads_a_systems_flagfile(name, monkeypatch):
     values(
         ["train", "--flagfile=configs/train/user.flags", f"--flagfile=configs/systems/{name}.flags"]
     )
-    configuration.check(make_run_config(flagtree.read(Config, values=values), "dataset", "run", 1))
+    config_rules.check(make_run_config(flagtree.read(Config, values=values), "dataset", "run", 1))
 
 
 def test_every_system_of_the_project_stands_in_a_grid(monkeypatch):

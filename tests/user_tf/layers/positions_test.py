@@ -1,5 +1,6 @@
 """Sinusoidal positions."""
 
+import keras
 import numpy as np
 
 from tests.user_tf.layer_testing import run_layer_test
@@ -23,6 +24,7 @@ def test_half_precision_rounds_vectors_and_not_angles():
 
 
 def test_layer():
+    @keras.saving.register_keras_serializable(package="user_tf")
     class UpTo101(Positions):
         def call(self, ids):
             return super().call(ids, longest=101)

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from user_tf import run_folder
-from user_tf.config import Config, DataConfig, RuntimeConfig, TrainConfig, check
+from user_tf.config import Config, DataConfig, RuntimeConfig, TrainConfig
+from user_tf.config_rules import check
 from user_tf.training import phases
 
 

@@ -43,7 +43,7 @@ def test_a_mapping_goes_before_the_canonical_name():
         (["uid", "ts", "doc_id", "doc_id"], "column `doc_id` once"),
     ],
 )
-def test_a_column_that_is_missing_or_stands_twice_is_an_error(names, message):
+def test_a_missing_or_repeated_column_is_an_error(names, message):
     with pytest.raises(LogError, match=message):
         file_columns("browses", names, "b.csv", MAPPING)
 
@@ -75,7 +75,7 @@ def test_a_mapping_that_makes_no_sense_is_an_error(pairs, message):
         parse_columns(pairs)
 
 
-def test_one_source_column_may_serve_two_tables_and_what_is_left_out_is_remembered():
+def test_one_source_column_may_serve_two_tables_and_columns_left_out_are_listed():
     columns = ColumnNames(["requests.user_id=uid", "browses.user_id=uid", "browses.time=ts"])
     assert columns.find("browses", "b.csv", NAMES).sources["user_id"] == "uid"
     columns.find("documents", "d.csv", ["doc_id", "title"])

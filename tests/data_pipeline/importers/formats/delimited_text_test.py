@@ -41,13 +41,13 @@ def test_every_row_keeps_its_number_among_broken_blank_and_quoted_lines(tmp_path
     assert [number for part in parts for number in part.broken] == broken
 
 
-def test_values_stay_text_and_an_empty_one_is_no_null(tmp_path):
+def test_values_stay_text_and_an_empty_value_is_not_null(tmp_path):
     (tmp_path / "x.csv").write_text("a,b\n007,\nNaN,null\n")
     [part] = read_csv(tmp_path / "x.csv")
     assert part.rows.to_pydict() == {"a": ["007", "NaN"], "b": ["", "null"]}
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path):
+def test_a_byte_order_mark_is_removed_from_the_first_column(tmp_path):
     (tmp_path / "x.csv").write_bytes(b"\xef\xbb\xbfa,b\n1,2\n")
     assert csv_header(tmp_path / "x.csv") == ["a", "b"]
     [part] = read_csv(tmp_path / "x.csv")
@@ -55,7 +55,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path):
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_text_that_is_not_utf8_is_an_error_that_names_line_byte_and_mend(tmp_path, pack):
+def test_text_that_is_not_utf8_is_an_error_with_line_byte_and_fix(tmp_path, pack):
     name = "x.csv.gz" if pack is gzip.compress else "x.csv"
     (tmp_path / name).write_bytes(pack(b"a,b\n1,2\ncaf\xe9,3\n"))
     with pytest.raises(LogError, match=rf"{name}.*line 3 .*0xe9.*iconv -f LATIN1"):
@@ -63,7 +63,7 @@ def test_text_that_is_not_utf8_is_an_error_that_names_line_byte_and_mend(tmp_pat
 
 
 @pytest.mark.parametrize("offset", range(-2, 2))
-def test_a_character_on_the_border_of_two_blocks_is_no_error(tmp_path, offset):
+def test_a_character_on_the_border_of_two_blocks_is_read(tmp_path, offset):
     head = b"a" * (BLOCK + offset - 1) + b"\n"
     (tmp_path / "x.csv").write_bytes(head + "日本\n".encode())
     check_file(tmp_path / "x.csv")

@@ -6,7 +6,7 @@ from data_pipeline.importers import qilin
 from data_pipeline.log.schema import LogError
 from data_pipeline.settings import LogSettings
 from tests.data_pipeline.importers.importing import (
-    assert_holds_none_of,
+    assert_holds_no_raw_user,
     documents,
     import_folder,
     quarantine,
@@ -62,8 +62,8 @@ def test_rows_that_cannot_be_mapped_are_quarantined(tmp_path):
         recommendation_train=[make_recommendation(1, 1, [early])],
         notes=[make_note(1), make_note(2), make_note(2, "Again"), make_note("x")],
     )
-    told = {(file, row): (rule, value) for file, row, rule, value in quarantine(log)}
-    rules = {row: rule for (file, row), (rule, _) in told.items() if file == "search_train.csv"}
+    listed = {(file, row): (rule, value) for file, row, rule, value in quarantine(log)}
+    rules = {row: rule for (file, row), (rule, _) in listed.items() if file == "search_train.csv"}
     assert rules == {
         1: "index",
         2: "index",
@@ -78,11 +78,11 @@ def test_rows_that_cannot_be_mapped_are_quarantined(tmp_path):
         17: "request-id-twice",
         18: "columns",
     }
-    assert told["search_train.csv", 2] == ("index", "3 characters")
-    assert told["search_train.csv", 8] == ("result", "86 characters")
-    assert told["recommendation_train.csv", 1][0] == "result"
-    assert told["notes.csv", 3] == ("doc-id-twice", "1 digit")
-    assert told["notes.csv", 4][0] == "doc-id-empty"
+    assert listed["search_train.csv", 2] == ("index", "3 characters")
+    assert listed["search_train.csv", 8] == ("result", "86 characters")
+    assert listed["recommendation_train.csv", 1][0] == "result"
+    assert listed["notes.csv", 3] == ("doc-id-twice", "1 digit")
+    assert listed["notes.csv", 4][0] == "doc-id-empty"
     assert list(requests(log, START)) == ["s16"]
     # What the log refuses for itself is found only when it is written.
     assert read["search_train"] == {"quarantined": 13, "request": 5}
@@ -109,7 +109,7 @@ def test_text_of_parquet_files_may_be_of_any_type_but_a_list(tmp_path):
         list(qilin.read(tmp_path / "in").batches)
 
 
-def test_a_column_that_stands_twice_is_an_error(tmp_path):
+def test_a_repeated_column_is_an_error(tmp_path):
     write_csv(tmp_path / "notes.csv", [*NOTE_COLUMNS, "note_idx"], [])
     write_csv(tmp_path / "dqa.csv", SEARCH_COLUMNS, [])
     with pytest.raises(LogError, match=r"notes\.csv: .* must have the column `note_idx` once"):
@@ -146,4 +146,4 @@ def test_no_raw_user_id_is_written(tmp_path, monkeypatch):
     settings = LogSettings(quarantine_share=1.0)
     log, _ = import_tables(tmp_path, settings, search_train=searches)
     assert len(requests(log, START)) == 1 and len(quarantine(log)) == 1
-    assert_holds_none_of(log, {"700100200"})
+    assert_holds_no_raw_user(log, {"700100200"})

@@ -102,7 +102,7 @@ def import_tables(tmp_path, settings=PLAIN, **tables):
 
 
 def assert_rows_add_up(log, rows):
-    """Every row of {table: rows} must be told of once, and every table of the log add up."""
+    """Assert that every row of {table: rows} is counted once, and that all tables add up."""
     read = log.source["read"]
     assert read["rows"] == sum(rows.values())
     assert {table: sum(read["actions"][table].values()) for table in rows} == rows

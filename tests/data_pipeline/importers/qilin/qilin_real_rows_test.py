@@ -17,8 +17,6 @@ from tests.data_pipeline.importers.qilin.qilin_files import (
     write_csv,
 )
 
-# Real rows, where they are -----------------------------------------------------------------------
-
 SAMPLE = DATA / "qilin_toy"
 
 
@@ -46,7 +44,7 @@ def test_every_real_row_and_click_is_accounted_for(tmp_path, request):
                 shown |= {(table, index, name) for name in names}
     with open(SAMPLE / "notes.csv", encoding="utf-8", newline="") as file:
         notes = list(csv.DictReader(file))
-    # The sample holds hardly any of the notes its lists show; the others stand in without a title.
+    # The sample has few notes of its lists; the others are added without a title.
     missing = {name for _, _, name in shown} - {note["note_idx"] for note in notes}
     known = [[note[column] for column in NOTE_COLUMNS] for note in notes]
     others = [make_note(name, "", "") for name in sorted(missing)]

@@ -83,7 +83,7 @@ def test_a_recommendation_has_milliseconds_no_query_and_dwells_unless_filled_in(
     assert read["page times without a click"] == {"left out": 1}
 
 
-def test_a_note_shown_again_stands_once_with_its_first_click(tmp_path):
+def test_a_note_shown_again_is_listed_once_with_its_first_click(tmp_path):
     results = [
         make_recommended(1, 1, 30_000, click=1, page_time=7.5),
         make_recommended(2, 2, 30_000),
@@ -98,7 +98,7 @@ def test_a_note_shown_again_stands_once_with_its_first_click(tmp_path):
     assert read["results"] == {"place of a list": 2, "shown again in its list": 4}
 
 
-def test_an_answer_above_the_list_is_no_result(tmp_path):
+def test_an_answer_above_the_list_is_not_a_result(tmp_path):
     answer = {**make_result(1, 0, 0, click=1, page_time=9), "note_idx": None}
     searches = [
         make_search(1, 70, "q", [answer, make_result(1, 1, 5)]),
@@ -106,7 +106,7 @@ def test_an_answer_above_the_list_is_no_result(tmp_path):
     ]
     log, read = import_tables(tmp_path, dqa=searches)
     assert requests(log, START) == {"s1": ("70", 5.0, "q", [("1", False, None, None)])}
-    assert [told[1:3] for told in quarantine(log)] == [(2, "results")]
+    assert [listed[1:3] for listed in quarantine(log)] == [(2, "results")]
     assert read["results"] == {"place of a list": 1, "answer at position 0, left out": 1}
     assert "clicks" not in read
 
@@ -190,7 +190,7 @@ def test_rows_of_parquet_keep_their_numbers_however_many_are_read_at_once(tmp_pa
     pq.write_table(pa.table({**searches, SEARCH_LIST: lists}), tmp_path / "in/dqa.parquet")
     write_csv(tmp_path / "in/notes.csv", NOTE_COLUMNS, [make_note(1)])
     log, _ = import_folder(qilin, tmp_path / "in")
-    assert [told[:3] for told in quarantine(log)] == [
+    assert [listed[:3] for listed in quarantine(log)] == [
         ("dqa.parquet", 3, "user-id-empty"),
         ("dqa.parquet", 4, "result"),
     ]

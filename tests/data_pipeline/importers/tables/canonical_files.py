@@ -76,7 +76,7 @@ def write_jsonl(path, table, rows):
 
 
 def parse_value(value):
-    """Times of a row as datetimes, without the help of what is tested."""
+    """Return times of a row as datetimes, without the tested code."""
     if isinstance(value, dict):
         times = ("time", "click_time", "published")
         return {

@@ -79,7 +79,7 @@ def test_files_with_other_column_names_give_the_same_log(folder, ending):
     assert log.source["columns"] == RENAMED
 
 
-def test_rejected_rows_of_mapped_files_tell_no_user_id(folder):
+def test_rejected_rows_of_mapped_files_show_no_user_id(folder):
     write_csv(folder / "documents.csv", "documents", DOCUMENTS)
     good = {"uid": "anna", "ts": "2024-01-31T12:00:00Z", "doc_id": "a", "page": 1}
     lines = [
@@ -92,11 +92,11 @@ def test_rejected_rows_of_mapped_files_tell_no_user_id(folder):
     ]
     (folder / "browses.jsonl").write_text("\n".join(lines))
     log = import_folder(folder, columns=("browses.user_id=uid", "browses.time=ts"))
-    assert [told[1:] for told in read_quarantine(log)] == [
+    assert [listed[1:] for listed in read_quarantine(log)] == [
         (1, "line-unreadable", ""),
         (3, "text-expected", "4 digits"),
         (4, "text-expected", "1 digit"),
-        # No key that the first object does not have, or what it holds would be left out untold.
+        # A key that the first object lacks is an error: it would be left out without a message.
         (5, "line-columns", ""),
         (6, "time-unreadable", "4 characters"),
     ]

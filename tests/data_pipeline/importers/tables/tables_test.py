@@ -90,7 +90,7 @@ BROKEN_LISTS = [
 
 @pytest.mark.parametrize(
     ("ending", "results"),
-    # In JSON Lines an open bracket breaks the whole line, which another test is about.
+    # In JSON Lines an open bracket breaks the line; another test covers it.
     [(e, r) for e in ("csv", "jsonl") for r in BROKEN_LISTS if (e, r) != ("jsonl", "[")],
 )
 def test_a_list_of_another_form_is_quarantined(folder, results, ending):
@@ -104,14 +104,14 @@ def test_a_list_of_another_form_is_quarantined(folder, results, ending):
     else:
         row = {**REQUESTS[0], "results": json.loads(results)}
         path.write_text(json.dumps(row) + "\n")
-    [told] = read_quarantine(import_folder(folder))
-    assert told[:3] == (path.name, 1, "results-unreadable")
-    # JSON Lines are told without the blanks between their parts.
+    [listed] = read_quarantine(import_folder(folder))
+    assert listed[:3] == (path.name, 1, "results-unreadable")
+    # JSON Lines are counted without blanks between their parts.
     compact = results if ending == "csv" else json.dumps(json.loads(results), separators=(",", ":"))
-    assert told[3] == f"{len(compact)} character{'s' * (len(compact) > 1)}"
+    assert listed[3] == f"{len(compact)} character{'s' * (len(compact) > 1)}"
 
 
-def test_json_lines_that_do_not_fit_are_quarantined_and_tell_no_user_id(folder):
+def test_wrong_json_lines_are_quarantined_without_a_user_id(folder):
     write_csv(folder / "documents.csv", "documents", DOCUMENTS)
     good = {"user_id": "anna", "time": "2024-01-31T12:00:00Z", "doc_id": "a"}
     lines = [
@@ -129,8 +129,8 @@ def test_json_lines_that_do_not_fit_are_quarantined_and_tell_no_user_id(folder):
     ]
     (folder / "browses.jsonl").write_text("\n".join(lines))
     log = import_folder(folder)
-    told = [(row, rule, value) for _, row, rule, value in read_quarantine(log)]
-    assert told == [
+    listed = [(row, rule, value) for _, row, rule, value in read_quarantine(log)]
+    assert listed == [
         (2, "line-unreadable", ""),
         (3, "line-unreadable", ""),
         (4, "text-expected", "4 digits"),
@@ -147,7 +147,7 @@ def test_json_lines_that_do_not_fit_are_quarantined_and_tell_no_user_id(folder):
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
-def test_wrong_columns_refuse_the_whole_file(folder, ending):
+def test_wrong_columns_refuse_the_file(folder, ending):
     rows = [{"user_id": "anna", "time": "2024-01-31T12:00:00Z", "document": "a"}]
     write_csv(folder / "documents.csv", "documents", DOCUMENTS)
     path = folder / f"browses.{ending}"
@@ -182,7 +182,7 @@ def test_parquet_with_text_that_is_not_utf8_or_cut_short_is_refused(folder):
         import_folder(folder)
 
 
-def test_parquet_rows_that_break_a_rule_tell_their_number(folder):
+def test_parquet_rows_that_break_a_rule_are_listed_with_their_number(folder):
     write_csv(folder / "documents.csv", "documents", DOCUMENTS)
     rows = [*BROWSES, {**BROWSES[0], "doc_id": "zz"}]
     write_parquet(folder / "browses.parquet", "browses", rows)

@@ -83,7 +83,7 @@ def test_unknown_action_types_and_empty_search_texts_are_counted(tmp_path):
         make_row("u", "s", 2, 3, "clickout item", "11", shown="11"),
     ]
     log, read = import_sessions(tmp_path, rows)
-    # The word itself is not told: where columns are shifted it is a user's id.
+    # The word itself is not shown: in shifted columns it is a user id.
     assert read["(unknown action type)"] == {"unknown action type": 1}
     assert "teleport" not in (log.folder / "log.json").read_text()
     assert read["search for poi"] == {"empty text": 1}
@@ -119,7 +119,7 @@ def test_a_parquet_file_that_is_cut_or_of_other_types_is_an_error(tmp_path):
             list(trivago.read(path).batches)
 
 
-def test_a_header_that_stands_alone_or_names_a_column_twice_is_an_error(tmp_path):
+def test_a_header_without_rows_or_with_a_repeated_column_is_an_error(tmp_path):
     path = tmp_path / "sessions.csv"
     path.write_text(",".join(COLUMNS) + "\n\n\n")
     with pytest.raises(LogError, match="a log must hold a request or a browse"):

@@ -45,7 +45,7 @@ def write_sessions(path: pathlib.Path, rows) -> pathlib.Path:
 
 
 def import_sessions(tmp_path, rows, settings=PLAIN):
-    """Log of hand-written rows, and what its source tells was read."""
+    """Import hand-written rows; return the log and the counts of its source."""
     source = trivago.read(write_sessions(tmp_path / "sessions.csv", rows))
     write_log(tmp_path / "log", source.batches, settings, source.description)
     log = open_log(tmp_path / "log")
@@ -58,13 +58,13 @@ def to_seconds(time: datetime.datetime | None) -> int | None:
 
 def read_requests(log):
     """(id, user, second, query, shown, clicked, second of the click, dwell) of each request."""
-    told = []
+    listed = []
     for row in pq.read_table(log.requests).to_pylist():
         shown = [place["doc_id"] for place in row["results"]]
         clicked = [place for place in row["results"] if place["clicked"]]
         assert all(place["click_time"] is None for place in row["results"] if place not in clicked)
         [click] = clicked
-        told.append(
+        listed.append(
             (
                 row["request_id"],
                 row["user_id"],
@@ -76,7 +76,7 @@ def read_requests(log):
                 click["dwell_seconds"],
             )
         )
-    return told
+    return listed
 
 
 def read_browses(log):

@@ -12,8 +12,6 @@ from data_pipeline.log.log_folder import open_log, write_log
 from data_pipeline.settings import LogSettings
 from tests.data_pipeline.importers import importing
 
-# Real rows, where they are -----------------------------------------------------------------------
-
 DEV = importing.DATA / "trivago" / "sessions_dev.csv.gz"
 
 

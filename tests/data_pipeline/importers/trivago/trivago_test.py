@@ -30,7 +30,7 @@ def test_a_clickout_is_a_search_with_the_latest_text_before_it_in_its_session(tm
     assert read_requests(log) == [
         ("t1", "u", 0, "", "11|12", "11", 0, 10.0),
         ("t5", "u", 40, "Opera", "11|12|13", "12", 40, 15.0),
-        # Another session: no query, and no row after it that would tell the dwell.
+        # Another session: no query, and no later row that gives the dwell.
         ("t7", "u", 60, "", "13", "13", 60, None),
     ]
     assert read["search for poi"] == {"query of requests": 1}
@@ -44,7 +44,7 @@ def test_rows_are_taken_by_time_then_step_whatever_their_order_in_the_file(tmp_p
         make_row("u", "s", 20, 3, "clickout item", "11", shown="11"),
         make_row("v", "s", 5, 9, "search for poi", "Not of u"),
         make_row("u", "s", 20, 2, "search for poi", "Opera"),
-        # The step counter begins anew while time goes on.
+        # The step counter starts again while time goes forward.
         make_row("u", "s", 30, 1, "interaction item image", "11"),
     ]
     log, _ = import_sessions(tmp_path, rows)
@@ -83,7 +83,7 @@ def test_a_search_for_an_item_is_a_browse_of_its_own(tmp_path):
     ]
     log, _ = import_sessions(tmp_path, rows)
     assert read_browses(log) == [("u", 0, "11", 3.0), ("u", 3, "11", 6.0), ("u", 9, "11", 6.0)]
-    # Searching an item is no text search.
+    # A search for an item is not a text search.
     assert read_requests(log)[0][3] == ""
 
 
@@ -96,8 +96,8 @@ def test_browses_of_one_item_in_one_second_are_one_row_and_none_is_quarantined(t
     ]
     log, read = import_sessions(tmp_path, rows, LogSettings(mask_users=False, quarantine_share=0.0))
     assert read_browses(log) == [("u", 0, "11", 7.0), ("u", 0, "12", 0.0)]
-    told = {"browse": 2, "same second as another browse of it": 1}
-    assert read["interaction item image"] == told
+    listed = {"browse": 2, "same second as another browse of it": 1}
+    assert read["interaction item image"] == listed
 
 
 def test_two_clickouts_of_one_second_are_two_requests(tmp_path):

@@ -1,38 +1,25 @@
 """HTPS against its equations, written target by target with lists instead of padding."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.user_tf.layer_testing import randomize, weights_of
+from tests.user_tf.layer_testing import weights_of
 from tests.user_tf.layers import numpy_layers
 from tests.user_tf.layers.numpy_layers import cosine, knrm, part
 from tests.user_tf.layers.user import numpy_encoders
+from tests.user_tf.models.baselines.htps_testing import CONFIG, make, train_loss
 from tests.user_tf.models.ranker_testing import (
-    EMPTINESS,
     evaluate,
-    longer,
     score,
     tensors,
     with_row_subsets,
 )
-from tests.user_tf.random_batch import SIZES, random_batch
-from user_tf.config import ModelConfig
+from tests.user_tf.random_batch import random_batch
 from user_tf.models.baselines.htps import Htps, HtpsUnified
 from user_tf.models.batch_ops import padded_history
 from user_tf.training.optimizer import SummedGradientAdam
 from user_tf.training.step import make_train_step
-
-CONFIG = ModelConfig(
-    width=6, num_heads=2, key_dim=3, intermediate_dim=5, dropout=0.0, next_query_weight=0.5
-)
-
-
-def make(kind=Htps, dtype="float64", **settings):
-    config = dataclasses.replace(CONFIG, **settings)
-    return randomize(kind(config, SIZES, dtype=dtype, name="htps").build_from_sizes(), seed=3)
 
 
 def sigmoid(x):
@@ -126,17 +113,6 @@ def oracle(batch, weights, browses):
     return result, losses, attention
 
 
-def train_loss(model, batch):
-    """The loss the model adds in training, and its gradients."""
-    with tf.GradientTape() as tape:
-        model(batch, training=True)
-        (loss,) = model.losses
-    gradients = tape.gradient(
-        loss, [v.value for v in model.trainable_variables], unconnected_gradients="zero"
-    )
-    return loss, [tf.convert_to_tensor(gradient) for gradient in gradients]
-
-
 @pytest.mark.parametrize(("kind", "browses"), [(Htps, False), (HtpsUnified, True)])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_scores_and_loss_equal_the_equations_written_target_by_target(kind, browses, seed):
@@ -185,45 +161,6 @@ def test_scores_do_not_depend_on_what_comes_after_the_target():
         np.testing.assert_array_equal(
             score(make(), changed, training=training), score(make(), batch, training=training)
         )
-
-
-def test_the_language_model_adds_its_loss_in_training_only_and_by_its_weight():
-    model, batch = make(), tensors(random_batch(2))
-    model(batch)
-    assert model.losses == []
-    _, gradients = train_loss(model, batch)
-    norms = {
-        variable.path.split("/")[1]: float(tf.linalg.global_norm([gradient]))
-        for variable, gradient in zip(model.trainable_variables, gradients, strict=True)
-    }
-    parts = {"embedding", "word_encoder", "query_encoder", "next_encoder", "mask_vector"}
-    assert {name for name, norm in norms.items() if norm > 0} == parts
-    silent = make(next_query_weight=0.0)
-    silent(batch, training=True)
-    assert silent.losses == []
-
-
-@pytest.mark.parametrize("compiled", [False, True])
-def test_longer_padding_row_subsets_and_xla_do_not_change_the_loss(compiled):
-    model, batch = make(), random_batch(6)
-    expected, expected_gradients = train_loss(model, tensors(batch))
-    graph = tf.function(lambda batch: train_loss(model, batch), jit_compile=compiled)
-    loss, gradients = graph(with_row_subsets(longer(batch), more=3))
-    np.testing.assert_allclose(loss, expected, rtol=1e-9)
-    for gradient, wanted in zip(gradients, expected_gradients, strict=True):
-        np.testing.assert_allclose(gradient, wanted, rtol=1e-7, atol=1e-9)
-
-
-def test_every_kind_of_emptiness_gives_a_finite_loss():
-    model = make()
-    for emptiness in EMPTINESS:
-        batch = random_batch(8)
-        emptiness(batch)
-        loss, gradients = train_loss(model, tensors(batch))
-        assert np.isfinite(loss), emptiness
-        assert np.isfinite(tf.linalg.global_norm(gradients)), emptiness
-    batch["next_query_text"][:] = 0
-    assert float(train_loss(model, tensors(batch))[0]) == 0.0
 
 
 def test_the_compiled_training_step_adds_the_loss_in_half_precision_too():

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from user_tf.api.run import Run
+from user_tf.api.trained_run import Run
 from user_tf.config import Config, DataConfig, TrainConfig
 from user_tf.run_folder import DONE, METRICS, open_run, write_json
 

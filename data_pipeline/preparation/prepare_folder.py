@@ -11,10 +11,10 @@ from data_pipeline.common.checksums import checksum
 from data_pipeline.dataset.dataset_folder import MANIFEST, SCHEMA_VERSION
 from data_pipeline.dataset.dataset_writer import DatasetWriter
 from data_pipeline.engine.connect import connect
-from data_pipeline.log.log_folder import Log, open_log
+from data_pipeline.log.log_folder import Log
 from data_pipeline.log.log_writer import LOG_FILE
-from data_pipeline.preparation.checks import check_settings, check_vocabulary
-from data_pipeline.preparation.pipeline import prepare_dataset, settings_of_dataset
+from data_pipeline.preparation.checks import check_settings, list_dataset_settings, open_inputs
+from data_pipeline.preparation.pipeline import prepare_dataset
 from data_pipeline.preparation.step_cache import Steps
 from data_pipeline.settings import PrepareSettings
 
@@ -23,13 +23,10 @@ def prepare(settings: PrepareSettings) -> dict[str, Any]:
     """Prepare a dataset; return its manifest without checksums.
 
     Raises:
-        ValueError, FileExistsError: As `check_settings` and `check_vocabulary`.
-        LogError: A folder of `log` is no complete log.
+        ValueError, OSError: As `check_settings` and `open_inputs`.
     """
     check_settings(settings)
-    logs = [open_log(folder) for folder in settings.log]
-    if settings.vocabulary:
-        check_vocabulary(settings.vocabulary, settings_of_dataset(settings)["text"])
+    logs = open_inputs(settings)
     # Results of finished steps are kept next to the dataset until it is complete.
     steps_folder = pathlib.Path(settings.output + ".steps")
     with DatasetWriter(settings.output) as writer:
@@ -42,7 +39,8 @@ def prepare(settings: PrepareSettings) -> dict[str, Any]:
                 if steps.anew:
                     writer.clear()
                 manifest = prepare_dataset(settings, engine, writer.folder, steps)
-            writer.finish(manifest | {"logs": [_describe_log(log) for log in logs]})
+            manifest["logs"] = [_describe_log(log) for log in logs]
+            writer.finish(manifest)
         except ValueError:
             # Wrong input or settings: the same steps would end in the same error.
             shutil.rmtree(steps_folder, ignore_errors=True)
@@ -80,7 +78,7 @@ def _fingerprint(settings: PrepareSettings) -> dict[str, Any]:
     taken = settings.vocabulary
     return {
         "schema_version": SCHEMA_VERSION,
-        "settings": settings_of_dataset(settings),
+        "settings": list_dataset_settings(settings),
         "logs": [_read_checksums(folder) for folder in settings.log],
         "vocabulary": taken and checksum(pathlib.Path(taken) / MANIFEST),
     }
