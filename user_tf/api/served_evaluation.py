@@ -108,7 +108,9 @@ def _score(
     for first in range(0, len(asked), _BATCH):
         part = asked[first : first + _BATCH]
         requests = [
-            dataclasses.replace(request, features=None, **({} if keep_opened else {"opened": ()}))
+            dataclasses.replace(
+                request, features=None, opened=request.opened if keep_opened else ()
+            )
             for _, request in part
         ]
         ids += [target for target, _ in part]
