@@ -58,8 +58,11 @@ def paged(values: npt.NDArray[np.int32]) -> Paged:
     Returns:
         int32 [0x1100], page of each 256 code points; int32 [pages * 256].
     """
-    pages, index = np.unique(values.reshape(-1, PAGE), axis=0, return_inverse=True)
-    return index.reshape(-1).astype(np.int32), pages.reshape(-1)
+    numbers: dict[bytes, int] = {}
+    rows = values.reshape(-1, PAGE)
+    index = [numbers.setdefault(row.tobytes(), len(numbers)) for row in rows]
+    pages = np.frombuffer(b"".join(numbers), np.int32)
+    return np.array(index, np.int32), pages
 
 
 @functools.cache
