@@ -23,6 +23,7 @@ def export_run(
     version: int = 1,
     log: str | os.PathLike[str] = "",
     command: str = "",
+    moved: str | os.PathLike[str] = "",
 ) -> pathlib.Path:
     """Export a run and return the folder DIR/<version>.
 
@@ -34,9 +35,11 @@ def export_run(
         log: Behavior log the dataset was prepared from, for a real example request. Default: the
             example is made up of frequent words.
         command: Command line, written into the manifest.
+        moved: Place of the run's dataset, if it was moved. Default: as recorded.
 
     Raises:
-        FileNotFoundError: `run` is no run or holds no weights, or `log` is no log.
+        FileNotFoundError: `run` is no run or holds no weights, its dataset is gone, or `log` is no
+            log.
         FileExistsError: The version exists.
         ValueError: A setting is impossible, or `log` is not the log of the dataset.
     """
@@ -44,13 +47,13 @@ def export_run(
     config = Config.load(pathlib.Path(run))
     models: dict[str, Any] = {}
     for phase in sorted(set(phases.values())):
-        models[phase], _, dataset = run_folder.load_model(os.fspath(run), phase)
+        models[phase], _, dataset = run_folder.load_model(run, phase, moved)
     example, source = _choose_example(log, config, dataset)
     origin = {
         "command": command,
         "run": os.fspath(run),
         "phases": dict(phases),
-        "dataset": config.data.dataset,
+        "dataset": os.fspath(dataset.path),
         "dataset_manifest_sha256": checksum(dataset.path / MANIFEST),
         "example": source,
         "tensorflow": tf.__version__,
