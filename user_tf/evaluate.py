@@ -15,9 +15,7 @@ import dataclasses
 import shlex
 import sys
 
-from absl import app
-
-from data_pipeline.common import flagtree
+from data_pipeline.common import command_line, flagtree
 from data_pipeline.common.flagtree import setting
 
 
@@ -25,15 +23,16 @@ from data_pipeline.common.flagtree import setting
 class EvaluateSettings:
     """Settings of `python -m user_tf.evaluate`; the others are saved with the run."""
 
-    run: str = setting("", "Folder made by user_tf.train.")
+    run: str = setting("", "Folder made by user_tf.train.", path=True)
     split: str = setting("test", "Targets to evaluate.", choices=("train", "validation", "test"))
     dataset: str = setting(
         "",
-        "Another prepared dataset of the log of the run, with other candidate lists; empty: the "
-        "dataset of the run.",
+        "The dataset of the run, if it was moved; or another one of the same log, with other "
+        "candidate lists. Empty: the dataset of the run, as recorded.",
+        path=True,
     )
     truth: str = setting(
-        "", "Parquet of the simulator's truth (target_id, probability); empty: unknown."
+        "", "Parquet of the simulator's truth (target_id, probability); empty: unknown.", path=True
     )
     served: str = setting(
         "", "Folder made by user_tf.export of this run, to evaluate too; needs --log. Empty: none."
@@ -45,10 +44,6 @@ class EvaluateSettings:
 
 def main(arguments: list[str]) -> None:
     """Run the command; TensorFlow is imported after the flags are parsed."""
-    if len(arguments) > 1:
-        raise app.UsageError(
-            f"Arguments must be flags. Got {arguments[1:]}. Fix: write --run=FOLDER."
-        )
     settings = flagtree.read(EvaluateSettings)
     _check_served(settings)
     from user_tf.api.trained_run import Run
@@ -88,7 +83,7 @@ def _check_served(settings: EvaluateSettings) -> None:
 def run() -> None:
     """Entry point: flags are defined here, so that importing this file defines none."""
     flagtree.define(EvaluateSettings)
-    app.run(main)
+    command_line.run(main)
 
 
 if __name__ == "__main__":

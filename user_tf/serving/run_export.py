@@ -25,6 +25,7 @@ def export_run(
     log: str | os.PathLike[str] = "",
     command: str = "",
     minimum_users: int = 2,
+    moved: str | os.PathLike[str] = "",
 ) -> pathlib.Path:
     """Export a run and return the folder DIR/<version>.
 
@@ -39,9 +40,11 @@ def export_run(
         command: Command line, written into the manifest.
         minimum_users: Users that must have opened a title, or searched a query, for its counts.
             Default: 2.
+        moved: Place of the run's dataset, if it was moved. Default: as recorded.
 
     Raises:
-        FileNotFoundError: `run` is no run or holds no weights, or `log` is no log.
+        FileNotFoundError: `run` is no run or holds no weights, its dataset is gone, or `log` is no
+            log.
         FileExistsError: The version exists.
         ValueError: A setting is impossible, or `log` is not the log of the dataset.
     """
@@ -49,14 +52,14 @@ def export_run(
     config = Config.load(pathlib.Path(run))
     models: dict[str, Any] = {}
     for phase in sorted(set(phases.values())):
-        models[phase], _, dataset = run_folder.load_model(os.fspath(run), phase)
+        models[phase], _, dataset = run_folder.load_model(run, phase, moved)
     logged = read_dataset_events(dataset, log) if log else None
     example, source = _choose_example(logged, config, dataset)
     origin = {
         "command": command,
         "run": os.fspath(run),
         "phases": dict(phases),
-        "dataset": config.data.dataset,
+        "dataset": os.fspath(dataset.path),
         "dataset_manifest_sha256": checksum(dataset.path / MANIFEST),
         "example": f"{source}, strings from {os.fspath(log)}" if log else source,
         "tensorflow": tf.__version__,
