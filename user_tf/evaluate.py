@@ -74,7 +74,7 @@ def main(arguments: list[str]) -> None:
 
 def _check_served(settings: EvaluateSettings) -> None:
     if bool(settings.served) != bool(settings.log) or (settings.served and settings.dataset):
-        raise app.UsageError(
+        raise ValueError(
             "`served` must come with `log` and without `dataset`. Got "
             f"{(settings.served, settings.log, settings.dataset)!r}. Fix: set --served and --log."
         )
