@@ -13,6 +13,7 @@ from user_tf.config import Config
 from user_tf.config_rules import check
 from user_tf.training import phases, strategy
 from user_tf.training.loop import train_phase
+from user_tf.training.phase_checks import check_phases
 
 
 def fit(model: Any, data: Dataset, *, run: str | os.PathLike[str], **settings: Any) -> Run:
@@ -65,11 +66,12 @@ def train_run(config: Config, dataset: Dataset | None = None) -> Run:
     Raises:
         As `fit`.
     """
+    if dataset is None:
+        dataset = open_dataset(config.data.dataset)
+    check_phases(config, dataset)
     folder = run_folder.open_run(config)
     strategy.prepare(config.runtime)
     distribution = strategy.make_strategy(config.runtime)
-    if dataset is None:
-        dataset = open_dataset(config.data.dataset)
     steps_left = config.train.stop_after_steps or math.inf
     for name in config.train.phases:
         done = folder / name / run_folder.DONE

@@ -3,13 +3,17 @@
 `--columns=requests.user_id=uid,requests.time=ts` maps column `uid` of requests files to `user_id`,
 and `ts` to `time`; other columns keep their canonical names. A file of a table that is mapped may
 have more columns: they are left out, and listed in the summary. A file of any other table must have
-the canonical columns and no others.
+the canonical columns and no others. The ids of documents may be their titles too:
+`--columns=documents.title=doc_id`.
 """
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 
 from data_pipeline.log.schema import OPTIONAL, SCHEMAS, LogError, check_columns, columns_found
+
+IDS_AS_TITLES = {"doc_id", "title"}
+"""Columns that one column of a file may fill: documents without titles have their ids as words."""
 
 FORM = "--columns=requests.user_id=uid,requests.time=ts"
 
@@ -56,11 +60,15 @@ def parse_columns(pairs: Sequence[str]) -> dict[str, dict[str, str]]:
         taken = mapping.setdefault(table, {})
         if column in taken:
             raise _error(f"`{table}.{column}` once", pair, "remove one of the two pairs.")
-        if source in taken.values():
+        if source in taken.values() and {column, *_columns_of(taken, source)} != IDS_AS_TITLES:
             fix = "remove one of the two pairs; if both need its values, copy the column."
             raise _error(f"the column `{source}` of {table} once", pair, fix)
         taken[column] = source
     return mapping
+
+
+def _columns_of(mapping: Mapping[str, str], source: str) -> list[str]:
+    return [column for column, taken in mapping.items() if taken == source]
 
 
 def _error(what: str, pair: str, fix: str) -> ValueError:
@@ -98,7 +106,8 @@ def file_columns(
 
     for name in SCHEMAS[table].names:
         source = mapping.get(name, name)
-        if name not in mapping and source in mapping.values():
+        others = {*_columns_of(mapping, source), name}
+        if name not in mapping and source in mapping.values() and others != IDS_AS_TITLES:
             count = 0
         else:
             count = names.count(source) or int(sparse and name in OPTIONAL)
