@@ -41,7 +41,8 @@ def take_units(pairs: Sequence[str]) -> tuple[list[str], dict[str, dict[str, str
         >>> take_units(["requests.time=ts:ms", "requests.user_id=uid:s"])
         (['requests.time=ts', 'requests.user_id=uid:s'], {'requests': {'time': 'ms'}})
     """
-    plain, units = [], {}
+    plain: list[str] = []
+    units: dict[str, dict[str, str]] = {}
     for pair in pairs:
         table, _, column = pair.partition("=")[0].partition(".")
         source, _, unit = pair.rpartition(":")
