@@ -206,7 +206,11 @@ def test_flags_are_parsed_before_tensorflow_is_imported():
 
 @pytest.mark.parametrize(
     ("flag", "message"),
-    [("--rum=x", "Unknown command line flag 'rum'"), ("--split=dev", "split"), ("x", "--run=")],
+    [
+        ("--rum=x", "Unknown command line flag 'rum'"),
+        ("--split=dev", "split"),
+        ("x", "--name=value"),
+    ],
 )
 def test_wrong_flags_end_at_once(flag, message):
     command = [sys.executable, "-m", "user_tf.evaluate", "--run=absent", flag]

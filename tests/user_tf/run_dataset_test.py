@@ -125,7 +125,7 @@ def test_relative_paths_are_found_from_another_folder(tmp_path, monkeypatch):
 
 
 def test_the_copy_with_the_right_checksum_is_taken(work, tmp_path):
-    """Where the run was copied beside another dataset, the recorded one is used."""
+    """Copy a run beside another dataset: the recorded one is used."""
     shutil.copytree(work / "run", tmp_path / "other" / "run")
     tiny_dataset.write(tmp_path / "other" / "dataset", seed=1)
     assert run_folder.find_dataset(tmp_path / "other" / "run") == work / "dataset"
@@ -190,7 +190,7 @@ def test_a_grid_compares_its_dataset(work):
     run_folder.write_json(work / "runs" / grids.GRID, grid)
     grids.describe(settings, [], "command")
     prepare_again(work / "dataset")
-    with pytest.raises(ValueError, match=r"`dataset_manifest_sha256` must be .*[0-9a-f]{64}.*Fix"):
+    with pytest.raises(ValueError, match=r"`dataset` must be .*[0-9a-f]{64}.*[0-9a-f]{64}.*Fix"):
         grids.describe(settings, [], "command")
 
 
