@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from data_pipeline.common import command_line, flagtree
 from data_pipeline.common.flagtree import setting
-from data_pipeline.importers.registry import SOURCES, describe_rows, read_source
+from data_pipeline.importers.sources import SOURCES, describe_rows, read_source
 from data_pipeline.log.log_folder import write_log
 from data_pipeline.log.schema import LogError
 from data_pipeline.settings import LogSettings

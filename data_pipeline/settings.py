@@ -64,7 +64,7 @@ class TextSettings:
 
     tokenizer: str = setting(
         "words",
-        "`words`: lower-case words, single characters in Chinese and Japanese; `ids`: strings "
+        "`words`: lower-case words, single characters in scripts without spaces; `ids`: strings "
         "between spaces, unchanged, for hashed terms; `wordpiece`: words cut into learned pieces, "
         "needs TensorFlow Text.",
         choices=("words", "ids", "wordpiece"),

@@ -5,6 +5,10 @@
 Writes DIR/<version>/ and prints its signatures. Each task is served by the weights fine-tuned on
 it, otherwise by the pre-trained ones; one SavedModel holds both and chooses by the empty query.
 
+The model computes the relevance features F itself. Those that count what all users did need --log:
+counts as known before the test split begins, of titles and queries of at least --minimum_users users;
+without it they are their means.
+
 An example request lies beside the model. With --log it is a real target of the test split with the
 strings of that log: it then holds what a (masked) user searched and read. Without --log the request
 is made up of frequent words.
@@ -39,9 +43,12 @@ class ExportSettings:
     dataset: str = setting("", "The dataset of the run, if it was moved.", path=True)
     log: str = setting(
         "",
-        "Behavior log the dataset was prepared from, to take a real example request from; empty: "
-        "a made-up one.",
+        "Behavior log the dataset was prepared from, to take a real example request and counts from; "
+        "empty: a made-up one, and no counts.",
         path=True,
+    )
+    minimum_users: int = setting(
+        2, "Users that must have opened a title, or searched a query, for its counts."
     )
 
 
@@ -67,7 +74,8 @@ def main(arguments: list[str]) -> None:
         settings.version,
         settings.log,
         command,
-        settings.dataset,
+        minimum_users=settings.minimum_users,
+        moved=settings.dataset,
     )
     print(summary(version), flush=True)
 

@@ -46,4 +46,4 @@ def export(
     by_task = phases.by_task(run.config)
     output, log = local_path("output", output), local_path("log", log)
     dataset = local_path("dataset", dataset)
-    return export_run(run.path, output, by_task, version, log, command, dataset)
+    return export_run(run.path, output, by_task, version, log, command, moved=dataset)
