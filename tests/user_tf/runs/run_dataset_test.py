@@ -206,6 +206,6 @@ def test_tuning_compares_the_dataset_of_finished_trials(work):
 def test_no_source_opens_the_dataset_of_a_run_without_comparing_it():
     """Only `fit` opens the path of the settings, after `run_folder.check_run`."""
     opening = re.compile(r"open_dataset\([^()]*config\.data\.dataset")
-    sources = sorted((pathlib.Path(__file__).parents[2] / "user_tf").rglob("*.py"))
+    sources = sorted((pathlib.Path(__file__).parents[3] / "user_tf").rglob("*.py"))
     found = [path.name for path in sources if opening.search(path.read_text(encoding="utf-8"))]
     assert found == ["fit.py"]
