@@ -47,6 +47,7 @@ MISTAKES = {
     "user_tf.predict": ["--model=absent", "--requests=absent", "--output=new"],
     "user_tf.report": ["absent"],
     "user_tf.train": ["--data.dataset=absent", "--run=new"],
+    "user_tf.update_counts": ["--model=absent", "--log=absent"],
     "user_tf.tune": ["--dataset=absent", "--runs=new", "--output=new2", "--trials=0"],
 }
 POSITIONAL = ("data_pipeline.describe", "user_tf.report")

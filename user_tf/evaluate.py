@@ -35,9 +35,13 @@ class EvaluateSettings:
         "", "Parquet of the simulator's truth (target_id, probability); empty: unknown.", path=True
     )
     served: str = setting(
-        "", "Folder made by user_tf.export of this run, to evaluate too; needs --log. Empty: none."
+        "",
+        "Folder made by user_tf.export of this run, to evaluate too; needs --log. Empty: none.",
+        path=True,
     )
-    log: str = setting("", "Behavior log the dataset was prepared from; only with --served.")
+    log: str = setting(
+        "", "Behavior log the dataset was prepared from; only with --served.", path=True
+    )
     threads: int = setting(0, "Threads of TensorFlow; 0: one for each core.")
     samples: int = setting(1000, "Resamplings of the users for 95 % intervals.")
 

@@ -38,10 +38,10 @@ def test_the_command_fails_with_the_message_of_the_error(tmp_path):
     folder = _folder(tmp_path / "in")
     where = (f"--input={folder}", f"--output={tmp_path / 'log'}")
     too_many = _run(*where)
-    assert too_many.returncode == 1 and "Traceback" not in too_many.stderr
+    assert too_many.returncode == 2 and "Traceback" not in too_many.stderr
     assert "1 of 2 rows rejected" in too_many.stderr
     keyless = _run(*where, key=None)
-    assert keyless.returncode == 1 and "secrets.token_hex" in keyless.stderr
+    assert keyless.returncode == 2 and "secrets.token_hex" in keyless.stderr
     assert not (tmp_path / "log").exists()
 
 

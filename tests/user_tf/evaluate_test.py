@@ -209,7 +209,7 @@ def test_flags_are_parsed_before_tensorflow_is_imported():
     [
         ("--rum=x", "Unknown command line flag 'rum'"),
         ("--split=dev", "split"),
-        ("x", "--run="),
+        ("x", "--name=value"),
         ("--served=x", "`served` must come with `log`"),
     ],
 )

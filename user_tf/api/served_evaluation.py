@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from data_pipeline.common.output_folder import FolderLock
 from data_pipeline.dataset.dataset_folder import Dataset, open_dataset
 from user_tf import run_folder
 from user_tf.api.trained_run import Run
@@ -63,7 +64,7 @@ def evaluate_served(
     Raises:
         ValueError: `log` is another log, or the model's counts are newer than the split.
     """
-    dataset, ranker = open_dataset(run.config.data.dataset), SavedRanker(model)
+    dataset, ranker = open_dataset(run_folder.find_dataset(run.path)), SavedRanker(model)
     _check_counts(ranker, dataset, split)
     logged = read_dataset_events(dataset, log)
     tasks = ranker.manifest["tasks"]
@@ -84,7 +85,8 @@ def evaluate_served(
         rankings = evaluation["tasks"][task]["rankings"]
         entry["evaluation"] = rankings[evaluation["model"]]["metrics"]
         entry["original order"] = rankings["original order"]["metrics"]
-    run_folder.write_json(run.path / "evaluation" / f"served-{split}.json", content)
+    with FolderLock(run.path / f"evaluation-served-{split}", "run"):
+        run_folder.write_json(run.path / "evaluation" / f"served-{split}.json", content)
     return ServedEvaluation(content)
 
 

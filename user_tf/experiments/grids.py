@@ -174,7 +174,7 @@ def describe(
     for name in ("truth", "dataset_manifest_sha256", "common_flags"):
         if before.get(name, grid[name]) != grid[name]:
             raise ValueError(
-                f"`{name}` must be that of the runs in {folder}, {before[name]!r}. Got "
+                f"`{name.partition('_manifest')[0]}` must be that of the runs in {folder}, {before[name]!r}. Got "
                 f"{grid[name]!r}. Fix: set it back, or set --runs to another folder."
             )
     entries = {entry["system"]: entry for entry in before["systems"]}

@@ -125,7 +125,7 @@ def test_relative_paths_are_found_from_another_folder(tmp_path, monkeypatch):
 
 
 def test_the_copy_with_the_right_checksum_is_taken(work, tmp_path):
-    """Where the run was copied beside another dataset, the recorded one is used."""
+    """Copy a run beside another dataset: the recorded one is used."""
     shutil.copytree(work / "run", tmp_path / "other" / "run")
     tiny_dataset.write(tmp_path / "other" / "dataset", seed=1)
     assert run_folder.find_dataset(tmp_path / "other" / "run") == work / "dataset"
@@ -190,7 +190,7 @@ def test_a_grid_compares_its_dataset(work):
     run_folder.write_json(work / "runs" / grids.GRID, grid)
     grids.describe(settings, [], "command")
     prepare_again(work / "dataset")
-    with pytest.raises(ValueError, match=r"`dataset_manifest_sha256` must be .*[0-9a-f]{64}.*Fix"):
+    with pytest.raises(ValueError, match=r"`dataset` must be .*[0-9a-f]{64}.*[0-9a-f]{64}.*Fix"):
         grids.describe(settings, [], "command")
 
 
@@ -201,3 +201,11 @@ def test_tuning_compares_the_dataset_of_finished_trials(work):
     prepare_again(work / "dataset")
     with pytest.raises(ValueError, match=re.compile(BOTH_CHECKSUMS)):
         tuning.train_trial(run, [0])
+
+
+def test_no_source_opens_the_dataset_of_a_run_without_comparing_it():
+    """Only `fit` opens the path of the settings, after `run_folder.check_run`."""
+    opening = re.compile(r"open_dataset\([^()]*config\.data\.dataset")
+    sources = sorted((pathlib.Path(__file__).parents[3] / "user_tf").rglob("*.py"))
+    found = [path.name for path in sources if opening.search(path.read_text(encoding="utf-8"))]
+    assert found == ["fit.py"]
