@@ -77,6 +77,13 @@ class ModelConfig:
         choices=("average", "glorot"),
     )
     score_tanh: bool = setting(False, "tanh on the score, as in the released code.")
+    aspects: int = setting(8, "Aspects under which USER+ compares texts.")
+    aspect_dim: int = setting(16, "Width of an aspect in USER+.")
+    head_dim: int = setting(64, "Width of the hidden layer of USER+'s head.")
+    token_dropout: float = setting(0.15, "Probability that USER+ leaves out a token in training.")
+    part_dropout: float = setting(
+        0.15, "Probability that USER+ leaves out a part of its score in training."
+    )
     personal_rows: int = setting(100_000, "Rows that pairs of user and word are hashed to in PEPS.")
     next_query_weight: float = setting(
         1.0,

@@ -10,9 +10,11 @@ from user_tf.models.baselines.nrms import Nrms, NrmsUnified
 from user_tf.models.baselines.peps import Peps
 from user_tf.models.baselines.rpmn import Rpmn
 from user_tf.models.user import User
+from user_tf.models.user_plus import UserPlus
 
 RANKERS = {
     "user": User,
+    "user_plus": UserPlus,
     "hrnn": Hrnn,
     "rpmn": Rpmn,
     "peps": Peps,
