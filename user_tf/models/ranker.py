@@ -251,6 +251,8 @@ class Ranker(keras.Model):
         to the loss and to the evaluator.
     """
 
+    variants = ()
+
     def __init__(self, config, sizes, **kwargs):
         # The batch is not cast: counts and features would not survive a half precision.
         super().__init__(autocast=False, **kwargs)

@@ -171,8 +171,8 @@ class UserPlus(User):
             for place in (current, ops.logical_not(current))
         ]
         query = ops.take(vectors, batch["query_text"], axis=0)
-        own = self.weights(age, texts, query, vectors, searching, real_texts, groups)
-        of_clicks = self.weights(
+        own = self.memory_weights(age, texts, query, vectors, searching, real_texts, groups)
+        of_clicks = self.memory_weights(
             ops.repeat(age, clicks, axis=1),
             clicked,
             query,
@@ -209,7 +209,7 @@ class UserPlus(User):
         known = ops.concatenate([ops.sum(own, axis=-1), ops.sum(of_clicks, axis=-1)], axis=1)
         return ops.concatenate(signals, axis=-1), ops.log1p(known)
 
-    def weights(self, age, texts, query, vectors, searching, real_texts, groups):
+    def memory_weights(self, age, texts, query, vectors, searching, real_texts, groups):
         """Return the weights of texts in each group and memory, `[T, G * H, E]`."""
         likeness = ops.einsum(
             "td,ted->te", normalize(query), ops.take(normalize(vectors), texts, axis=0)

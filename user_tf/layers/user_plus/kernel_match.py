@@ -82,12 +82,11 @@ class KernelMatch(keras.layers.Layer):
         prior_weight = ops.softplus(precise(self.prior_weight))
         prior = ops.softplus(precise(self.prior))[None, :, None, None]
         # [T, A, C, G] and [T, 1, 1 or C, G]
-        found = ops.matmul(kernel, ops.transpose(weights, (0, 2, 1))[:, None])
         known = ops.sum(weights, axis=-1)[:, None, None, :]
         if self.exclude_self:
-            # k_a(D, D) = 1
-            own = ops.transpose(weights, (0, 2, 1))[:, None]
-            found, known = ops.maximum(found - own, 0.0), ops.maximum(known - own, 0.0)
+            kernel = kernel * (1 - ops.eye(ops.shape(kernel)[2], dtype=kernel.dtype))
+            known = known - ops.transpose(weights, (0, 2, 1))[:, None]
+        found = ops.matmul(kernel, ops.transpose(weights, (0, 2, 1))[:, None])
         density = ops.log((found + prior_weight * prior) / (known + prior_weight))
         aspects, candidates, groups = density.shape[1], ops.shape(density)[2], density.shape[3]
         return ops.reshape(ops.transpose(density, (0, 2, 1, 3)), (-1, candidates, aspects * groups))
