@@ -5,24 +5,29 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 WORK ?= work
+SITE ?= $(WORK)/site
+# No advertisement of the docs builder between the lines of a check.
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
-.PHONY: help install quickstart test lint types unit faults fuzz benchmarks results clean
+.PHONY: help install quickstart test lint types unit faults fuzz benchmarks results docs house clean
 
 help:
 	@echo "make quickstart   simulate, prepare, train, evaluate, export and rank one example"
 	@echo "make test         lint, types, tests"
+	@echo "make docs         build the documentation as a site in $(SITE)"
+	@echo "make house        print files, rooms, floors and circles of the code"
 	@echo "make faults       kill a preparation at 20 points (10 minutes)"
-	@echo "make fuzz         5,000 malformed rows and files a table and a source (an hour)"
+	@echo "make fuzz         5,000 malformed rows and files for each table and source (an hour)"
 	@echo "make benchmarks   measure speed again (half an hour on an idle machine)"
-	@echo "make results      rewrite README's results, RESULTS.md and the flagfiles' from benchmarks/results"
-	@echo "make clean        remove what quickstart made (not the virtual environment)"
+	@echo "make results      rewrite the results in README, RESULTS.md and the flagfiles"
+	@echo "make clean        remove what quickstart and docs made (not the virtual environment)"
 
 install: $(STAMP)
 
 $(STAMP): constraints.txt setup.cfg
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found. Install Python 3.11, or name another one: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,evidence,scale,spark]'
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,docs,notebook,evidence,scale,spark]'
 	@touch $(STAMP)
 
 quickstart: $(STAMP)
@@ -34,6 +39,7 @@ lint: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(RUN) -m benchmarks.results_page.readme --check
+	site=$$(mktemp -d) && $(MKDOCS) --site-dir "$$site"; code=$$?; rm -rf "$$site"; exit $$code
 
 types: $(STAMP)
 	$(VENV)/bin/mypy
@@ -48,13 +54,22 @@ fuzz: $(STAMP)
 	USER_TF_FUZZ_ROWS=5000 $(RUN) -m pytest tests/data_pipeline/importers/tables_fuzz_test.py tests/data_pipeline/importers/raw_fuzz_test.py
 
 benchmarks: $(STAMP)
+	$(RUN) -m benchmarks.layout_speed --work=$(WORK)/throughput
 	$(RUN) -m benchmarks.train_throughput --work=$(WORK)/throughput
+	$(RUN) -m benchmarks.layout_speed --work=$(WORK)/throughput
 	$(RUN) -m benchmarks.start_up --work=$(WORK)/throughput
-	$(RUN) -m benchmarks.prepare --work=$(WORK)/prepare
-	$(RUN) -m benchmarks.negatives
+	$(RUN) -m benchmarks.preparation_cost --work=$(WORK)/prepare
+	$(RUN) -m benchmarks.negative_search_cost
 
 results: $(STAMP)
 	$(RUN) -m benchmarks.results_page.readme
 
+docs: $(STAMP)
+	$(MKDOCS) --site-dir $(abspath $(SITE))
+	@echo "Open $(SITE)/index.html"
+
+house: $(STAMP)
+	@$(RUN) -m tests.house
+
 clean:
-	rm -rf $(WORK)/quickstart
+	rm -rf $(WORK)/quickstart $(SITE)

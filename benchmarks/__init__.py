@@ -1,1 +1,1 @@
-"""Studies and timings whose JSON README quotes; each file says its command."""
+"""Studies and timings; each file names its command and the JSON it writes."""

@@ -1,4 +1,4 @@
-"""Groups/s of training USER at the paper's widths on whatever device JAX has: GPU, TPU, CPU.
+"""Measure groups/s of training USER at the paper's widths on the device of JAX: GPU, TPU, CPU.
 
     python -m benchmarks.gpu --work=work/gpu --backend=jax
 
@@ -26,13 +26,13 @@ from typing import Any
 from absl import app
 
 from benchmarks import packed_batches
-from benchmarks.jax_trainer import JaxTrainer, shapes_of
-from benchmarks.rates import summary
+from benchmarks.jax_trainer import JaxTrainer, batch_shapes
+from benchmarks.workload import summary
 from data_pipeline.common import flagtree
 from data_pipeline.common.flagtree import setting
 from user_tf.config import ModelConfig, TrainConfig
 from user_tf.experiments.commands import call
-from user_tf.provenance import provenance as of_machine
+from user_tf.provenance import provenance as describe_machine
 from user_tf.run_folder import write_json
 
 PRECISIONS = ("float32", "mixed_bfloat16")
@@ -41,7 +41,7 @@ PAPER_SCALE = 1_000_000  # groups of an epoch
 
 @dataclasses.dataclass(frozen=True)
 class GpuSettings:
-    """Everything `python -m benchmarks.gpu` can be told."""
+    """Settings of `python -m benchmarks.gpu`."""
 
     work: str = setting("work/gpu", "Folder of the packed batches.")
     output: str = setting("benchmarks/results", "Folder of the JSON.")
@@ -74,7 +74,7 @@ _NOTES = {
     "rates": "Batches lie on the device: reading, packing and uploading them is no part of it.",
     "floating_point_operations": "Matrix products of forward and backward pass, counted from the "
     "shapes of the traced program, padding included; element-wise work, gathers and Adam are not.",
-    "share_of_peak": "Of --peak_tflops, which is taken as given; null without it.",
+    "share_of_peak": "Of --peak_tflops, which is not checked; null without it.",
     "device_memory": "The device's own counters, peaks since the process began; null without any.",
     "program_bytes": "The compiler's account of the largest step: arguments, results, temporaries.",
     "seconds_to_compile": "Tracing, lowering and compiling of all padded sizes.",
@@ -83,15 +83,15 @@ _NOTES = {
 
 
 def check(settings: GpuSettings) -> None:
-    """Refuses impossible settings before any work starts.
+    """Refuse impossible settings before any work starts.
 
     Raises:
-        ValueError: Names the setting, the rule, the value and the mend.
+        ValueError: The error names the setting, the rule, the value and the fix.
 
     Example:
         >>> check(GpuSettings(rounds=0))
         Traceback (most recent call last):
-        ValueError: `rounds` should be at least 1. Received: 0. Set --rounds.
+        ValueError: `rounds` must be at least 1. Got 0. Fix: set --rounds.
     """
     peaks = settings.peak_tflops
     rules = [
@@ -113,37 +113,37 @@ def check(settings: GpuSettings) -> None:
     for name, rule, holds in rules:
         if not holds:
             value = getattr(settings, name)
-            raise ValueError(f"`{name}` should be {rule}. Received: {value!r}. Set --{name}.")
+            raise ValueError(f"`{name}` must be {rule}. Got {value!r}. Fix: set --{name}.")
 
 
-def of_commonest_sizes(
+def keep_commonest_sizes(
     batches: Sequence[packed_batches.Arrays], count: int
 ) -> Sequence[packed_batches.Arrays]:
-    """The batches of the `count` commonest padded sizes, in order; all for 0.
+    """Return the batches of the `count` commonest padded sizes, in order; all for 0.
 
     Example:
         >>> import numpy as np
         >>> batches = [{"task": np.zeros(size)} for size in (7, 5, 9, 5)]
-        >>> [len(batch["task"]) for batch in of_commonest_sizes(batches, 1)]
+        >>> [len(batch["task"]) for batch in keep_commonest_sizes(batches, 1)]
         [5, 5]
     """
-    common = collections.Counter(map(shapes_of, batches)).most_common(count or None)
+    common = collections.Counter(map(batch_shapes, batches)).most_common(count or None)
     kept = {shapes for shapes, _ in common}
-    return [batch for batch in batches if shapes_of(batch) in kept]
+    return [batch for batch in batches if batch_shapes(batch) in kept]
 
 
 def measure(
     settings: GpuSettings, windows: int, precision: str, peak_tflops: float | None
 ) -> dict[str, Any]:
-    """Trains on the batches of `windows` windows; one entry of the JSON."""
+    """Train on the batches of `windows` windows; return one entry of the JSON."""
     import keras
 
     from user_tf.models.ranker import Sizes
-    from user_tf.models.registry import build_ranker
+    from user_tf.registry import build_ranker
 
-    folder = packed_batches.folder_of(pathlib.Path(settings.work), settings.history, windows)
+    folder = packed_batches.batches_folder(pathlib.Path(settings.work), settings.history, windows)
     packed, sizes, _ = packed_batches.load(folder)
-    batches = of_commonest_sizes(packed, settings.padded_sizes)
+    batches = keep_commonest_sizes(packed, settings.padded_sizes)
     keras.config.set_dtype_policy(precision)
     keras.utils.set_random_seed(settings.seed)
     model = build_ranker(settings.model, Sizes(**sizes))
@@ -167,7 +167,7 @@ def measure(
         "precision": precision,
         "batches_packed": len(packed),
         "batches": len(batches),
-        "padded_sizes": len({shapes_of(batch) for batch in batches}),
+        "padded_sizes": len({batch_shapes(batch) for batch in batches}),
         "groups_of_a_batch": groups / len(batches),
         "padded_rows_of_a_batch": {
             table: statistics.fmean(len(batch[field]) for batch in batches)
@@ -197,14 +197,14 @@ def measure(
 
 
 def origins(settings: GpuSettings) -> dict[str, Any]:
-    """Where the batches of each size come from; packs, in a process of its own, what is missing.
+    """Return the origin of the batches of each size; pack missing ones in a process of their own.
 
     Raises:
         RuntimeError: Packing failed, as it does where TensorFlow is not installed.
     """
     work, found = pathlib.Path(settings.work), {}
     for windows in settings.windows_per_batch:
-        manifest = packed_batches.folder_of(work, settings.history, windows) / "manifest.json"
+        manifest = packed_batches.batches_folder(work, settings.history, windows) / "manifest.json"
         if not manifest.exists():
             call(
                 f"benchmarks.packed_batches --work={shlex.quote(settings.work)} "
@@ -217,7 +217,7 @@ def origins(settings: GpuSettings) -> dict[str, Any]:
 
 
 def provenance(settings: GpuSettings) -> dict[str, Any]:
-    """Command, date, machine, device and versions (`report.provenance` would need PyArrow)."""
+    """Return command, date, machine, device and versions (without PyArrow)."""
     import jax
 
     command = "python -m benchmarks.gpu"
@@ -232,14 +232,14 @@ def provenance(settings: GpuSettings) -> dict[str, Any]:
     products = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
     return {
         "command": command,
-        **of_machine(_PACKAGES),
+        **describe_machine(_PACKAGES),
         "device": {"platform": device.platform, "name": device.device_kind},
         "float32_products": products or "the device's default",
     }
 
 
 def main(arguments: list[str]) -> None:
-    """Measures every size of batch in every precision and writes the JSON."""
+    """Measure every size of batch in every precision and write the JSON."""
     del arguments
     settings = flagtree.read(GpuSettings)
     check(settings)

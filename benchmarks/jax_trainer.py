@@ -81,13 +81,13 @@ class JaxTrainer:
         programs: dict[Any, Any] = {}
         started = time.perf_counter()
         for batch in self._batches:
-            shapes = shapes_of(batch)
+            shapes = batch_shapes(batch)
             if shapes not in programs:
                 traced = jitted.trace(self._state, batch)
                 programs[shapes] = traced.lower().compile(), matrix_operations(traced.jaxpr)
             self.operations += programs[shapes][1]
         self.compile_seconds = time.perf_counter() - started
-        self._programs = [programs[shapes_of(batch)][0] for batch in self._batches]
+        self._programs = [programs[batch_shapes(batch)][0] for batch in self._batches]
         needs = [program.memory_analysis() for program, _ in programs.values()]
         self.program_bytes = max(
             need.argument_size_in_bytes
@@ -117,6 +117,6 @@ class JaxTrainer:
             self.train(1)
 
 
-def shapes_of(batch: Any) -> tuple:
+def batch_shapes(batch: Any) -> tuple:
     """The sizes a program is compiled for."""
     return tuple(sorted((name, tuple(value.shape)) for name, value in batch.items()))

@@ -1,9 +1,9 @@
-"""Batches of the reference workload as .npz files, to be trained on where TensorFlow is missing.
+"""Pack batches of the reference workload as .npz files, for training without TensorFlow.
 
     python -m benchmarks.packed_batches --work=work/gpu
 
-Writes one folder for each number of windows in a batch, `folder_of(...)`: batch-000.npz, ... with
-the fields of `data_pipeline.batching.batches`, and last of all manifest.json. Packing needs TensorFlow;
+Writes one folder for each number of windows in a batch, `batches_folder(...)`: batch-000.npz, ... with
+the fields of `data_pipeline.batching.spec`, and last of all manifest.json. Packing needs TensorFlow;
 `load` needs NumPy alone, so that the folder may be copied to another machine.
 """
 
@@ -27,7 +27,7 @@ Arrays = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class PackSettings:
-    """Everything `python -m benchmarks.packed_batches` can be told."""
+    """Settings of `python -m benchmarks.packed_batches`."""
 
     work: str = setting("work/gpu", "Folder of the log, the datasets and the packed batches.")
     history: int = setting(100, "Past behaviors of a target: 10, 30 or 100.")
@@ -35,15 +35,14 @@ class PackSettings:
         default=(8, 32, 128), metadata={"help": "Windows of a batch, one folder each."}
     )
     batches: int = setting(16, "Batches of a folder at the most; an epoch may hold fewer.")
-    rungs: int = setting(4, "Padded sizes a batch may take (1 to 4): programs to compile.")
     seed: int = setting(1, "Seed of window order and draws.")
 
 
-def folder_of(work: pathlib.Path, history: int, windows: int) -> pathlib.Path:
-    """Folder of the batches of `windows` windows.
+def batches_folder(work: pathlib.Path, history: int, windows: int) -> pathlib.Path:
+    """Return the folder of the batches of `windows` windows.
 
     Example:
-        >>> folder_of(pathlib.Path("work"), 100, 8).as_posix()
+        >>> batches_folder(pathlib.Path("work"), 100, 8).as_posix()
         'work/packed-history-100-windows-8'
     """
     return work / f"packed-history-{history}-windows-{windows}"
@@ -55,13 +54,13 @@ def save(
     sizes: Mapping[str, int],
     origin: Mapping[str, Any],
 ) -> None:
-    """Writes batches, and the manifest after them.
+    """Write batches, then the manifest.
 
     Args:
         folder: Folder to write.
         batches: Batches of arrays.
         sizes: Fields of `user_tf.models.ranker.Sizes`.
-        origin: Where the batches come from, plain values.
+        origin: Origin of the batches, plain values.
     """
     folder.mkdir(parents=True, exist_ok=True)
     count = 0
@@ -73,14 +72,14 @@ def save(
 
 
 def load(folder: pathlib.Path) -> tuple[list[Arrays], dict[str, int], dict[str, Any]]:
-    """Batches, sizes and origin as given to `save`.
+    """Read batches, sizes and origin as given to `save`.
 
     Raises:
         FileNotFoundError: `folder` holds no finished batches.
     """
     if not (folder / "manifest.json").exists():
         raise FileNotFoundError(
-            f"`work` should hold packed batches. Received: no manifest.json in {folder}. Run "
+            f"`work` must hold packed batches. Got no manifest.json in {folder}. Fix: run "
             "`python -m benchmarks.packed_batches` where TensorFlow is installed and copy the "
             "folder."
         )
@@ -93,34 +92,28 @@ def load(folder: pathlib.Path) -> tuple[list[Arrays], dict[str, int], dict[str, 
 
 
 def pack(settings: PackSettings, windows: int) -> None:
-    """Packs the first full batches of `windows` windows, unless that is done.
+    """Pack the first full batches of `windows` windows, unless that is done.
 
     Raises:
-        ValueError: An epoch has fewer windows than one batch, or sizes would not be padded.
+        ValueError: An epoch has fewer windows than one batch.
     """
     from data_pipeline.batching.batches import training_batches, windows_in_epoch
     from data_pipeline.dataset.dataset_folder import open_dataset
     from data_pipeline.settings import BatchSettings
 
     work = pathlib.Path(settings.work)
-    folder = folder_of(work, settings.history, windows)
+    folder = batches_folder(work, settings.history, windows)
     if (folder / "manifest.json").exists():
         print(f"there already: {folder}")
         return
-    if not 1 <= settings.rungs <= 4:
-        raise ValueError(
-            "`rungs` should be between 1 and 4, or every batch were compiled anew. Received: "
-            f"{settings.rungs}. Set --rungs."
-        )
     dataset = open_dataset(str(workload.dataset(work, settings.history)))
     full = windows_in_epoch(dataset, "unified") // max(windows, 1)
     if windows < 1 or full < 1:
         raise ValueError(
-            "`windows_per_batch` should be from 1 to the windows of an epoch, "
-            f"{windows_in_epoch(dataset, 'unified')}. Received: {windows}. "
-            "Set --windows_per_batch."
+            "`windows_per_batch` must be from 1 to the windows of an epoch, "
+            f"{windows_in_epoch(dataset, 'unified')}. Got {windows}. Fix: set --windows_per_batch."
         )
-    batch_settings = BatchSettings(windows_per_batch=windows, rungs=settings.rungs)
+    batch_settings = BatchSettings(windows_per_batch=windows, fixed_sizes="on")
     stream = training_batches(dataset, "unified", batch_settings, settings.seed, epoch=0)
     sizes = {
         "vocabulary": dataset.vocabulary_size + dataset.oov_buckets,
@@ -144,7 +137,7 @@ def pack(settings: PackSettings, windows: int) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Packs batches of every size asked for."""
+    """Pack batches of every size in the settings."""
     del arguments
     settings = flagtree.read(PackSettings)
     for windows in settings.windows_per_batch:

@@ -1,4 +1,4 @@
-"""The relational steps of preparation in straightforward pandas, to compare with.
+"""Do the relational steps of preparation in straightforward pandas, for comparison.
 
     python -m benchmarks.pandas_steps LOG
 
@@ -14,7 +14,7 @@ import pandas as pd
 
 
 def relational_steps(folder: pathlib.Path) -> dict[str, int]:
-    """Does the steps; returns what was counted."""
+    """Do the steps and return their counts."""
     documents = pd.read_parquet(folder / "documents.parquet")
     requests = pd.read_parquet(folder / "requests.parquet")
     for name in ("user_id", "query"):

@@ -1,10 +1,10 @@
-"""Start-up, input and evaluation of real commands: what a user waits for beside the training step.
+"""Measure start-up, input and evaluation of real commands.
 
     python -m benchmarks.start_up --work=work/throughput
 
 Runs the commands themselves on the reference workload: seconds to import, to --help, from the start
 of `user_tf.train` to its first step; share of an epoch that waits for input; groups/s and memory of
-the input pipeline alone; candidates/s of evaluation beside training. Writes
+the input pipeline alone; candidates/s of evaluation and of training. Writes
 benchmarks/results/start_up.json.
 """
 
@@ -32,7 +32,7 @@ from user_tf.run_folder import write_json
 
 @dataclasses.dataclass(frozen=True)
 class StartUpSettings:
-    """Everything `python -m benchmarks.start_up` can be told."""
+    """Settings of `python -m benchmarks.start_up`."""
 
     work: str = setting("work/throughput", "Folder of the log, the datasets and the run.")
     output: str = setting("benchmarks/results", "Folder of the JSON.")
@@ -40,7 +40,7 @@ class StartUpSettings:
 
 
 def seconds(command: list[str], rounds: int) -> float:
-    """Median wall seconds of a command."""
+    """Return the median wall seconds of a command."""
     times = []
     for _ in range(rounds):
         started = time.perf_counter()
@@ -50,13 +50,13 @@ def seconds(command: list[str], rounds: int) -> float:
 
 
 def one_epoch(dataset: pathlib.Path, work: pathlib.Path) -> dict[str, Any]:
-    """An epoch of `user_tf.train` at the paper's settings, and one step of it."""
+    """Time an epoch of `user_tf.train` at the paper's settings, and one step of it."""
     cores = sorted(os.sched_getaffinity(0))
     training = (
         "user_tf.train --flagfile=configs/train/user.flags --train.phases=pretrain "
         "--train.pretrain_epochs=1 --train.validation_targets=200 --data.dataset="
     )
-    # The dataset by its name: where it lies is of this machine alone.
+    # The dataset's name only: its path is specific to this machine.
     result: dict[str, Any] = {"command": training + dataset.name}
     for name, flags in {"first step": "--train.stop_after_steps=1", "epoch": ""}.items():
         run = work / name.replace(" ", "-")
@@ -70,13 +70,13 @@ def one_epoch(dataset: pathlib.Path, work: pathlib.Path) -> dict[str, Any]:
 
 
 def resident() -> float:
-    """GiB this process holds now."""
+    """Return the resident GiB of this process."""
     pages = int(pathlib.Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
     return pages * resource.getpagesize() / 2**30
 
 
 def input_alone(folder: pathlib.Path, epochs: int = 20) -> dict[str, Any]:
-    """Groups/s of the input pipeline without a model, and memory along its epochs."""
+    """Measure groups/s of the input pipeline without a model, and memory along its epochs."""
     from data_pipeline.batching.batches import training_batches
     from data_pipeline.dataset.dataset_folder import open_dataset
     from data_pipeline.settings import BatchSettings
@@ -97,7 +97,7 @@ def input_alone(folder: pathlib.Path, epochs: int = 20) -> dict[str, Any]:
 
 
 def candidates_per_second(folder: pathlib.Path, rounds: int) -> dict[str, Any]:
-    """Candidates/s of whole-list evaluation, input included, and of training steps, in turns."""
+    """Measure candidates/s of evaluation on complete lists and of training steps in turns."""
     from benchmarks.train_throughput import Case, Trainer
     from data_pipeline.batching.batches import evaluation_batches
     from data_pipeline.dataset.dataset_folder import open_dataset
@@ -126,7 +126,7 @@ def candidates_per_second(folder: pathlib.Path, rounds: int) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> None:
-    """Measures and writes the JSON."""
+    """Measure and write the JSON."""
     del arguments
     from user_tf.evaluation import metrics_table
 

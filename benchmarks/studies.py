@@ -1,7 +1,7 @@
-"""The studies README reports: what is prepared, which systems are trained on it, with which flags.
+"""The studies of RESULTS.md: datasets, systems and flags.
 
 A study is data: commands that make datasets, and systems, each one training run a seed. The
-simulator's settings were fixed before any result was looked at; learning rate, dropout and epochs
+simulator's settings were fixed before any result was seen; learning rate, dropout and epochs
 were chosen on validation.
 """
 
@@ -29,13 +29,13 @@ class Study:
     """A question, the commands that make its datasets, and the systems compared.
 
     Attributes:
-        question: What the study shows.
+        question: Question of the study.
         flagfile: Settings all systems share.
         commands: By dataset, the module calls that make it; `{work}` is the study's folder,
             `{trivago}` the log file given on the command line.
-        systems: What is trained, once a seed.
-        truth: Whether the datasets are simulated, so that the best ranking is known.
-        split: Targets the table is made of.
+        systems: Systems trained, once a seed.
+        truth: Whether the datasets are simulated, so that the oracle is known.
+        split: Split of the table's targets.
     """
 
     question: str
@@ -94,7 +94,7 @@ STUDIES = {
         },
         systems=(
             System("USER with F", "trivago"),
-            # At 3e-3, which F needs, the encoders alone learn the training clicks by heart.
+            # At 3e-3, which F needs, the encoders alone overfit the training clicks.
             System(
                 "USER without F",
                 "trivago",

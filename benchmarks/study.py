@@ -1,9 +1,9 @@
-"""Runs a study of `benchmarks.studies`: datasets, then every system and seed, then one JSON.
+"""Run a study of `benchmarks.studies`: datasets, then every system and seed, then one JSON.
 
     python -m benchmarks.study --study=simulated --work=work/studies
 
-Runs are those of `user_tf.experiment`: one that is finished is not done again, one that was
-interrupted goes on. Writes benchmarks/results/STUDY.json.
+Runs are made as by `user_tf.experiment`: a finished one is kept, an interrupted one resumes.
+Writes benchmarks/results/STUDY.json.
 """
 
 import dataclasses
@@ -19,12 +19,12 @@ from benchmarks.studies import STUDIES, Study, System
 from data_pipeline.common import flagtree
 from data_pipeline.common.flagtree import setting
 from user_tf.experiments import commands, grid_run, results
-from user_tf.experiments.systems import of_run, resolve
+from user_tf.experiments.systems import make_run_config, resolve
 
 
 @dataclasses.dataclass(frozen=True)
 class StudySettings:
-    """Everything `python -m benchmarks.study` can be told."""
+    """Settings of `python -m benchmarks.study`."""
 
     study: str = setting("simulated", "Study to run.", choices=tuple(sorted(STUDIES)))
     work: str = setting("work/studies", "Folder of logs, datasets and runs.")
@@ -41,7 +41,7 @@ class StudySettings:
 def make_dataset(
     study: Study, name: str, trivago: str, work: pathlib.Path, cores: list[int]
 ) -> str:
-    """Makes a dataset by its commands, unless it is there."""
+    """Make a dataset by its commands, unless it exists."""
     if (work / name / "manifest.json").exists() and (
         not study.truth or (work / f"{name}.truth.parquet").exists()
     ):
@@ -56,34 +56,36 @@ def make_dataset(
 
 
 def folder(system: System, seed: str, work: pathlib.Path) -> pathlib.Path:
-    """Folder of one run."""
+    """Return the folder of one run."""
     slug = "".join(c if c.isalnum() else "-" for c in system.name.lower())
     return work / "runs" / f"{slug}-seed{seed}"
 
 
 def job(study: Study, system: System, seed: str, work: pathlib.Path) -> commands.Job:
-    """Training and evaluation of one system with one seed, unless that is done."""
+    """Return the job of one system with one seed; a finished run is kept."""
     dataset = str(work / system.dataset)
     settings, _ = resolve([f"--flagfile={study.flagfile}", *system.flags])
-    config = of_run(settings, dataset, str(folder(system, seed, work)), int(seed))
+    config = make_run_config(settings, dataset, str(folder(system, seed, work)), int(seed))
     truth = f"{dataset}.truth.parquet" if study.truth else ""
     return functools.partial(grid_run.train_and_evaluate, config, study.split, truth)
 
 
 def collect(settings: StudySettings, study: Study, work: pathlib.Path) -> dict:
-    """One entry a system: by task, mean and spread over seeds of every ranking's metrics."""
+    """Return one entry a system: by task, mean and spread over seeds of every ranking's metrics."""
     systems = {}
     provenance: dict = {}
     for system in study.systems:
         runs = [folder(system, seed, work) for seed in settings.seeds]
-        first = json.loads(grid_run.evaluation_of(runs[0], study.split).read_text(encoding="utf-8"))
+        first = json.loads(
+            results.evaluation_path(runs[0], study.split).read_text(encoding="utf-8")
+        )
         provenance = {key: first[key] for key in ("machine", "versions", "date")}
         manifest = json.loads((work / system.dataset / "manifest.json").read_text())
         systems[system.name] = {
             "dataset": system.dataset,
             "flags": list(system.flags),
-            "tasks": results.tasks_of(runs, study.split),
-            "phases": [results.phases_of(path) for path in runs],
+            "tasks": results.collect_tasks(runs, study.split),
+            "phases": [results.read_phases(path) for path in runs],
             "counts": manifest.get("counts"),
         }
     return {
@@ -102,7 +104,7 @@ def collect(settings: StudySettings, study: Study, work: pathlib.Path) -> dict:
 
 
 def main(arguments: list[str]) -> None:
-    """Makes the datasets, runs what is missing, writes the JSON."""
+    """Make the datasets, run what is missing, write the JSON."""
     del arguments
     settings = flagtree.read(StudySettings)
     study, work = STUDIES[settings.study], pathlib.Path(settings.work) / settings.study
@@ -119,7 +121,7 @@ def main(arguments: list[str]) -> None:
     }
     for part in (datasets, jobs):
         if failed := commands.run_all(part, settings.parallel):
-            sys.exit(f"Failed: {'; '.join(failed)}. The same command goes on with the rest.")
+            sys.exit(f"Failed: {'; '.join(failed)}. Rerun the same command to continue.")
     path = pathlib.Path(settings.output) / f"{settings.study}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(collect(settings, study, work), indent=1) + "\n", encoding="utf-8")

@@ -1,8 +1,8 @@
-"""Groups/s of training, against the machine's own product rate and against training unshared.
+"""Measure groups/s of training, against the machine's product rate and unshared training.
 
     python -m benchmarks.train_throughput --work=work/throughput
 
-The cases of a comparison are measured in turns, so that the machine's moods fall on all of them;
+The cases of a comparison are measured in turns, so that other load affects all of them;
 batches are made beforehand (`benchmarks.start_up` times input). Writes
 benchmarks/results/train_throughput.json.
 """
@@ -16,19 +16,15 @@ from typing import Any
 from absl import app
 
 from benchmarks import workload
-from benchmarks.rates import summary
+from benchmarks.workload import summary
 from data_pipeline.common import flagtree
 from data_pipeline.common.flagtree import setting
 from user_tf.run_folder import write_json
 
-RELEASED = 5.4
-"""Groups/s of the authors' released model file on two threads of a machine like this one (feed-forward
-256, every history padded to 104 slots, each group alone). Timed once; that file is not ours to ship."""
-
 
 @dataclasses.dataclass(frozen=True)
 class ThroughputSettings:
-    """Everything `python -m benchmarks.train_throughput` can be told."""
+    """Settings of `python -m benchmarks.train_throughput`."""
 
     work: str = setting("work/throughput", "Folder of the log and the datasets.")
     output: str = setting("benchmarks/results", "Folder of the JSON.")
@@ -41,21 +37,21 @@ class ThroughputSettings:
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One way to train: the reference workload unless said otherwise.
+    """One way to train, on the reference workload by default.
 
     Attributes:
-        name: What is different about it.
+        name: Its difference from the default.
         history: Past behaviors of a target.
         targets: Targets of a window.
         windows: Windows of a batch.
         shared: Whether a text of several places is encoded once.
-        text_groups: Groups of texts by length; 0: and no other shortcut past padding.
+        length_buckets: Buckets of texts by length; 0: no row subsets either.
         precision: Keras dtype policy.
         updates: `table` or `touched` rows of embedding tables.
         users: Rows of the user table; 0: the dataset's.
         dataset: Folder of another dataset.
         jit: Compile forward and gradient with XLA.
-        rungs: Padded sizes a batch may take; 0: exact sizes.
+        fixed_sizes: `on`: pad batches to one of four sizes; `off`: exact sizes.
     """
 
     name: str
@@ -69,11 +65,11 @@ class Case:
     users: int = 0
     dataset: str = ""
     jit: bool = False
-    rungs: int = 0
+    fixed_sizes: str = "off"
 
 
 def single(name: str, history: int) -> Case:
-    """Every target alone: nothing is shared between targets, and no work is done on padding."""
+    """Return a case of every target alone: nothing shared, no work on padding."""
     return Case(name, history, targets=1, windows=64, shared=False)
 
 
@@ -95,8 +91,8 @@ COMPARISONS: dict[str, tuple[Case, ...]] = {
     "precision": (
         Case("float32"),
         Case("bfloat16", precision="mixed_bfloat16"),
-        Case("float32, padded to one of four sizes", rungs=4),
-        Case("float32, padded to one size, XLA", rungs=1, jit=True),
+        Case("float32, padded to one of four sizes", fixed_sizes="on"),
+        Case("float32, padded to one of four sizes, XLA", fixed_sizes="on", jit=True),
     ),
     "targets a window": (
         Case("1", targets=1, windows=256),
@@ -129,7 +125,7 @@ class Trainer:
         from data_pipeline.settings import BatchSettings
         from user_tf import run_folder
         from user_tf.config import Config, ModelConfig
-        from user_tf.models.registry import build_ranker
+        from user_tf.registry import build_ranker
         from user_tf.training.optimizer import SummedGradientAdam
         from user_tf.training.step import make_train_step
 
@@ -144,13 +140,13 @@ class Trainer:
                 windows_per_batch=case.windows,
                 share_texts=case.shared,
                 length_buckets=case.length_buckets,
-                rungs=case.rungs,
+                fixed_sizes=case.fixed_sizes,
             ),
             seed=1,
             epoch=0,
         )
         keras.config.set_dtype_policy(case.precision)
-        sizes = run_folder.model_sizes(self.config, dataset)
+        sizes = run_folder.read_sizes(self.config, dataset)
         if case.users:
             sizes = dataclasses.replace(sizes, users=case.users)
         self.model = build_ranker(self.config.model, sizes)
@@ -170,30 +166,33 @@ class Trainer:
         self.train()
 
     def train(self) -> float:
-        """Groups/s over the batches."""
-        import tensorflow as tf
-
-        started, groups = time.perf_counter(), 0.0
-        for number, batch in enumerate(self.batches):
-            groups += float(self.step(batch, tf.constant(number, tf.int64)).groups)
+        """Return groups/s over the batches."""
+        started = time.perf_counter()
+        groups = sum(self.train_step(number) for number in range(len(self.batches)))
         return groups / (time.perf_counter() - started)
 
+    def train_step(self, number: int) -> float:
+        """Train on one of the batches and return its number of groups."""
+        import tensorflow as tf
+
+        return float(self.step(self.batches[number], tf.constant(number, tf.int64)).groups)
+
     def operations(self) -> dict[str, float]:
-        """Operations of training a group, by stage; work on padding included."""
-        from benchmarks import costs
+        """Count operations of training a group by stage, work on padding included."""
+        from benchmarks import step_stages
 
         groups = sum(float(batch["target_weight"].numpy().sum()) for batch in self.batches)
         totals: dict[str, float] = {}
         for batch in self.batches:
-            for stage, value in costs.forward(self.config.model, batch).items():
-                totals[stage] = totals.get(stage, 0.0) + costs.TRAINING * value / groups
+            for stage, value in step_stages.count_operations(self.config.model, batch).items():
+                totals[stage] = totals.get(stage, 0.0) + step_stages.TRAINING * value / groups
         return totals
 
 
 def compare(
     name: str, cases: Sequence[Case], work: pathlib.Path, rounds: int
 ) -> list[dict[str, Any]]:
-    """Measures cases in turns: rates, ratio to the first case turn by turn, operations a group."""
+    """Measure cases in turns: rates, ratio to the first case turn by turn, operations a group."""
     print(name, flush=True)
     trainers = [Trainer(case, work) for case in cases]
     rates = [[trainer.train() for trainer in trainers] for _ in range(rounds)]
@@ -203,7 +202,7 @@ def compare(
         rows.append(
             {
                 **dataclasses.asdict(trainer.case),
-                # Its name: where it lies is of this machine alone.
+                # Its name only: its path is specific to this machine.
                 "dataset": pathlib.Path(trainer.case.dataset).name,
                 "groups_per_second": summary(mine),
                 "of_first": summary([turn[column] / turn[0] for turn in rates]),
@@ -215,8 +214,8 @@ def compare(
 
 
 def split(case: Case, work: pathlib.Path, rounds: int) -> dict[str, Any]:
-    """Seconds and product rate of every stage, forward and backward, and of the whole step."""
-    from benchmarks import stages
+    """Measure seconds and product rate of every stage, forward and backward, and of the step."""
+    from benchmarks import step_stages
 
     print(f"split, {case.precision}", flush=True)
     trainer = Trainer(case, work)
@@ -224,27 +223,29 @@ def split(case: Case, work: pathlib.Path, rounds: int) -> dict[str, Any]:
     trainer.batches = [batch]
     groups = float(batch["target_weight"].numpy().sum())
     operations = trainer.operations()
-    rate = stages.product_rate("float32" if case.precision == "float32" else "bfloat16")
+    rate = step_stages.product_rate("float32" if case.precision == "float32" else "bfloat16")
     parts = {
-        name: stages.seconds(run, rounds)
-        for name, run in stages.stages(trainer.model, trainer.optimizer, batch).items()
+        name: step_stages.seconds(run, rounds)
+        for name, run in step_stages.stages(trainer.model, trainer.optimizer, batch).items()
     }
     return {
         "precision": case.precision,
         "groups": groups,
         "products_per_second_of_the_machine": rate,
-        "step_seconds": stages.seconds(trainer.train, rounds),
+        "step_seconds": step_stages.seconds(trainer.train, rounds),
         "stage_seconds": parts,
         "share_of_the_machine": {
             name: groups * value / parts[name] / rate for name, value in operations.items()
         },
-        "text_products_share": stages.text_products(trainer.config.model, batch, case.precision)
+        "text_products_share": step_stages.text_products(
+            trainer.config.model, batch, case.precision
+        )
         / rate,
     }
 
 
 def main(arguments: list[str]) -> None:
-    """Measures everything and writes the JSON."""
+    """Measure all comparisons and write the JSON."""
     del arguments
     from user_tf.evaluation import metrics_table
 
@@ -263,15 +264,14 @@ def main(arguments: list[str]) -> None:
         unknown = set(settings.comparisons) - set(comparisons)
         if unknown:
             raise app.UsageError(
-                f"`comparisons` should be among {sorted(comparisons)}. Received: "
-                f"{sorted(unknown)}. Set --comparisons."
+                f"`comparisons` must be among {sorted(comparisons)}. Got {sorted(unknown)}. Fix: set "
+                "--comparisons."
             )
         comparisons = {name: comparisons[name] for name in settings.comparisons}
         command += f" --comparisons='{','.join(settings.comparisons)}'"
     content = {
         **metrics_table.provenance(command, 1),
         "workload": f"`{workload.LOG}`, `{workload.PREPARE}`",
-        "released": RELEASED,
         "comparisons": {
             name: compare(name, cases, work, rounds) for name, cases in comparisons.items()
         },

@@ -1,10 +1,15 @@
-"""The reference workload of speed measurements: simulated users who come back 150 times.
+"""The reference workload of speed measurements, and the summary of repeated ones.
+
+Simulated users come back 150 times.
 
 Windows are full (nearly all of 32 targets), histories of 10, 30 or 100 behaviors are full, titles
 have 5 to 20 tokens, documents are popular by Zipf's law.
 """
 
 import pathlib
+import statistics
+from collections.abc import Sequence
+from typing import Any
 
 from user_tf.experiments.commands import call
 
@@ -19,10 +24,10 @@ PREPARE = "data_pipeline.prepare --scenarios=unified --text.word2vec_epochs=0"
 
 
 def dataset(work: pathlib.Path, history: int, targets: int = 32) -> pathlib.Path:
-    """The workload's dataset with histories of `history` behaviors and windows of `targets`.
+    """Return the workload's dataset with histories of `history` behaviors, made if missing.
 
     Args:
-        work: Folder of the log and the datasets; what is there is not made again.
+        work: Folder of the log and the datasets; existing ones are kept.
         history: 10, 30 or 100.
         targets: Targets of a window.
     """
@@ -37,3 +42,18 @@ def dataset(work: pathlib.Path, history: int, targets: int = 32) -> pathlib.Path
             [0],
         )
     return folder
+
+
+def summary(values: Sequence[float]) -> dict[str, Any]:
+    """Return median, least and most with all values.
+
+    Example:
+        >>> summary([3.0, 1.0, 2.0])
+        {'median': 2.0, 'least': 1.0, 'most': 3.0, 'rounds': [3.0, 1.0, 2.0]}
+    """
+    return {
+        "median": statistics.median(values),
+        "least": min(values),
+        "most": max(values),
+        "rounds": list(values),
+    }

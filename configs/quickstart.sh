@@ -13,7 +13,7 @@ rm -rf "$WORK"
 mkdir -p "$WORK"
 
 step "1/6 simulate a platform with 2,000 users: behavior log"
-$RUN -m data_pipeline.simulate --users=2000 --output="$WORK/log"
+$RUN -m data_pipeline.simulate --users=2000 --world.words=readable --output="$WORK/log"
 
 step "2/6 prepare: log -> dataset"
 $RUN -m data_pipeline.prepare --log="$WORK/log" --output="$WORK/dataset" --text.width=32

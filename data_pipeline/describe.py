@@ -1,9 +1,9 @@
-"""`python -m data_pipeline.describe`: what a dataset holds, in figures.
+"""Describe a dataset in tables and figures.
 
     python -m data_pipeline.describe DATASET [--output=PAGE.html]
 
-prints Table 1 of the paper for this dataset and how long its sessions and histories are, and
-writes them with histograms as one HTML page that needs nothing beside it. Matplotlib is an optional
+Prints Table 1 of the paper for this dataset and the lengths of its sessions and histories, and
+writes them with histograms as one HTML page that needs no other file. Matplotlib is an optional
 dependency: pip install '.[evidence]'.
 """
 
@@ -21,28 +21,29 @@ from data_pipeline.common.flagtree import setting
 
 @dataclasses.dataclass(frozen=True)
 class DescribeSettings:
-    """Everything `python -m data_pipeline.describe` can be told beside the dataset."""
+    """Settings of `python -m data_pipeline.describe`."""
 
     output: str = setting(
-        "", "HTML file to write; empty: beside the dataset, DATASET-description.html."
+        "", "HTML file to write; empty: DATASET-description.html next to the dataset."
     )
 
 
 def describe(dataset: pathlib.Path, output: pathlib.Path, command: str) -> str:
-    """Writes the page of a dataset; returns the short form.
+    """Write the page of a dataset; return its short form as text.
 
     Args:
-        dataset: Folder of the dataset, which is left as it is.
-        output: HTML file; one that exists is replaced.
+        dataset: Folder of the dataset; it is not changed.
+        output: HTML file; an existing one is replaced.
         command: Command line, written into the page.
 
     Raises:
-        FileNotFoundError, ValueError: `dataset` is no whole dataset, or an earlier version's.
+        FileNotFoundError, ValueError: `dataset` is no complete dataset, or an earlier version made
+            it.
         ModuleNotFoundError: Matplotlib is not installed.
     """
+    from data_pipeline.common.matplotlib_svg import import_matplotlib
     from data_pipeline.dataset.dataset_folder import open_dataset
     from data_pipeline.description import dataset_page
-    from data_pipeline.description.svg import import_matplotlib
 
     import_matplotlib("data_pipeline.describe")
     found = dataset_page.read(open_dataset(dataset))
@@ -53,26 +54,26 @@ def describe(dataset: pathlib.Path, output: pathlib.Path, command: str) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Describes the dataset that the command line names."""
+    """Describe the dataset that the command line names."""
     if len(arguments) != 2:
         raise app.UsageError(
-            f"One dataset should be named. Received: {list(arguments[1:])}. Write "
-            "python -m data_pipeline.describe DATASET."
+            f"`DATASET` must be one folder. Got {list(arguments[1:])}. "
+            "Fix: write python -m data_pipeline.describe DATASET."
         )
     dataset = pathlib.Path(arguments[1])
-    whole = dataset.resolve()
-    beside = whole.with_name(f"{whole.name}-description.html")
+    path = dataset.resolve()
+    default = path.with_name(f"{path.name}-description.html")
     output = flagtree.read(DescribeSettings).output
     command = f"python -m data_pipeline.describe {shlex.join(sys.argv[1:])}"
     try:
-        print(describe(dataset, pathlib.Path(output) if output else beside, command))
+        print(describe(dataset, pathlib.Path(output) if output else default, command))
     except (ModuleNotFoundError, FileNotFoundError, ValueError) as error:
-        # A person's mistake or a package that is missing: the message says it all.
+        # A wrong argument or a missing package: the message is enough, a traceback would hide it.
         raise SystemExit(f"error: {error}") from error
 
 
 def run() -> None:
-    """Entry point: flags are defined here, so that importing this file defines none."""
+    """Define the flags and run; importing this file defines none."""
     flagtree.define(DescribeSettings)
     app.run(main)
 

@@ -1,11 +1,11 @@
-"""`python -m data_pipeline.simulate`: a behavior log of a simulated platform, with its truth.
+"""Write the behavior log of a simulated platform, with its truth.
 
     python -m data_pipeline.simulate --output=LOG --users=2000 --seed=1
 
-LOG is a canonical log as an importer writes it. LOG/truth beside it holds what no real log has:
-the latent states behind every request (`python -m data_pipeline.truth`); only evaluation may read
-it. User ids are not masked unless --mask_users is given: simulated ids name nobody, and without a
-key the same seed gives the same bytes. The truth carries the ids of the log.
+LOG is a canonical log as an importer writes it. LOG/truth holds what no real log has: the latent
+state behind every request (`python -m data_pipeline.truth`); only evaluation may read it. With
+--world.words=readable, titles and queries are English words. User ids are masked only with
+--mask_users: simulated ids identify nobody, and without a key the same seed gives the same bytes.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,11 @@ from data_pipeline.simulator.world_settings import SimulateSettings
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Writes a simulated log."""
+    """Write a simulated log."""
     if len(arguments) > 1:
-        raise app.UsageError(f"Unexpected arguments: {arguments[1:]}. Write --name=value.")
+        raise app.UsageError(
+            f"Arguments must be flags. Got {arguments[1:]}. Fix: write --name=value."
+        )
     from data_pipeline.simulator import folder
 
     settings = flagtree.read(SimulateSettings)
@@ -30,7 +32,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def run() -> None:
-    """Entry point: flags are defined here, so that importing this file defines none."""
+    """Define the flags and run; importing this file defines none."""
     flagtree.define(SimulateSettings)
     app.run(main)
 

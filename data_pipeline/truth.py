@@ -1,9 +1,9 @@
-"""`python -m data_pipeline.truth`: the known click probabilities of a simulated dataset.
+"""Write the true click probabilities of a dataset prepared from a simulated log.
 
     python -m data_pipeline.truth --log=LOG --dataset=DATASET --output=FILE.parquet
 
-writes `target_id` and `probability` (list<double>, in the order of the target's candidates). For
-evaluation only: no part of preparation or training may read it.
+FILE holds `target_id` and `probability` (list<double>, in the order of the target's candidates). It
+is for evaluation only: no part of preparation or training may read it.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from data_pipeline.common.flagtree import setting
 
 @dataclasses.dataclass(frozen=True)
 class TruthSettings:
-    """Everything `python -m data_pipeline.truth` can be told."""
+    """Settings of `python -m data_pipeline.truth`."""
 
     log: str = setting("", "Folder of the simulated behavior log.")
     dataset: str = setting("", "Folder of the dataset prepared from it.")
@@ -25,21 +25,25 @@ class TruthSettings:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Writes the truth of all targets of a dataset."""
+    """Write the truth of all targets of a dataset."""
     if len(arguments) > 1:
-        raise app.UsageError(f"Unexpected arguments: {arguments[1:]}. Write --name=value.")
+        raise app.UsageError(
+            f"Arguments must be flags. Got {arguments[1:]}. Fix: write --name=value."
+        )
     from data_pipeline.simulator import click_probabilities
 
     settings = flagtree.read(TruthSettings)
     for field in dataclasses.fields(settings):
         if not getattr(settings, field.name):
-            raise app.UsageError(f"`{field.name}` must be given. Set --{field.name}.")
+            raise app.UsageError(
+                f"`{field.name}` must name a path. Got ''. Fix: set --{field.name}."
+            )
     count = click_probabilities.write_truth_of(settings.log, settings.dataset, settings.output)
     logging.info("Wrote the truth of %d targets to %s.", count, settings.output)
 
 
 def run() -> None:
-    """Entry point: flags are defined here, so that importing this file defines none."""
+    """Define the flags and run; importing this file defines none."""
     flagtree.define(TruthSettings)
     app.run(main)
 

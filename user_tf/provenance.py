@@ -1,4 +1,4 @@
-"""Where numbers come from: date, machine and versions. Needs Python alone."""
+"""Origin of numbers: date, machine and versions. Needs the standard library only."""
 
 import datetime
 import importlib.metadata
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def provenance(packages: Sequence[str]) -> dict[str, Any]:
-    """UTC date, machine and versions; packages that are not installed are left out.
+    """Return UTC date, machine and versions of Python and the installed ones of `packages`.
 
     Example:
         >>> found = provenance(["numpy", "no-such-package"])

@@ -1,13 +1,12 @@
-"""Writes the results of a grid of systems as one page and as Markdown.
+"""Write the results of a grid of systems as one page and as Markdown.
 
     python -m user_tf.report RUNS [--output=FOLDER] [--slice=known_user,past_behaviors:1:10:30]
 
 RUNS is a folder made by user_tf.experiment. Systems are compared query by query with the reference
-system. Writes FOLDER/report.html, which needs nothing beside it, report.md, and report.json with
+system. Writes FOLDER/report.html, a page that needs no other file, report.md, and report.json with
 all numbers. Matplotlib is an optional dependency: pip install '.[evidence]'.
 """
 
-import dataclasses
 import pathlib
 import shlex
 import sys
@@ -15,125 +14,14 @@ import sys
 from absl import app
 
 from data_pipeline.common import flagtree
-from data_pipeline.common.codes import TASK_LABELS
-from data_pipeline.common.flagtree import setting
-
-# What report.json holds of grid.json.
-PROVENANCE = (
-    "command",
-    "dataset",
-    "counts",
-    "common",
-    "common_flags",
-    "tuned",
-    "parallel",
-    "date",
-    "machine",
-    "versions",
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class ReportSettings:
-    """Everything `python -m user_tf.report` can be told beside the folder of results."""
-
-    output: str = setting("", "Folder of the report; empty: the folder of results.")
-    reference: str = setting("user", "System that the others are compared with.")
-    slice: tuple[str, ...] = dataclasses.field(
-        default=(),
-        metadata={
-            "help": "Columns of the per-query files to slice queries by, beside the slices that "
-            "are always made: COLUMN (values, or quartiles of numbers), or COLUMN:A:B:... (bins "
-            "that begin at A, B, ...)."
-        },
-    )
-    samples: int = setting(1000, "Resamplings of the users for 95 % intervals.")
-    seed: int = setting(1, "Seed of the resamplings.")
-
-
-def write_report(runs: pathlib.Path, settings: ReportSettings, command: str) -> list[pathlib.Path]:
-    """Compares the finished runs of a grid and writes the report.
-
-    Args:
-        runs: Folder made by user_tf.experiment.
-        settings: How to compare, and where to write.
-        command: Command line, written into the report.
-
-    Returns:
-        The files written.
-
-    Raises:
-        FileNotFoundError: `runs` has no grid.json.
-        ValueError: No run is finished, the reference is not among the systems, systems were
-            evaluated on different queries, or a slice is impossible.
-        ModuleNotFoundError: Matplotlib is not installed.
-    """
-    from data_pipeline.description.svg import import_matplotlib
-    from user_tf.evaluation import across_systems
-    from user_tf.reporting import contents, figures
-    from user_tf.reporting.document import to_markdown
-    from user_tf.reporting.grid_folder import cost, read_grid
-    from user_tf.reporting.html import to_html
-    from user_tf.run_folder import write_json
-
-    if settings.samples < 1:
-        raise ValueError(
-            f"`samples` should be at least 1. Received: {settings.samples}. Set --samples."
-        )
-    import_matplotlib(figures.COMMAND)
-    grid = read_grid(runs)
-    if settings.reference not in grid.labels:
-        raise ValueError(
-            "`reference` should be a system with a finished run. Received: "
-            f"{settings.reference!r}. Set --reference to one of: {', '.join(grid.labels)}."
-        )
-    tasks = {}
-    for task in TASK_LABELS:
-        queries = across_systems.read(grid.files, task)
-        if queries is not None:
-            tasks[task] = contents.compare_task(
-                queries, settings.reference, settings.slice, settings.samples, settings.seed
-            )
-            print(
-                f"{task}: {queries.queries:,} queries of {len(queries.systems)} systems, "
-                f"{queries.left_out:,} left out (all or none relevant)",
-                flush=True,
-            )
-    costs = {system.name: cost(system) for system in grid.systems}
-    document = contents.to_document(grid, tasks, costs, settings.reference, command)
-    numbers = {
-        "title": document.title,
-        "command": command,
-        "split": grid.split,
-        "reference": settings.reference,
-        "grid": {name: grid.content.get(name) for name in PROVENANCE},
-        "systems": [
-            {
-                "system": system.name,
-                "label": system.label,
-                "scenario": system.scenario,
-                "runs": [str(run.relative_to(runs)) for run in system.runs],
-                "unfinished": list(system.unfinished),
-            }
-            for system in grid.systems
-        ],
-        "unfinished": grid.unfinished,
-        "tasks": {task: dataclasses.asdict(results) for task, results in tasks.items()},
-        "costs": costs,
-    }
-    output = pathlib.Path(settings.output or runs)
-    written = [output / f"report.{ending}" for ending in ("html", "md", "json")]
-    write_json(written[2], numbers)
-    written[0].write_text(to_html(document), encoding="utf-8")
-    written[1].write_text(to_markdown(document), encoding="utf-8")
-    return written
+from user_tf.reporting.grid_report import ReportSettings, write_report
 
 
 def main(arguments: list[str]) -> None:
-    """Runs the command line."""
+    """Run the command line."""
     if len(arguments) != 2:
         raise app.UsageError(
-            f"One folder of results should be named. Received: {arguments[1:]}. Write "
+            f"One folder of results must be named. Got {arguments[1:]}. Fix: write "
             "python -m user_tf.report RUNS."
         )
     settings = flagtree.read(ReportSettings)
@@ -143,7 +31,7 @@ def main(arguments: list[str]) -> None:
 
 
 def run() -> None:
-    """Entry point: flags are defined here, so that importing this file defines none."""
+    """Define the flags and run `main`; importing this file defines none."""
     flagtree.define(ReportSettings)
     app.run(main)
 

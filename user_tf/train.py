@@ -1,88 +1,64 @@
-"""Trains USER: unified pre-training, then a fine-tuned copy a task.
+"""Train USER: unified pre-training, then a fine-tuned copy for each task.
 
-    python -m user_tf.train --flagfile=configs/train/quickstart.flags --run=RUN
+    python -m user_tf.train --flagfile=configs/train/quickstart.flags --data.dataset=DATA --run=RUN
 
-A killed call is taken up by the same command. Settings are those of `user_tf.config.Config`;
-`user_tf.run_folder` tells what lies in the run folder.
+Rerun the same command to resume a killed one. `user_tf.run_folder` lists the files of the run folder.
 """
 
-import math
 import pathlib
 
 from absl import app
 
 from data_pipeline.common import flagtree
-from user_tf import config as configuration
 from user_tf.config import Config
+from user_tf.config_rules import check
+
+ESSENTIALS = (
+    "run",
+    "data.dataset",
+    "data.scenario",
+    "data.batch.windows_per_batch",
+    "model.name",
+    "model.width",
+    "model.dropout",
+    "train.phases",
+    "train.pretrain_epochs",
+    "train.finetune_epochs",
+    "train.learning_rate",
+    "train.patience",
+    "runtime.strategy",
+    "runtime.seed",
+)
+"""Settings that --help lists; --helpfull lists all of them."""
 
 
 def main(arguments: list[str]) -> None:
-    """Trains the phases of the parsed flags; see the module's text."""
-    # ---- Settings -----------------------------------------------------------------------------
+    """Run the command; TensorFlow is imported after the flags are checked."""
     if len(arguments) > 1:
         raise app.UsageError(
-            f"Settings should be flags. Received: {arguments[1:]}. Write --name=value."
+            f"Arguments must be flags. Got {arguments[1:]}. Fix: write --name=value."
         )
     config = flagtree.read(Config)
     try:
-        configuration.check(config)
-        dataset_folder = pathlib.Path(config.data.dataset)
-        if not (dataset_folder / "manifest.json").exists():
+        check(config)
+        if not (pathlib.Path(config.data.dataset) / "manifest.json").exists():
             raise ValueError(
-                "`data.dataset` should be a prepared dataset. Received: "
-                f"{config.data.dataset!r}, which has no manifest.json. Run "
+                "`data.dataset` must be a prepared dataset. Got "
+                f"{config.data.dataset!r}, which has no manifest.json. Fix: run "
                 "`python -m data_pipeline.prepare` to its end."
             )
     except ValueError as error:
         raise app.UsageError(str(error)) from error
-    # TensorFlow takes seconds to import: --help and errors in flags come before it.
-    train(config)
+    from user_tf.api.fit import train_run
+
+    train_run(config)
 
 
-def train(config: Config) -> None:
-    """Trains the phases of checked settings in this process.
-
-    Raises:
-        ValueError: The run folder belongs to other settings.
-        NonFiniteLossError: Training diverged; the step is named.
-    """
-    # ---- Run folder ---------------------------------------------------------------------------
-    from user_tf import run_folder
-
-    run = run_folder.open_run(config)
-
-    # ---- Devices, precision, seeds: set here only ---------------------------------------------
-    from user_tf.training import phases, strategy
-
-    strategy.prepare(config.runtime)
-    distribution = strategy.make_strategy(config.runtime)
-
-    # ---- Dataset ------------------------------------------------------------------------------
-    from data_pipeline.dataset.dataset_folder import open_dataset
-
-    dataset = open_dataset(config.data.dataset)
-
-    # ---- Phases, in order ---------------------------------------------------------------------
-    from user_tf.training.loop import train_phase
-
-    steps_left = config.train.stop_after_steps or math.inf
-    for name in config.train.phases:
-        if (run / name / run_folder.DONE).exists():
-            print(f"{name}: done before", flush=True)
-            continue
-        phase = phases.phase_of(config, name)
-        if steps_left <= 0:
-            print(f"{name}: not begun; the same command goes on with it", flush=True)
-            return
-        # A phase begins alike whether or not this call trained others before.
-        strategy.seed_process(phases.seed_of(config, phase))
-        steps_left -= train_phase(config, phase, dataset, distribution, steps_left)
-        if not (run / name / run_folder.DONE).exists():
-            print(f"{name}: stopped; the same command goes on with it", flush=True)
-            return
-    print(f"Trained models in {run}", flush=True)
+def run() -> None:
+    """Entry point: flags are defined here, so that importing this file defines none."""
+    flagtree.define(Config, essentials=ESSENTIALS)
+    app.run(main)
 
 
 if __name__ == "__main__":
-    flagtree.define(Config)
-    app.run(main)
+    run()

@@ -1,1 +1,1 @@
-"""Writes README's tables, RESULTS.md and flagfile headers from `benchmarks/results`."""
+"""Write README's results, RESULTS.md and the flagfiles' results from `benchmarks/results`."""

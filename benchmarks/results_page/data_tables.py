@@ -1,4 +1,4 @@
-"""Tables of what the data side costs: preparation by size of the log, the search for negatives."""
+"""Tables of the data side's cost: preparation by size of the log, the search for negatives."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ from data_pipeline.settings import PseudoNegativeSettings
 
 
 def prepare(content: dict[str, Any], origin: str) -> list[str]:
-    """Lines about the costs of `data_pipeline.prepare`, step by step.
+    """Return lines about the cost of `data_pipeline.prepare`, step by step.
 
     Args:
-        content: prepare.json.
-        origin: Where the numbers come from.
+        content: preparation_cost.json.
+        origin: Origin of the numbers.
     """
     sizes = content["sizes"]
     names = [f"{size['behaviors'] / 1e6:.1f} million" for size in sizes]
@@ -20,32 +20,32 @@ def prepare(content: dict[str, Any], origin: str) -> list[str]:
         costs = [size["steps"][step] for size in sizes]
         cells = [f"{cost['seconds']:.1f} | {cost['peak_gib']:.1f}" for cost in costs]
         lines.append(f"| {step} | {' | '.join(cells)} |")
-    told = "Largest memory up to the end of each step, mapped files included."
-    return [*headline(content, origin), told, "", *lines, ""]
+    note = "Largest memory up to the end of each step, mapped files included."
+    return [*headline(content, origin), note, "", *lines, ""]
 
 
 def headline(content: dict[str, Any], origin: str) -> list[str]:
-    """Lines about the costs of `data_pipeline.prepare` as a whole.
+    """Return lines about the total cost of `data_pipeline.prepare`.
 
     Args:
-        content: prepare.json.
-        origin: Where the numbers come from.
+        content: preparation_cost.json.
+        origin: Origin of the numbers.
     """
     sizes = content["sizes"]
     lines = [
-        "Logs with their lists, three views, without word2vec.",
+        "Logs with their lists, three scenarios, without word2vec.",
         "",
         "| behaviors | candidates | seconds | times the first | behaviors/s | memory | slowest steps |",
         "|---|---|---|---|---|---|---|",
     ]
     for size in sizes:
         steps = sorted(size["steps"].items(), key=lambda step: -step[1]["seconds"])[:3]
-        told = ", ".join(f"{name} {cost['seconds']:.0f} s" for name, cost in steps)
+        slowest = ", ".join(f"{name} {cost['seconds']:.0f} s" for name, cost in steps)
         lines.append(
             f"| {size['behaviors']:,} | {size['candidates']:,} | {size['seconds']:.0f} "
             f"| {size['seconds'] / sizes[0]['seconds']:.1f} "
             f"| {size['behaviors'] / size['seconds']:,.0f} "
-            f"| {size['peak_gib']:.1f} GiB | {told} |"
+            f"| {size['peak_gib']:.1f} GiB | {slowest} |"
         )
     lines.append("")
     if pandas := content.get("pandas"):
@@ -59,15 +59,15 @@ def headline(content: dict[str, Any], origin: str) -> list[str]:
 
 
 def negatives(content: dict[str, Any], origin: str) -> list[str]:
-    """Lines about the search for pseudo-negatives.
+    """Return lines about the search for pseudo-negatives.
 
     Args:
-        content: negatives.json.
-        origin: Where the numbers come from.
+        content: negative_search_cost.json.
+        origin: Origin of the numbers.
     """
     lines = [
         f"The best 100 documents of some targets; seeds {', '.join(content['seeds'])}, mean ± "
-        "standard deviation. The index's seconds contain building it and keeping it up to date.",
+        "standard deviation. The index's seconds include building and updating it.",
         "",
         "| documents | targets | weight of popularity | recall of the index | exact, s | by the "
         "index, s |",
@@ -91,14 +91,14 @@ def negatives(content: dict[str, Any], origin: str) -> list[str]:
         cheaper += [f"{documents:,}"] * (index < exact)
     lines += [
         "",
-        f"Once it is built, the index is the cheaper one at {', '.join(cheaper) or 'none of these'} "
+        f"Once built, the index is cheaper at {', '.join(cheaper) or 'none of these'} "
         f"documents. `--pseudo_negatives.exact_documents` is {PseudoNegativeSettings().exact_documents:,}.",
     ]
     return [*lines, "", origin, ""]
 
 
 def _by_targets(sizes: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any], dict[str, Any]]]:
-    """Each number of documents with its means over weights for the fewest and the most targets."""
+    """Return by number of documents the means over weights for the fewest and the most targets."""
     result = []
     for documents in sorted({size["documents"] for size in sizes}):
         mine = [size for size in sizes if size["documents"] == documents]

@@ -1,267 +1,187 @@
-"""The lines `# Time:` and `# Result:` at the head of the flagfiles, made of benchmarks/results.
+"""Write line 2 of each flagfile, the expected result, from benchmarks/results.
 
-What a flagfile is and its command are written by hand; these two entries are replaced, or put
-after the last entry of the header where they are missing.
+    # Command: python -m user_tf.experiment --flagfile=configs/experiments/table2.flags
+    # Result: test MAP in linked ...
+
+Line 1 and the comments after line 2 are written by hand.
 """
 
-import dataclasses
 import json
 import pathlib
-import re
 import statistics
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.results_page import known_answers
-from benchmarks.results_page.grid_results import RESULTS, ROOT, WORLDS, Grid, read_grids, systems_of
+from benchmarks.results_page.grid_results import (
+    RESULTS,
+    ROOT,
+    WORLDS,
+    Grid,
+    read_grids,
+    read_system_names,
+)
 from benchmarks.results_page.tuning_tables import read_tunings
-from user_tf.reporting.report_tables import short, spread
+from user_tf.evaluation.heuristics import BEST
+from user_tf.reporting.number_format import short, spread
 
 NOT_MEASURED = "not measured yet."
+COMMAND, RESULT = "# Command: ", "# Result: "
 GRIDS = ("table2", "table3", "departures", "figure4", "known_answers")
-# Flagfiles of a study's systems, and the entries of its JSON to tell.
+# The world that the commands of systems and experiments are run in.
+_WORLD = "linked"
+# Flagfiles of a study's systems, and the systems of its JSON to report.
 _STUDIES = {
     "simulated": ("USER, linked",),
     "quickstart": ("USER, quickstart",),
     "user": ("USER, settings of the paper",),
     "trivago": ("USER with F", "USER with F, its query-free part for recommendations too"),
 }
-_WIDTH, _INDENT = 100, "#           "
-# An entry of a header with the lines that continue it.
-_ENTRY = re.compile(r"^# (?:Time|Result): .*\n(?:^#  {2,}.*\n)*", flags=re.MULTILINE)
 
 
-@dataclasses.dataclass(frozen=True)
-class Header:
-    """The two entries."""
-
-    time: str = NOT_MEASURED
-    result: str = NOT_MEASURED
-
-
-def headers(folder: pathlib.Path = RESULTS) -> dict[str, Header]:
-    """By path in configs, without its ending, the entries of every flagfile that has them.
+def expected_results(folder: pathlib.Path = RESULTS) -> dict[str, str]:
+    """Return the expected result of every flagfile by its path in configs, without the ending.
 
     Args:
-        folder: Of the JSON files.
+        folder: Folder of the JSON files.
     """
     grids, tunings = read_grids(folder), read_tunings(folder)
     configs = ROOT / "configs"
     found = {
-        f"train/{name}": _of_study(folder / f"{name}.json", names)
+        f"train/{name}": _describe_study(folder / f"{name}.json", names)
         for name, names in _STUDIES.items()
     }
-    found |= {f"experiments/{name}": _of_grid_file(name, grids) for name in GRIDS}
+    found |= {f"experiments/{name}": _describe_experiment(name, grids) for name in GRIDS}
     for path in sorted((configs / "systems").glob("*.flags")):
-        found[f"systems/{path.stem}"] = _of_system(path.stem, grids)
-    found |= {f"datasets/{world}": _of_world(grids.get(world)) for world in WORLDS}
+        found[f"systems/{path.stem}"] = _describe_system(path.stem, grids.get(_WORLD))
+    found |= {f"datasets/{world}": _describe_world(grids.get(world)) for world in WORLDS}
     for path in sorted((configs / "tuning").glob("*.flags")):
-        found[f"tuning/{path.stem}"] = _of_tuning(path.stem, tunings)
+        found[f"tuning/{path.stem}"] = _describe_tuning(tunings.get(path.stem))
     return found
 
 
-def with_header(text: str, header: Header) -> str:
-    """A flagfile with its two entries.
+def with_result(text: str, result: str) -> str:
+    """Return a flagfile with a new expected result.
+
+    Raises:
+        ValueError: The text does not begin with a command and a result.
 
     Example:
-        >>> old = "# USER.\\n# Command:  train\\n# Result:   .5\\n#           more\\n#\\n# Why.\\n--a=1\\n"
-        >>> print(with_header(old, Header("2 s.", ".6")), end="")
-        # USER.
-        # Command:  train
-        # Time:     2 s.
-        # Result:   .6
-        #
+        >>> print(with_result("# Command: train\\n# Result: .5\\n# Why.\\n--a=1\\n", ".6"), end="")
+        # Command: train
+        # Result: .6
         # Why.
         --a=1
     """
-    text = _ENTRY.sub("", text)
-    lines = text.splitlines(keepends=True)
-    # After the last entry and what continues it; where there is none, after the comment.
-    comment = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
-    place = comment
-    for index in range(comment):
-        if re.match(r"# (?:Command|Hardware|Data): ", lines[index]):
-            place = index + 1
-            while place < comment and lines[place].startswith(_INDENT):
-                place += 1
-    new = _entry("Time:", header.time) + _entry("Result:", header.result)
-    return "".join([*lines[:place], new, *lines[place:]])
+    command, _, rest = text.partition("\n")
+    old, _, rest = rest.partition("\n")
+    if not command.startswith(COMMAND) or not old.startswith(RESULT):
+        raise ValueError(
+            f"A flagfile must begin with lines `{COMMAND}...` and `{RESULT}...`. Got "
+            f"{command!r} and {old!r}. Fix: write both lines; `make results` fills in the result."
+        )
+    return f"{command}\n{RESULT}{result}\n{rest}"
 
 
-def _entry(name: str, text: str) -> str:
-    first = f"# {name}".ljust(len(_INDENT))
-    lines = textwrap.wrap(
-        text,
-        _WIDTH,
-        initial_indent=first,
-        subsequent_indent=_INDENT,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return "\n".join(lines) + "\n"
-
-
-def _of_study(path: pathlib.Path, names: Sequence[str]) -> Header:
+def _describe_study(path: pathlib.Path, names: Sequence[str]) -> str:
     if not path.exists():
-        return Header()
+        return NOT_MEASURED
     content = json.loads(path.read_text(encoding="utf-8"))
-    results, seconds = [], []
+    results = []
     for name in names:
-        system = content["systems"][name]
         maps = [
             f"{task} {spread(found['rankings'][found['model']]['map'])}"
-            for task, found in system["tasks"].items()
+            for task, found in content["systems"][name]["tasks"].items()
         ]
         results.append(f"{name}: {', '.join(maps)}")
-        seconds += [sum(p["seconds"] for p in run.values()) for run in system["phases"]]
-    seeds = _count_of_seeds(len(content["seeds"]))
-    # Studies that do not tell had a core a run.
-    cores = content.get("cores_a_run", 1)
-    share = "a core" if cores == 1 else f"{cores} cores"
-    return Header(
-        f"{statistics.fmean(seconds) / 60:.1f} minutes a run on {share} of {_machine(content)}.",
-        f"{content['split']} MAP, {seeds}. {'; '.join(results)}.",
-    )
+    return f"{content['split']} MAP ({_count_seeds(len(content['seeds']))}). {'; '.join(results)}."
 
 
-def _of_system(name: str, grids: Mapping[str, Grid]) -> Header:
-    times, results = [], []
-    for world, grid in grids.items():
-        if name not in grid.systems:
-            continue
-        maps = [
-            f"{task} {spread(number)}"
-            for task in grid.tasks
-            if (number := grid.number(task, name)) is not None
-        ]
-        results.append(f"{world} ({_seeds(grid, [name])}): {', '.join(maps)}")
-        cost = grid.content["costs"][name]
-        parts = [] if cost["seconds"] is None else [f"{cost['seconds'] / 60:.1f} minutes"]
-        parts += [] if cost["peak_gib"] is None else [f"{cost['peak_gib']:.1f} GiB"]
-        times += [f"{world} {' and '.join(parts)}"] if parts else []
-    if not results:
-        return Header()
-    grid = next(grid for grid in grids.values() if name in grid.systems)
-    time = (
-        f"a run in {', '.join(times)}; {_machine(grid.content['grid'])}." if times else "unknown."
-    )
-    return Header(time, f"{grid.content['split']} MAP. {'; '.join(results)}.")
+def _describe_system(name: str, grid: Grid | None) -> str:
+    if grid is None or name not in grid.systems:
+        return NOT_MEASURED
+    maps = [
+        f"{task} {spread(number)}"
+        for task in grid.tasks
+        if (number := grid.number(task, name)) is not None
+    ]
+    return f"{_opening(grid, [name])}: {', '.join(maps)}."
 
 
-def _of_grid_file(name: str, grids: Mapping[str, Grid]) -> Header:
-    wanted, times, results = systems_of(name), [], []
-    for world, grid in grids.items():
-        found = [system.name for system in grid.chosen(wanted) if system.name != grid.reference]
-        if not found:
-            continue
-        times.append(_hours(grid, [grid.reference, *found]))
-        told = f"{world} ({_seeds(grid, [grid.reference, *found])}; {len(found)} other systems): "
-        of_task = _of_slices if name == "figure4" else _of_task
-        results.append(told + ", ".join(of_task(grid, task, found) for task in grid.tasks))
-    if not results:
-        return Header()
-    machine = _machine(next(iter(grids.values())).content["grid"])
-    split = next(iter(grids.values())).content["split"]
-    result = f"{split} MAP. {'; '.join(results)}. Tables: RESULTS.md."
+def _describe_experiment(name: str, grids: Mapping[str, Grid]) -> str:
+    grid = grids.get(_WORLD)
     if name == "known_answers":
-        checks = [a.holds for a in known_answers.answers(grids) if a.holds is not None]
-        result = f"{sum(checks)} of {len(checks)} answers are the expected ones. {result}"
-    return Header(f"{'; '.join(times)}; {machine}.", result)
+        holds = [a.holds for a in known_answers.answers(grids) if a.holds is not None]
+        answers = f"{sum(holds)} of {len(holds)} answers are the expected ones. RESULTS.md."
+        return answers if holds else NOT_MEASURED
+    names = [] if grid is None else [system.name for system in grid.find(read_system_names(name))]
+    others = [other for other in names if grid and other != grid.reference]
+    if grid is None or not others:
+        return NOT_MEASURED
+    parts = {task: compared["rankings"] for task, compared in grid.tasks.items()}
+    if name == "figure4":
+        parts = {
+            f"{task}, {part}": compared["rankings"]
+            for task in grid.tasks
+            for part, compared in grid.slices(task).items()
+        }
+    maps = "; ".join(_describe_range(grid, part, found, others) for part, found in parts.items())
+    return f"{_opening(grid, [grid.reference, *others])}: {maps}. Tables: RESULTS.md."
 
 
-def _of_slices(grid: Grid, task: str, names: Sequence[str]) -> str:
-    """The same on every slice of a task."""
-    parts = grid.slices(task).items()
-    return ", ".join(_told(grid, f"{task}, {part}:", c["rankings"], names) for part, c in parts)
-
-
-def _of_task(grid: Grid, task: str, names: Sequence[str]) -> str:
-    """The reference on a task, and between what the others lie."""
-    return _told(grid, task, grid.tasks[task]["rankings"], names)
-
-
-def _told(grid: Grid, what: str, rankings: Mapping[str, Any], names: Sequence[str]) -> str:
+def _describe_range(
+    grid: Grid, part: str, rankings: Mapping[str, Any], names: Sequence[str]
+) -> str:
+    """Return the MAP of the reference and the range of the others."""
     numbers = {name: entry["metrics"]["map"] for name, entry in rankings.items()}
     means = {name: numbers[name]["mean"] for name in names if name in numbers}
     reference = numbers.get(grid.reference)
-    told = f"{what} {grid.systems[grid.reference].label} "
-    told += spread(reference) if reference else "–"
+    text = f"{part}: {grid.systems[grid.reference].label} "
+    text += spread(reference) if reference else "–"
     if not means:
-        return told
-    worst, best = (choose(means, key=means.__getitem__) for choose in (min, max))
-    labels = {name: f"{grid.systems[name].label} {short(means[name])}" for name in (worst, best)}
-    return told + (
-        f", {labels[worst]}" if worst == best else f", {labels[worst]} to {labels[best]}"
+        return text
+    worst, best = (
+        f"{grid.systems[name].label} {short(means[name])}"
+        for name in (choose(means, key=means.__getitem__) for choose in (min, max))
     )
+    return f"{text}, {worst}" + ("" if worst == best else f" to {best}")
 
 
-def _of_world(grid: Grid | None) -> Header:
+def _describe_world(grid: Grid | None) -> str:
     if grid is None:
-        return Header()
+        return NOT_MEASURED
+    labels = {grid.reference: grid.systems[grid.reference].label}
+    labels |= {name: name for name in (known_answers.TOUCHED, BEST)}
     maps = []
     for task in grid.tasks:
-        names = {grid.reference: grid.systems[grid.reference].label}
-        names |= {known_answers.TOUCHED: known_answers.TOUCHED, "best known": "best known"}
-        told = [
-            f"{label} {spread(number)}"
-            for name, label in names.items()
-            if (number := grid.number(task, name)) is not None
-        ]
-        maps.append(f"{task}: {', '.join(told)}")
-    machine = _machine(grid.content["grid"])
-    return Header(
-        f"{_hours(grid, list(grid.systems))}; {machine}.",
-        f"{grid.content['split']} MAP ({_seeds(grid, [grid.reference])}). {'; '.join(maps)}.",
-    )
+        numbers = {label: grid.number(task, name) for name, label in labels.items()}
+        known = [f"{label} {spread(number)}" for label, number in numbers.items() if number]
+        maps.append(f"{task}: {', '.join(known)}")
+    return f"{_opening(grid, [grid.reference])}. {'; '.join(maps)}."
 
 
-def _of_tuning(name: str, tunings: Mapping[str, Any]) -> Header:
-    content = tunings.get(name)
-    written = f"configs/tuned/{name}."
+def _describe_tuning(content: Mapping[str, Any] | None) -> str:
     if content is None:
-        return Header(result=f"{NOT_MEASURED} Writes {written}")
+        return NOT_MEASURED
     systems = content["systems"]
-    trials = [trial for entry in systems for trial in entry["trials"]]
     kept = sum(entry["chosen"] == 0 for entry in systems)
     gains = [
         entry["trials"][entry["chosen"]]["validation_map"] - entry["trials"][0]["validation_map"]
         for entry in systems
     ]
-    hours = sum(trial["seconds"] for trial in trials) / 3600
-    return Header(
-        f"{len(trials)} trainings, {hours:.1f} hours of a core; {_machine(content)}.",
+    return (
         f"{kept} of {len(systems)} systems keep the common settings; validation MAP gains "
-        f"{short(statistics.fmean(gains))} on average, {short(max(gains))} at most. RESULTS.md; "
-        f"{written}",
+        f"{short(statistics.fmean(gains))} on average, {short(max(gains))} at most. RESULTS.md."
     )
 
 
-def _hours(grid: Grid, names: Sequence[str]) -> str:
-    """Runs and hours of a core of some systems."""
-    runs = sum(len(grid.systems[name].runs) for name in names)
-    seconds = [
-        cost * len(grid.systems[name].runs)
-        for name in names
-        if (cost := grid.content["costs"][name]["seconds"]) is not None
-    ]
-    return f"{grid.world} {runs} runs, {sum(seconds) / 3600:.1f} hours of a core"
+def _opening(grid: Grid, names: Sequence[str]) -> str:
+    """Return the measure, the world and the number of seeds of some systems."""
+    numbers = [len(grid.systems[name].runs) for name in names]
+    least, most = min(numbers), max(numbers)
+    seeds = _count_seeds(most) if least == most else f"{least} to {most} seeds"
+    return f"{grid.content['split']} MAP in {grid.world} ({seeds})"
 
 
-def _seeds(grid: Grid, names: Sequence[str]) -> str:
-    """How many seeds the systems have.
-
-    One number, or the least and the most.
-    """
-    numbers = sorted({len(grid.systems[name].runs) for name in names})
-    least, most = numbers[0], numbers[-1]
-    return _count_of_seeds(most) if least == most else f"{least} to {most} seeds"
-
-
-def _count_of_seeds(count: int) -> str:
+def _count_seeds(count: int) -> str:
     return "1 seed" if count == 1 else f"{count} seeds"
-
-
-def _machine(content: Mapping[str, Any]) -> str:
-    machine = content["machine"]
-    return f"{machine['cpu']}, {machine['cores']} cores"

@@ -1,4 +1,4 @@
-"""The grids README reports, read from benchmarks/results/grid_*.json."""
+"""The grids of the results page, read from benchmarks/results/grid_*.json."""
 
 import dataclasses
 import functools
@@ -13,7 +13,7 @@ from user_tf.reporting.grid_folder import System
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 WORLDS = ("linked", "trivago", "independent", "session_only", "refinding")
-"""In the order README reports them; each is a file of configs/datasets."""
+"""In the order of the results page; each is a file of configs/datasets."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Grid:
 
     Attributes:
         world: Name of its file in configs/datasets.
-        content: What benchmarks.grids wrote of it.
+        content: Its JSON from benchmarks.grid_summaries.
     """
 
     world: str
@@ -30,7 +30,7 @@ class Grid:
 
     @functools.cached_property
     def systems(self) -> dict[str, System]:
-        """Those with a finished run, by name."""
+        """Systems with a finished run by name."""
         return {
             entry["system"]: System(
                 entry["system"],
@@ -49,25 +49,25 @@ class Grid:
 
     @property
     def tasks(self) -> dict[str, Mapping[str, Any]]:
-        """By task what `across_systems.compare` gives of it."""
-        return {task: found["whole"] for task, found in self.content["tasks"].items()}
+        """Results of `across_systems.compare` by task."""
+        return {task: found["all_queries"] for task, found in self.content["tasks"].items()}
 
     def slices(self, task: str) -> Mapping[str, Mapping[str, Any]]:
-        """The same of the parts of a task's queries that Figure 4 shows, for MAP."""
+        """Return the same for MAP on the parts of a task's queries of Figure 4."""
         return self.content["tasks"][task]["slices"]
 
     def number(self, task: str, ranking: str, metric: str = "map") -> Mapping[str, Any] | None:
-        """Mean, spread and differences of a ranking; None where it does not rank the task."""
+        """Return mean, spread and differences of a ranking; None where it does not rank the task."""
         entry = self.tasks.get(task, {"rankings": {}})["rankings"].get(ranking)
         return entry["metrics"][metric] if entry else None
 
-    def chosen(self, names: Sequence[str]) -> list[System]:
-        """Those of the named systems that have a finished run."""
+    def find(self, names: Sequence[str]) -> list[System]:
+        """Return the named systems that have a finished run."""
         return [self.systems[name] for name in names if name in self.systems]
 
 
 def read_grids(folder: pathlib.Path = RESULTS) -> dict[str, Grid]:
-    """The grids that have been measured, by world."""
+    """Read the measured grids by world."""
     paths = {world: folder / f"grid_{world}.json" for world in WORLDS}
     return {
         world: Grid(world, json.loads(path.read_text(encoding="utf-8")))
@@ -76,14 +76,14 @@ def read_grids(folder: pathlib.Path = RESULTS) -> dict[str, Grid]:
     }
 
 
-def systems_of(flagfile: str) -> list[str]:
-    """Names of the systems that a flagfile of user_tf.experiment trains, the reference first.
+def read_system_names(flagfile: str) -> list[str]:
+    """Return the systems of a flagfile of user_tf.experiment, the reference first.
 
     Args:
         flagfile: Its name in configs/experiments, without the ending.
 
     Example:
-        >>> systems_of("figure4")
+        >>> read_system_names("figure4")
         ['user', 'user_s', 'user_r', 'hrnn', 'htps', 'nrms', 'jsr']
     """
     text = (ROOT / "configs" / "experiments" / f"{flagfile}.flags").read_text(encoding="utf-8")

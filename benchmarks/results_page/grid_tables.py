@@ -1,27 +1,26 @@
-"""Tables of a grid: one for README, and Table 2, Table 3, departures, Figure 4 and costs."""
+"""Tables of the grids: one for README, and Table 2, Table 3, departures, Figure 4 and costs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.results_page.grid_results import Grid, systems_of
+from benchmarks.results_page.grid_results import Grid, read_system_names
+from benchmarks.results_page.known_answers import TOUCHED
 from data_pipeline.common.codes import TASK_LABELS
-from user_tf.evaluation.heuristics import BEST
-from user_tf.evaluation.metrics_table import HEADINGS
-from user_tf.reporting import report_tables
+from user_tf.evaluation.heuristics import BEST, ORIGINAL
+from user_tf.reporting import number_format, report_tables
 from user_tf.reporting.contents import FIGURE_4
 from user_tf.reporting.document import Cell, Table, to_lines
 from user_tf.reporting.grid_folder import System
 
 DEPARTURES = "departures"
-# What each world is for, by name of the flagfiles that are run in it.
+# Flagfiles that are run in each world, by its name.
 _FULL = ("table2", "table3", DEPARTURES, "figure4")
 _SHOWN = {"linked": _FULL, "trivago": _FULL}
 _KNOWN_ANSWERS = ("known_answers",)
-_HEADLINE = ("map", "ndcg_at_10")
 
 
 def world_lines(grid: Grid, notes: Sequence[str]) -> list[str]:
-    """All tables of a grid, with what was written about it.
+    """Return all tables of a grid and the notes about it as lines.
 
     Args:
         grid: Of one world.
@@ -33,8 +32,8 @@ def world_lines(grid: Grid, notes: Sequence[str]) -> list[str]:
         lines += [f"Not finished and left out: {', '.join(content['unfinished'])}.", ""]
     lines += [*notes, ""] if notes else []
     for name in _SHOWN.get(grid.world, _KNOWN_ANSWERS):
-        wanted = systems_of(name)
-        found = grid.chosen(wanted)
+        wanted = read_system_names(name)
+        found = grid.find(wanted)
         if {system.name for system in found} <= {grid.reference}:
             lines += [f"**{_NAMES[name]}**: not measured yet.", ""]
             continue
@@ -47,87 +46,71 @@ def world_lines(grid: Grid, notes: Sequence[str]) -> list[str]:
     for task, compared in grid.tasks.items():
         lines += [*_with_bold_caption(report_tables.differences(task, compared, every)), ""]
     lines += [*_with_bold_caption(report_tables.costs(content["costs"], every)), ""]
-    return [*lines, _beside(content), ""]
+    return [*lines, _describe_load(content), ""]
 
 
-def headline(grid: Grid) -> Table:
-    """The systems of Table 2 on both tasks, in few columns."""
-    listed = systems_of("table2" if grid.world in _SHOWN else "known_answers")
-    systems = grid.chosen(listed)
-    tasks = [task for task in TASK_LABELS if task in grid.tasks]
-    columns = ["", "seeds"]
-    for task in tasks:
-        reference = grid.systems[grid.reference].label
-        columns += [f"{task}: MAP", f"to {reference}", HEADINGS[_HEADLINE[1]]]
-    unlearned = [
-        name
-        for name, entry in grid.tasks[tasks[0]]["rankings"].items()
-        if not entry["learned"] and name != BEST
+def headline(grids: Mapping[str, Grid]) -> Table:
+    """Make README's table: MAP of USER and its strongest competitors on both tasks of each world.
+
+    Args:
+        grids: By world.
+    """
+    columns = [
+        (grid, task) for grid in grids.values() for task in TASK_LABELS if task in grid.tasks
     ]
-    best = {
-        (task, key): _best(grid, task, key, [*unlearned, *(s.name for s in systems)])
-        for task in tasks
-        for key in _HEADLINE
+    rows = []
+    for name, label in {
+        ORIGINAL: ORIGINAL,
+        TOUCHED: TOUCHED,
+        "lambdamart": "LambdaMART over F",
+        "": "best baseline of the paper",
+        "user": "USER",
+        BEST: "oracle (simulator's click probabilities)",
+    }.items():
+        cells = [Cell(label)]
+        for grid, task in columns:
+            chosen = name or _best_baseline(grid, task)
+            number = grid.number(task, chosen)
+            note = f" ({grid.systems[chosen].label})" if number and not name else ""
+            cells.append(Cell(f"{number_format.value('map', number)}{note}" if number else "–"))
+        rows.append(cells)
+    titles = [f"{grid.world}, {task}" for grid, task in columns]
+    return Table("", ["MAP on test targets", *titles], rows)
+
+
+def _best_baseline(grid: Grid, task: str) -> str:
+    """Return the system of the best MAP on a task, USER's variants and LambdaMART excluded."""
+    numbers = {
+        name: number["mean"]
+        for name in grid.systems
+        if not name.startswith(("user", "released", "lambdamart"))
+        and (number := grid.number(task, name))
     }
-
-    def row(name: str, label: str, seeds: str) -> list[Cell]:
-        cells = [Cell(label), Cell(seeds)]
-        for task in tasks:
-            for key in _HEADLINE:
-                number = grid.number(task, name, key)
-                text = "–" if number is None else report_tables.value(key, number)
-                cells.append(Cell(text, best=name == best[task, key]))
-                if key == "map":
-                    cells.append(Cell(_difference(number)))
-        return cells
-
-    rows = [row(name, name, "") for name in unlearned]
-    for scenario, heading in report_tables.SCENARIOS.items():
-        found = [system for system in systems if system.scenario == scenario]
-        # What the others are compared with stands last, as in the paper.
-        found.sort(key=lambda system: system.name == grid.reference)
-        rows += [[Cell(heading)]] if found else []
-        rows += [row(s.name, s.label, str(len(s.runs))) for s in found]
-    if any(grid.number(task, BEST) for task in tasks):
-        rows += [[Cell("Known by simulation")], row(BEST, BEST, "")]
-    counts = "; ".join(f"{task}: {report_tables.counts(grid.tasks[task])}" for task in tasks)
-    return Table(f"**{grid.content['title']}**. {counts}.", columns, rows)
-
-
-def _difference(number: Mapping[str, Any] | None) -> str:
-    if number is None or "difference" not in number:
-        return ""
-    low, high = number["difference_interval"]
-    return f"{number['difference']:+.3f} ({low:+.3f} to {high:+.3f})".replace("0.", ".")
-
-
-def _best(grid: Grid, task: str, key: str, names: Sequence[str]) -> str:
-    numbers = {name: grid.number(task, name, key) for name in names}
-    return max((n for n in names if numbers[n]), key=lambda name: numbers[name]["mean"])
+    return max(numbers, key=numbers.__getitem__, default="")
 
 
 def _opening(content: Mapping[str, Any]) -> str:
     grid, counts = content["grid"], content["grid"]["counts"]
     machine, versions = grid["machine"], grid["versions"]
-    # Row 0 of the users stands for unknown ones.
+    # Row 0 of the users is the unknown user.
     users = counts["users"] - 1 if counts else 0
     sizes = f" Dataset: {counts['targets']:,} targets of {users:,} users." if counts else ""
     return (
-        f"{content['split'].capitalize()} targets, whole lists.{sizes} The last of the commands that made it: "
+        f"{content['split'].capitalize()} targets, complete lists.{sizes} Last of its commands: "
         f"`{grid['command']}` on {machine['cpu']}, {machine['cores']} cores, tensorflow "
         f"{versions['tensorflow']}, {grid['date'][:10]}."
     )
 
 
-def _beside(content: Mapping[str, Any]) -> str:
+def _describe_load(content: Mapping[str, Any]) -> str:
     runs = content["grid"]["parallel"]
-    if runs == 1 and not content["beside"]:
-        return "Costs were taken one run at a time."
-    told = [f"{runs} runs at a time, each on its share of the cores"] if runs else []
-    told += [content["beside"]] if content["beside"] else []
+    if runs == 1 and not content["other_load"]:
+        return "Costs were measured one run at a time."
+    load = [f"{runs} runs at a time, each on its share of the cores"] if runs else []
+    load += [content["other_load"]] if content["other_load"] else []
     return (
-        f"Costs were taken while other runs went on ({'; '.join(told) or 'how many is not known'}): "
-        "they tell which system is dearer, not what it can do on an idle machine."
+        f"Costs were measured while other runs were active ({'; '.join(load) or 'number unknown'}): "
+        "they show which system costs more, not its speed on an idle machine."
     )
 
 

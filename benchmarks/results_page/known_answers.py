@@ -12,7 +12,7 @@ from benchmarks.results_page.grid_results import Grid
 from user_tf.evaluation.heuristics import BEST
 from user_tf.evaluation.metrics_table import HEADINGS
 from user_tf.reporting.document import Cell, Table
-from user_tf.reporting.report_tables import LEVEL, short
+from user_tf.reporting.number_format import LEVEL, short
 
 TOUCHED = "most recently touched"
 NOT_MEASURED = "not measured yet"
@@ -25,10 +25,10 @@ class Answer:
     """One check.
 
     Attributes:
-        world: Where.
-        task: Of which task.
+        world: Name of the world.
+        task: `search` or `recommendation`.
         expected: The answer that is known.
-        measured: What came out, in words and numbers.
+        measured: The result, in words and numbers.
         holds: Whether it is the expected one; None where it is not measured.
     """
 
@@ -40,7 +40,7 @@ class Answer:
 
 
 def answers(grids: Mapping[str, Grid]) -> list[Answer]:
-    """All checks, those of worlds without results as not measured.
+    """Return all checks, those of worlds without results as not measured.
 
     Args:
         grids: By world.
@@ -59,7 +59,7 @@ def answers(grids: Mapping[str, Grid]) -> list[Answer]:
 
 
 def table(grids: Mapping[str, Grid]) -> Table:
-    """The checks as a table."""
+    """Make the table of the checks."""
     holds = {True: Cell("yes"), False: Cell("no", best=True), None: Cell("")}
     rows = [
         [Cell(a.world), Cell(a.task), Cell(a.expected), Cell(a.measured), holds[a.holds]]
@@ -75,11 +75,11 @@ def table(grids: Mapping[str, Grid]) -> Table:
 def _gain(
     grid: Grid | None, world: str, task: str, without: str, expected: str, gains: bool
 ) -> Answer:
-    """Whether the reference gains over the system that lacks something."""
+    """Check whether the reference gains over the system without a part."""
     number = grid.number(task, without) if grid else None
     if grid is None or number is None or "difference" not in number:
         return Answer(world, task, expected, NOT_MEASURED, None)
-    # The results tell the other system's difference to the reference.
+    # The results hold the other system's difference to the reference.
     gain = -number["difference"]
     low, high = sorted(-bound for bound in number["difference_interval"])
     significant = gain > 0 and number["p_value"] is not None and number["p_value"] < LEVEL
@@ -91,10 +91,10 @@ def _gain(
 
 
 def _refinding(grids: Mapping[str, Grid]) -> Answer:
-    """Most recently touched is the best of what learns nothing, and nearer the best than in linked."""
+    """Check that most recently touched is the best heuristic, nearer the oracle than in linked."""
     world, task = "refinding", "search"
     expected = (
-        f"`{TOUCHED}` is strong: better than all else that learns nothing (intervals apart), with a "
+        f"`{TOUCHED}` is strong: better than all other heuristics (intervals apart), with a "
         "larger share of the possible gain than in linked"
     )
     grid = grids.get(world)
@@ -111,13 +111,13 @@ def _refinding(grids: Mapping[str, Grid]) -> Answer:
     user = grid.number(task, grid.reference)
     measured = f"{_mean(touched)}; best of the others: {rival} {_mean(others[rival])}"
     holds = touched["interval"][0] > max(other["interval"][1] for other in others.values())
-    share = touched.get("share_of_gain")
+    share = touched.get("fraction_of_oracle_gain")
     if share is not None:
         measured += f"; share of gain {share:.2f}"
     elsewhere = grids["linked"].number(task, TOUCHED) if "linked" in grids else None
-    if share is not None and elsewhere and elsewhere.get("share_of_gain") is not None:
-        measured += f", in linked {elsewhere['share_of_gain']:.2f}"
-        holds = holds and share > elsewhere["share_of_gain"]
+    if share is not None and elsewhere and elsewhere.get("fraction_of_oracle_gain") is not None:
+        measured += f", in linked {elsewhere['fraction_of_oracle_gain']:.2f}"
+        holds = holds and share > elsewhere["fraction_of_oracle_gain"]
     if user and "difference" in touched:
         measured += (
             f"; to {grid.systems[grid.reference].label} ({short(user['mean'])}) "

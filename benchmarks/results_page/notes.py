@@ -1,12 +1,12 @@
-"""What was written about the results of a world, its numbers filled from the JSON files.
+"""Fill the notes about results with numbers from the JSON files.
 
     benchmarks/results/notes/linked.md:
     Without unified data USER loses {search.user_s.map.change} on searches.
 
-A placeholder is {task.ranking.metric}, {task.ranking.metric.part} or {cost.system.name}; before it
-may stand another world, {trivago:search.user.map}. Parts: `mean`, `std`, `difference` to the
+A placeholder is {task.ranking.metric}, {task.ranking.metric.part} or {cost.system.name}. A prefix
+names another world: {trivago:search.user.map}. Parts: `mean`, `std`, `difference` to the
 reference with interval and p, `change` from the reference in %, `improvement` to the original order
-in %, `share` of the possible gain. Without a part: mean and spread.
+in %, `share`, the fraction of oracle gain. Without a part: mean and spread.
 """
 
 import pathlib
@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchmarks.results_page.grid_results import RESULTS, Grid
-from user_tf.reporting.report_tables import percent, short, spread
+from user_tf.reporting.number_format import percent, short, spread
 
 NOTES = RESULTS / "notes"
 
@@ -36,15 +36,15 @@ _PARTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
         100 * number["difference"] / (number["mean"] - number["difference"]), 2
     ),
     "improvement": lambda number: percent(number["improvement"], 2),
-    "share": lambda number: f"{number['share_of_gain']:.2f}",
+    "share": lambda number: f"{number['fraction_of_oracle_gain']:.2f}",
 }
 
 
-def notes_of(world: str, grids: Mapping[str, Grid], folder: pathlib.Path = NOTES) -> list[str]:
-    """The lines of a world's notes, filled; none where nothing is written.
+def fill_notes(world: str, grids: Mapping[str, Grid], folder: pathlib.Path = NOTES) -> list[str]:
+    """Return the filled lines of a world's notes; none where there is no file.
 
     Raises:
-        ValueError: A placeholder names what the results do not hold; names file and placeholder.
+        ValueError: A placeholder names no result; the error names file and placeholder.
     """
     path = folder / f"{world}.md"
     if not path.exists():
@@ -55,10 +55,10 @@ def notes_of(world: str, grids: Mapping[str, Grid], folder: pathlib.Path = NOTES
             return _value(found[1], world, grids)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                "A placeholder should be {task.ranking.metric}, {task.ranking.metric.part} or "
-                f"{{cost.system.name}} of what was measured. Received: {found[0]} in {path}. Parts: "
-                f"{', '.join(filter(None, _PARTS))}. Rankings and costs: benchmarks/results/"
-                f"grid_{world}.json."
+                "A placeholder must be {task.ranking.metric}, {task.ranking.metric.part} or "
+                f"{{cost.system.name}} of a measured result. Got {found[0]} in {path}. Fix: use the "
+                f"parts {', '.join(filter(None, _PARTS))}, and rankings and costs of "
+                f"benchmarks/results/grid_{world}.json."
             ) from error
 
     text = path.read_text(encoding="utf-8")

@@ -1,7 +1,7 @@
-"""What the paper says of MAP, beside the same comparisons here.
+"""Changes of MAP in the paper and the same comparisons here.
 
-The paper's numbers stand in its text; its tables could be read in part only. They are of another
-log (100,000 users, three months), so that direction and order of size can be compared, no more.
+The numbers are from the paper's text; its tables could be read in part only. They are of another
+log (100,000 users, three months), so only direction and order of magnitude can be compared.
 """
 
 import dataclasses
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from benchmarks.results_page.grid_results import Grid
 from user_tf.evaluation.heuristics import ORIGINAL
 from user_tf.reporting.document import Cell, Table
-from user_tf.reporting.report_tables import LEVEL, percent
+from user_tf.reporting.number_format import LEVEL, percent
 
 WORLDS = ("linked", "trivago")
 
@@ -20,8 +20,8 @@ class Claim:
     """A relative change of MAP that the paper reports.
 
     Attributes:
-        text: Of what to what.
-        task: Of which task.
+        text: Description of the change.
+        task: `search` or `recommendation`.
         one, other: Names of the rankings: the change is that of `one` from `other`.
         change: In %.
     """
@@ -51,7 +51,7 @@ CLAIMS = (
 
 
 def table(grids: Mapping[str, Grid]) -> Table:
-    """The paper's changes and those measured here, by world."""
+    """Make the table of the paper's changes and those measured here, by world."""
     rows = [
         [
             Cell(claim.text),
@@ -71,7 +71,7 @@ def table(grids: Mapping[str, Grid]) -> Table:
 
 
 def measured(claim: Claim, grid: Grid | None) -> tuple[str, str]:
-    """The change in a world and what it means; a dash where it is not measured."""
+    """Return the change in a world and its meaning; a dash where it is not measured."""
     one = grid.number(claim.task, claim.one) if grid else None
     other = grid.number(claim.task, claim.other) if grid else None
     if grid is None or one is None or other is None:

@@ -1,10 +1,10 @@
-"""Writes what is told of results from the JSON files in benchmarks/results.
+"""Write the results in README.md, RESULTS.md and the flagfiles from benchmarks/results.
 
-    python -m benchmarks.results_page.readme           # rewrites it
-    python -m benchmarks.results_page.readme --check   # fails if a file and the JSON files disagree
+    python -m benchmarks.results_page.readme           # rewrite the files
+    python -m benchmarks.results_page.readme --check   # fail if a file disagrees with the JSON files
 
-README.md has the main tables between two markers, RESULTS.md all of them, and the flagfiles of
-configs their time and result. Prose about a grid's results: benchmarks/results/notes/WORLD.md.
+README.md has two tables between two markers, RESULTS.md all tables, and each flagfile of configs
+its expected result on line 2. Text about results: benchmarks/results/notes.
 """
 
 import dataclasses
@@ -24,20 +24,26 @@ from benchmarks.results_page import (
 )
 from benchmarks.results_page.grid_results import RESULTS, ROOT, WORLDS, Grid, read_grids
 from benchmarks.results_page.grid_tables import headline, world_lines
-from benchmarks.results_page.notes import NOTES, notes_of
+from benchmarks.results_page.notes import NOTES, fill_notes
 from benchmarks.results_page.study_tables import study
 from benchmarks.results_page.tuning_tables import read_tunings, tuning_lines
 from data_pipeline.common import flagtree
 from data_pipeline.common.flagtree import setting
 from user_tf.reporting.document import to_lines
+from user_tf.reporting.number_format import BETTER, LEVEL, WORSE
 from user_tf.reporting.report_tables import LEGEND
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 PAGE = "RESULTS.md"
 _NOT_YET = "not measured yet."
-_NOT_YET_BUT = f"The grid is not measured yet; {PAGE} has a study of USER alone."
-# Worlds whose table stands in README.
-_MAIN = ("linked", "trivago")
+# Worlds of README's table, and the note with its reading.
+_MAIN, _HEADLINE = ("linked", "trivago"), "headline"
+_MARKS = (
+    f"Trained systems: {BETTER} significantly better than USER, {WORSE} significantly worse (paired "
+    f"t-test over queries, p < {LEVEL} after Holm's correction). Mean ± standard deviation over seeds, where a "
+    "system has several. linked: simulated services with shared interests; trivago: sessions of the "
+    "RecSys Challenge 2019."
+)
 _WORLD_TITLES = {
     "linked": "Simulated, linked services",
     "trivago": "Real rows: trivago sessions (RecSys Challenge 2019)",
@@ -50,32 +56,34 @@ _STUDIES = {
     "trivago": "Study: trivago with F and without",
     "quickstart": "Study: the quickstart",
     "user": "Study: the settings of the paper",
+    "layout_speed": "Speed against the layout of the released code",
     "train_throughput": "Speed of training",
     "start_up": "Start-up, input, evaluation",
     "gpu": "On an accelerator",
-    "prepare": "Preparation by size of the log",
-    "negatives": "Search for pseudo-negatives",
-    "sharing": "Windows of several targets against one target a window: quality",
-    "faster": "bfloat16 and lazy Adam: quality",
+    "preparation_cost": "Preparation by size of the log",
+    "negative_search_cost": "Search for pseudo-negatives",
+    "sharing": "Quality with several targets a window",
+    "faster": "Quality with bfloat16 and lazy Adam",
 }
 _SPEED = {
+    "layout_speed": speed_tables.layout_details,
     "train_throughput": speed_tables.throughput,
     "start_up": speed_tables.start_up,
     "gpu": speed_tables.gpu,
-    "prepare": data_tables.prepare,
-    "negatives": data_tables.negatives,
+    "preparation_cost": data_tables.prepare,
+    "negative_search_cost": data_tables.negatives,
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class ReadmeSettings:
-    """Everything `python -m benchmarks.results_page.readme` can be told."""
+    """Settings of `python -m benchmarks.results_page.readme`."""
 
     check: bool = setting(False, "Compare instead of writing.")
 
 
 def origin(content: dict[str, Any]) -> str:
-    """Where the numbers come from."""
+    """Return the origin of the numbers: command, machine, version, date."""
     machine, versions = content["machine"], content["versions"]
     engine = "tensorflow" if "tensorflow" in versions else "jax"
     return (
@@ -85,44 +93,44 @@ def origin(content: dict[str, Any]) -> str:
 
 
 def block(folder: pathlib.Path = RESULTS) -> str:
-    """README's results: the main tables, the known answers, the speed in a few lines."""
-    grids = read_grids(folder)
-    lines = [f"All tables, with costs and what was tuned: [{PAGE}]({PAGE}).", ""]
-    lines += [_legend(grids), ""] if set(_MAIN) & set(grids) else []
-    for world in _MAIN:
-        lines += [f"### {_WORLD_TITLES[world]}", ""]
-        lines += to_lines(headline(grids[world])) if world in grids else [_NOT_YET_BUT]
-        lines += [""]
-    lines += ["### Where the answer is known", "", *to_lines(known_answers.table(grids), "---"), ""]
-    measured = _read(folder / "train_throughput.json")
+    """Return README's results: a table of MAP with its reading, a table of speed.
+
+    Args:
+        folder: Folder of the JSON files and notes.
+    """
+    grids = {world: grid for world, grid in read_grids(folder).items() if world in _MAIN}
+    lines = []
+    if grids:
+        lines += [*to_lines(headline(grids)), "", _MARKS, ""]
+        if set(grids) == set(_MAIN):
+            lines += [*fill_notes(_HEADLINE, grids, folder / NOTES.name), ""]
+    lines += [f"All tables, with their costs and tuning: [{PAGE}]({PAGE}).", ""]
+    measured = _read(folder / "layout_speed.json")
     if measured:
-        lines += ["### Speed", "", *speed_tables.headline(measured, origin(measured))]
-    prepared = _read(folder / "prepare.json")
-    if prepared:
-        lines += ["### Preparation", "", *data_tables.headline(prepared, origin(prepared))]
+        lines += speed_tables.layouts(measured, origin(measured))
     return "\n".join(lines).rstrip() + "\n"
 
 
 def page(folder: pathlib.Path = RESULTS, notes: pathlib.Path | None = None) -> str:
-    """RESULTS.md: every table.
+    """Return RESULTS.md: every table.
 
     Args:
-        folder: Of the JSON files.
-        notes: Of what was written about the worlds. Default: `notes` in that folder.
+        folder: Folder of the JSON files.
+        notes: Folder of the notes about the worlds. Default: `notes` in that folder.
     """
     notes = notes or folder / NOTES.name
     grids, tunings = read_grids(folder), read_tunings(folder)
     lines = [
         "# Results",
         "",
-        "Made by `make results` of the JSON files in `benchmarks/results`; not to be edited.",
+        "Made by `make results` from the JSON files in `benchmarks/results`; do not edit.",
         "",
         *([_legend(grids), ""] if grids else []),
         "## Where the answer is known",
         "",
         *to_lines(known_answers.table(grids), "---"),
         "",
-        "## Beside the paper",
+        "## Comparison with the paper",
         "",
         *to_lines(paper.table(grids)),
         "",
@@ -130,7 +138,7 @@ def page(folder: pathlib.Path = RESULTS, notes: pathlib.Path | None = None) -> s
     for world in WORLDS:
         lines += [f"## {_WORLD_TITLES[world]}", ""]
         if world in grids:
-            lines += world_lines(grids[world], notes_of(world, grids, notes))
+            lines += world_lines(grids[world], fill_notes(world, grids, notes))
             lines += _figure_5(folder, world)
         else:
             lines += [f"`configs/datasets/{world}.flags`: {_NOT_YET}", ""]
@@ -146,7 +154,7 @@ def page(folder: pathlib.Path = RESULTS, notes: pathlib.Path | None = None) -> s
 
 
 def _figure_5(folder: pathlib.Path, world: str) -> list[str]:
-    """Lines about the attention that user_tf.explain wrote to figure5_<world>."""
+    """Return lines about the attention that user_tf.explain wrote to figure5_<world>."""
     name = f"figure5_{world}"
     content = _read(folder / name / "attention.json")
     if not content:
@@ -171,11 +179,11 @@ def _read(path: pathlib.Path) -> dict[str, Any] | None:
 
 
 def contents(root: pathlib.Path = ROOT, folder: pathlib.Path = RESULTS) -> dict[pathlib.Path, str]:
-    """What README.md, RESULTS.md and the flagfiles should hold.
+    """Return the expected text of README.md, RESULTS.md and the flagfiles by path.
 
     Args:
         root: Folder of README.md and configs.
-        folder: Of the JSON files; its notes are read, too.
+        folder: Folder of the JSON files and notes.
     """
     readme = root / "README.md"
     head, rest = readme.read_text(encoding="utf-8").split(BEGIN)
@@ -183,14 +191,14 @@ def contents(root: pathlib.Path = ROOT, folder: pathlib.Path = RESULTS) -> dict[
         readme: f"{head}{BEGIN}\n{block(folder)}{END}{rest.split(END)[1]}",
         root / PAGE: page(folder),
     }
-    for name, header in flagfile_headers.headers(folder).items():
+    for name, result in flagfile_headers.expected_results(folder).items():
         path = root / "configs" / f"{name}.flags"
-        found[path] = flagfile_headers.with_header(path.read_text(encoding="utf-8"), header)
+        found[path] = flagfile_headers.with_result(path.read_text(encoding="utf-8"), result)
     return found
 
 
 def main(arguments: list[str]) -> None:
-    """Rewrites or compares the files."""
+    """Rewrite or compare the files."""
     del arguments
     changed = {
         path: text

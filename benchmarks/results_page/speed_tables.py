@@ -1,4 +1,4 @@
-"""README's tables and plot of the speed measurements."""
+"""Tables and plot of the speed measurements."""
 
 import pathlib
 from typing import Any
@@ -17,18 +17,9 @@ _COMPARISONS = {
     "trivago": "trivago's log (titles of 2 to 4 tokens, short histories)",
 }
 
-# Lines of comparisons that README tells, and their names there.
-_HEADLINE = {
-    ("history", "shared, 10"): "histories of 10 behaviors",
-    ("history", "shared, 30"): "histories of 30",
-    ("history", "shared, 100"): "histories of 100",
-    ("history", "each target alone, 100"): "histories of 100, each target alone",
-    ("precision", "bfloat16"): "histories of 30, bfloat16",
-}
-
 
 def span(value: dict[str, float], digits: int = 0) -> str:
-    """Median and range of a measurement.
+    """Write median and range of a measurement.
 
     Example:
         >>> span({"median": 3.0, "least": 2.0, "most": 4.0}, 1)
@@ -38,16 +29,61 @@ def span(value: dict[str, float], digits: int = 0) -> str:
     return f"{median} ({least} to {most})"
 
 
+def layouts(content: dict[str, Any], origin: str) -> list[str]:
+    """Return lines about USER's speed against the layout of the released code.
+
+    Args:
+        content: layout_speed.json.
+        origin: Origin of the numbers.
+    """
+    lines = [
+        "| past behaviors | USER, groups/s | released layout, groups/s | ratio, round by round |",
+        "|---:|---:|---:|---:|",
+    ]
+    for row in content["layouts"]:
+        rates = row["groups_per_second"]
+        lines.append(
+            f"| {row['history']} | {span(rates['user'])} | {span(rates['released_layout'], 1)} | "
+            f"{span(row['ratio'])} |"
+        )
+    load = f" Meanwhile: {content['other_load']}." if content["other_load"] else ""
+    return [
+        *lines,
+        "",
+        "Training at the paper's widths, groups of a target and 4 negatives; medians and ranges over "
+        "rounds that alternate steps of both layouts in one process. The released layout is "
+        "`benchmarks/plain_transcription.py`: the same equations in plain Keras, every target alone "
+        f"with its padded history and nothing shared. {origin}{load}",
+        "",
+    ]
+
+
+def layout_details(content: dict[str, Any], origin: str) -> list[str]:
+    """Return `layouts` and the reason for the difference: the texts that a group encodes."""
+    texts = [
+        f"{row['texts_encoded_a_group']['user']:.1f} and "
+        f"{row['texts_encoded_a_group']['released_layout']} at {row['history']} behaviors"
+        for row in content["layouts"]
+    ]
+    return [
+        *layouts(content, origin),
+        f"Texts encoded for a group, USER and the released layout: {'; '.join(texts)}. Workload: "
+        f"{content['workload']}.",
+        "",
+    ]
+
+
 def throughput(content: dict[str, Any], origin: str) -> list[str]:
-    """Rates of training, what they are made of, and how they compare."""
-    released = content["released"]
+    """Return lines about rates of training and the time of each stage of a step.
+
+    Args:
+        content: train_throughput.json.
+        origin: Origin of the numbers.
+    """
     lines = [
         f"Training USER at the paper's widths (d 100, 8 heads of 50, feed-forward 256), 4 negatives a "
         f"group, exact sizes, dropout on. Medians and ranges over turns, cases in turns. Workload: "
         f"{content['workload']}. {origin}",
-        "",
-        f"The released code did {released} groups/s on two such cores (histories padded to 104 slots, "
-        "each group alone, timed once).",
         "",
     ]
     if "history" in content["comparisons"]:
@@ -59,38 +95,18 @@ def throughput(content: dict[str, Any], origin: str) -> list[str]:
         lines += [
             f"**{_COMPARISONS[name]}**",
             "",
-            "| | groups/s | of the first line | times the released code | Gflop a group |",
-            "|---|---:|---:|---:|---:|",
+            "| | groups/s | of the first line | Gflop a group |",
+            "|---|---:|---:|---:|",
         ]
         for row in rows:
-            rate = row["groups_per_second"]
             lines.append(
-                f"| {row['name']} | {span(rate)} | {span(row['of_first'], 2)} | "
-                f"{rate['median'] / released:.0f} | {row['operations_a_group'] / 1e9:.2f} |"
+                f"| {row['name']} | {span(row['groups_per_second'])} | {span(row['of_first'], 2)} | "
+                f"{row['operations_a_group'] / 1e9:.2f} |"
             )
         lines.append("")
     for split in content["split"]:
         lines += _split(split)
     return lines
-
-
-def headline(content: dict[str, Any], origin: str) -> list[str]:
-    """The rates README tells: windows of 32 targets, targets alone, and the faster precision."""
-    released = content["released"]
-    lines = [
-        f"Groups of a target and 4 negatives a second, USER at the paper's widths; the released code "
-        f"did {released}. {origin}",
-        "",
-        "| | groups/s | times the released code |",
-        "|---|---:|---:|",
-    ]
-    for (comparison, name), label in _HEADLINE.items():
-        for row in content["comparisons"].get(comparison, []):
-            if row["name"] == name:
-                rate = row["groups_per_second"]
-                lines.append(f"| {label} | {span(rate)} | {rate['median'] / released:.0f} |")
-    plot = f"![Seconds for 1,000 groups against history length](benchmarks/results/{PLOT})"
-    return [*lines, "", *([plot, ""] if "history" in content["comparisons"] else [])]
 
 
 def _split(split: dict[str, Any]) -> list[str]:
@@ -120,7 +136,7 @@ def _split(split: dict[str, Any]) -> list[str]:
 
 
 def start_up(content: dict[str, Any], origin: str) -> list[str]:
-    """Start-up, input and evaluation."""
+    """Return lines about start-up, input and evaluation."""
     training, alone = content["training"], content["input alone"]
     candidates = content["candidates per second"]
     rates, memory = alone["groups_per_second"], alone["resident_gib_every_five_epochs"]
@@ -138,14 +154,14 @@ def start_up(content: dict[str, Any], origin: str) -> list[str]:
         f"{training['waiting for input, share of the epoch']:.1%} |",
         f"| input pipeline alone, 2 cores | {min(rates):,.0f} to {max(rates):,.0f} groups/s |",
         f"| its memory every five epochs | {', '.join(f'{gib:.2f}' for gib in memory)} GiB |",
-        f"| whole-list evaluation of {candidates['targets']:,} targets, input included, candidates/s "
+        f"| evaluation of complete lists of {candidates['targets']:,} targets, input included, candidates/s "
         f"of training's | {ratio[0]:.1f} to {ratio[-1]:.1f} times |",
         "",
     ]
 
 
 def gpu(content: dict[str, Any], origin: str) -> list[str]:
-    """Rates on an accelerator; README shows them once a machine with one has been measured."""
+    """Return lines about rates on an accelerator."""
     lines = [
         f"{content['device']['name']}. {origin}",
         "",
@@ -164,7 +180,7 @@ def gpu(content: dict[str, Any], origin: str) -> list[str]:
 
 
 def draw(content: dict[str, Any], folder: pathlib.Path) -> None:
-    """Draws seconds for a thousand groups against history length into `folder/PLOT`."""
+    """Draw seconds for a thousand groups against history length into `folder/PLOT`."""
     import matplotlib
     from matplotlib.figure import Figure
 

@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from user_tf.reporting.report_tables import spread
+from user_tf.reporting.number_format import spread
 
 METRICS = {"map": "MAP", "mrr": "MRR", "p_at_1": "P@1", "ndcg_at_10": "NDCG@10"}
 
 
 def study(content: dict[str, Any], origin: str) -> list[str]:
-    """A study's tables, one a task and dataset: non-learned rankings, then the systems."""
+    """Return a study's tables, one a task and dataset: heuristics, then the systems."""
     seeds = ", ".join(map(str, content["seeds"]))
     lines = [
-        f"{content['question']} {content['split'].capitalize()} targets, whole lists; mean ± "
+        f"{content['question']} {content['split'].capitalize()} targets, complete lists; mean ± "
         f"standard deviation over seeds {seeds}. {origin}",
         "",
     ]
@@ -22,7 +22,7 @@ def study(content: dict[str, Any], origin: str) -> list[str]:
 
 
 def _by_targets(content: dict[str, Any], task: str) -> list[tuple[list[str], dict[str, Any]]]:
-    """Entries of a task that stand in one table, with their datasets: those of the same targets."""
+    """Return the entries of a task by table, with their datasets: one table for the same targets."""
     groups: list[tuple[list[str], dict[str, Any]]] = []
     for dataset in content["commands"]:
         entries = {
@@ -43,14 +43,14 @@ def _by_targets(content: dict[str, Any], task: str) -> list[tuple[list[str], dic
 
 
 def _targets(entry: dict[str, Any]) -> dict[str, Any]:
-    """What rankings that learn nothing make of an entry's targets: alike for the same ones."""
+    """Return the metrics of the heuristics, which are equal for the same targets."""
     return {name: m for name, m in entry["rankings"].items() if name != entry["model"]}
 
 
 def _task_table(task: str, datasets: list[str], entries: dict[str, Any]) -> list[str]:
     first = next(iter(entries.values()))
-    gain = bool(first["share_of_gain"])
-    headings = [*METRICS.values(), *(["share of the possible MAP gain"] if gain else [])]
+    gain = bool(first["fraction_of_oracle_gain"])
+    headings = [*METRICS.values(), *(["fraction of oracle MAP gain"] if gain else [])]
     lines = [
         f"**{task.capitalize()}, {', '.join(datasets)}**: {first['queries']:,} queries of "
         f"{first['users']:,} users",
@@ -65,6 +65,6 @@ def _task_table(task: str, datasets: list[str], entries: dict[str, Any]) -> list
     for name, entry in entries.items():
         values = [spread(entry["rankings"][entry["model"]][key]) for key in METRICS]
         if gain:
-            values.append(spread(entry["share_of_gain"]["map"]))
+            values.append(spread(entry["fraction_of_oracle_gain"]["map"]))
         rows[f"**{name}**"] = values
     return [*lines, *(f"| {name} | {' | '.join(values)} |" for name, values in rows.items()), ""]

@@ -1,4 +1,4 @@
-"""The budget of tuning and what every system was tuned to, from benchmarks/results/tuning_*.json."""
+"""Tables of tuning: its budget and the chosen trials, from benchmarks/results/tuning_*.json."""
 
 import json
 import pathlib
@@ -8,13 +8,13 @@ from typing import Any
 
 from benchmarks.results_page.grid_results import RESULTS
 from user_tf.reporting.document import Cell, Table, to_lines
-from user_tf.reporting.report_tables import short
+from user_tf.reporting.number_format import short
 
 _PREFIX = "tuning_"
 
 
 def read_tunings(folder: pathlib.Path = RESULTS) -> dict[str, dict[str, Any]]:
-    """The tunings that were finished, by name."""
+    """Read the finished tunings by name."""
     return {
         path.stem.removeprefix(_PREFIX): json.loads(path.read_text(encoding="utf-8"))
         for path in sorted(folder.glob(f"{_PREFIX}*.json"))
@@ -22,11 +22,11 @@ def read_tunings(folder: pathlib.Path = RESULTS) -> dict[str, dict[str, Any]]:
 
 
 def tuning_lines(content: Mapping[str, Any], origin: str) -> list[str]:
-    """The trials, the same for all, and a row a system.
+    """Return lines about the trials, the same for all systems, and a row a system.
 
     Args:
         content: A tuning's JSON.
-        origin: Where its numbers come from.
+        origin: Origin of the numbers.
     """
     trials = content["systems"][0]["trials"]
     lines = [

@@ -1,1 +1,1 @@
-"""From windows to Batches with tf.data; front door: `batches`."""
+"""Build Batches from windows with tf.data; front doors: `batches` and `spec`."""

@@ -1,4 +1,4 @@
-"""Draws that are pure functions of their keys, computed inside the graph.
+"""Draw random numbers that are pure functions of their keys, inside the graph.
 
 A draw depends on (seed, epoch, target, slot) only: never on the batch a target happens to be in,
 on the number of workers, or on what was drawn before. That makes an epoch repeatable and a
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 
 def mix(value: tf.Tensor) -> tf.Tensor:
-    """SplitMix64 finaliser: an int64 hash whose bits all depend on all bits of `value`.
+    """Return the SplitMix64 hash of `value`, whose bits all depend on all bits of `value`.
 
     Args:
         value: int64, any shape.
@@ -28,7 +28,7 @@ def mix(value: tf.Tensor) -> tf.Tensor:
 
 
 def keyed(*keys: tf.Tensor | int) -> tf.Tensor:
-    """One int64 hash of several int64 keys, which broadcast against each other."""
+    """Return one int64 hash of several int64 keys, which broadcast against each other."""
     state = tf.zeros([], tf.int64)
     for key in keys:
         state = mix(state + tf.cast(key, tf.int64))
@@ -36,7 +36,7 @@ def keyed(*keys: tf.Tensor | int) -> tf.Tensor:
 
 
 def uniform(*keys: tf.Tensor | int) -> tf.Tensor:
-    """Uniform float64 in [0, 1) drawn by the keys, which broadcast against each other.
+    """Return uniform float64 in [0, 1) drawn by the keys, which broadcast against each other.
 
     Example:
         >>> bool(uniform(1, 2, 3) == uniform(1, 2, 3)), bool(uniform(1, 2, 3) == uniform(1, 2, 4))
@@ -47,12 +47,12 @@ def uniform(*keys: tf.Tensor | int) -> tf.Tensor:
 
 
 def draw_slots(eligible: tf.Tensor, count: int, *keys: tf.Tensor | int) -> tf.Tensor:
-    """Draws up to `count` distinct eligible slots of each row, without replacement.
+    """Draw up to `count` distinct eligible slots of each row, without replacement.
 
     Args:
         eligible: bool [T, C], the slots that may be drawn.
         count: Slots wanted of each row, at most C.
-        *keys: What the draw depends on beside the slot: int or int64 [T].
+        *keys: Keys of the draw besides the slot: int or int64 [T].
 
     Returns:
         int32 [T, count] slots; C where a row has fewer eligible ones.

@@ -1,13 +1,13 @@
-"""From parsed windows to the packed tables of a Batch: draw, standardise, collect, pad.
+"""Pack parsed windows into the tables of a Batch: draw, standardise, collect.
 
-All of it runs inside the graph on whole tensors; nothing here loops over examples. Field names,
-shapes and meaning are those of `data_pipeline.batching.batches`, the contract; this file holds the mathematics.
+All of it runs inside the graph on complete tensors; nothing here loops over examples.
+`data_pipeline.batching.spec` describes the fields.
 """
 
 import numpy as np
 import tensorflow as tf
 
-from data_pipeline.batching import keyed_draws, row_subsets
+from data_pipeline.batching import keyed_draws, row_subsets, spec
 from data_pipeline.batching.parsing import Batch, Tables, where
 from data_pipeline.common.codes import Task
 from data_pipeline.settings import BatchSettings
@@ -16,10 +16,10 @@ _UNKNOWN_USER_DRAW = -1
 
 
 def draw_group(parsed: Batch, settings: BatchSettings, seed: int, epoch: tf.Tensor | int) -> Batch:
-    """Draws the K negatives of every group and, for recommendations, the unknown user.
+    """Draw the K negatives of every group and, for recommendations, the unknown user.
 
-    The group keeps its candidates in original order, so that the slot of the positive says
-    nothing; slots beyond the negatives that exist are masked.
+    The group keeps its candidates in original order, so that the slot of the positive carries no
+    information; slots beyond the negatives that exist are masked.
     """
     slots = tf.shape(parsed["labels"])[1]
     keys = (seed, epoch, parsed["target_id"], parsed["positive"])
@@ -49,14 +49,14 @@ def draw_group(parsed: Batch, settings: BatchSettings, seed: int, epoch: tf.Tens
     }
 
 
-def whole_lists(parsed: Batch) -> Batch:
-    """Keeps whole lists in original order, as evaluation does."""
+def complete_lists(parsed: Batch) -> Batch:
+    """Keep complete lists in original order, as evaluation does."""
     slots = tf.range(1, tf.shape(parsed["labels"])[1] + 1)[tf.newaxis]
     return parsed | {"candidate_rank": where(parsed["candidate_mask"], slots)}
 
 
 def standardise(parsed: Batch, tables: Tables, settings: BatchSettings) -> Batch:
-    """Standardises F and zeroes what a task must not see; width 0 where F is off."""
+    """Standardise F and zero what a task must not see; width 0 where F is off."""
     if not settings.features:
         return parsed | {"features": parsed["features"][..., :0]}
     allowed = tf.constant(
@@ -69,10 +69,10 @@ def standardise(parsed: Batch, tables: Tables, settings: BatchSettings) -> Batch
 
 
 def distinct(rows: tf.Tensor, share: bool = True) -> tuple[tf.Tensor, tf.Tensor]:
-    """The distinct rows that `rows` points at, 0 first, and `rows` renumbered to them.
+    """Return the distinct rows that `rows` points at, 0 first, and `rows` renumbered to them.
 
     Args:
-        rows: int64, any shape; 0 stands for none.
+        rows: int64, any shape; 0 means none.
         share: Off: every occurrence gets a row of its own.
 
     Returns:
@@ -87,7 +87,7 @@ def distinct(rows: tf.Tensor, share: bool = True) -> tuple[tf.Tensor, tf.Tensor]
     if share:
         ids, numbers = tf.unique(flat, out_idx=tf.int64)
     else:
-        # Empty slots still share row 0: not sharing must not mean working on padding.
+        # Empty slots still share row 0, so that no work is done on padding.
         real = flat != 0
         ids = tf.concat([flat[:1], tf.boolean_mask(flat, real)], 0)
         numbers = where(real, tf.cumsum(tf.cast(real, tf.int64)))
@@ -95,7 +95,12 @@ def distinct(rows: tf.Tensor, share: bool = True) -> tuple[tf.Tensor, tf.Tensor]
 
 
 def collect(parsed: Batch, tables: Tables, settings: BatchSettings) -> Batch:
-    """Collects the distinct sessions, behaviors and texts the targets need; row 0 is the empty one."""
+    """Collect the distinct sessions, behaviors and texts the targets need; row 0 is the empty one.
+
+    Returns:
+        The fields of `spec.FIELDS` and, with `length_buckets`, the row subsets without their
+        places. Rows are exact and integers may be int64; `pad_sizes.pad` finishes them.
+    """
 
     def with_empty_row(name: str) -> tf.Tensor:
         value = parsed[name]
@@ -107,111 +112,36 @@ def collect(parsed: Batch, tables: Tables, settings: BatchSettings) -> Batch:
     needed = tf.concat([session_rows, parsed["current_behaviors"]], 0)
     behavior_ids, needed = distinct(needed)
     sessions = tf.size(session_ids)
-
-    def behaviors(name: str) -> tf.Tensor:
-        return tf.gather(with_empty_row(name), behavior_ids)
-
+    packed = parsed | {
+        name: tf.gather(with_empty_row(name), behavior_ids)
+        for name in spec.names("behaviors")
+        if spec.BY_NAME[name].record
+    }
     document_texts = tf.constant(tables.document_texts, tf.int64)
-    texts = {
-        "behavior_text": behaviors("behavior_text"),
-        "behavior_clicked": tf.gather(document_texts, behaviors("behavior_clicked_docs")),
-        "query_text": parsed["query_text"],
+    packed |= {
+        "session_behaviors": needed[:sessions],
+        "current_behaviors": needed[sessions:],
+        "past_sessions": past_sessions,
+        "target_weight": tf.ones_like(parsed["target_id"], tf.float32),
+        "behavior_clicked": tf.gather(document_texts, packed["behavior_clicked_docs"]),
         "candidate_text": tf.gather(document_texts, parsed["candidate_doc"]),
-        "next_query_text": parsed["next_query_text"]
-        if settings.next_queries
-        else tf.zeros_like(parsed["next_query_text"]),
     }
-    flat = tf.concat([tf.reshape(value, [-1]) for value in texts.values()], 0)
-    text_ids, numbers = distinct(flat, settings.share_texts)
-    parts = tf.split(numbers, [tf.size(value) for value in texts.values()])
-    texts = {
-        name: tf.reshape(part, tf.shape(value))
-        for (name, value), part in zip(texts.items(), parts, strict=True)
-    }
-    packed = (
-        parsed
-        | texts
-        | {
-            "text_tokens": tf.gather(tf.constant(tables.text_tokens), text_ids),
-            "behavior_type": behaviors("behavior_type"),
-            "behavior_doc": behaviors("behavior_doc"),
-            "behavior_clicked_docs": behaviors("behavior_clicked_docs"),
-            "session_behaviors": needed[:sessions],
-            "current_behaviors": needed[sessions:],
-            "past_sessions": past_sessions,
-            "target_weight": tf.ones_like(parsed["target_id"], tf.float32),
-        }
-    )
+    if not settings.next_queries:
+        packed["next_query_text"] = tf.zeros_like(packed["next_query_text"])
+    packed |= _number_texts(packed, tables, settings)
     if settings.length_buckets:
         packed |= row_subsets.choose(packed, settings.length_buckets)
     return packed
 
 
-AXIS_OF = {
-    "text_tokens": "X",
-    "behavior_type": "N",
-    "behavior_text": "N",
-    "behavior_clicked": "N",
-    "behavior_doc": "N",
-    "behavior_clicked_docs": "N",
-    "session_behaviors": "S",
-    "target_id": "T",
-    "target_weight": "T",
-    "task": "T",
-    "user": "T",
-    "query_text": "T",
-    "next_query_text": "T",
-    "current_behaviors": "T",
-    "past_sessions": "T",
-    "candidate_text": "T",
-    "candidate_doc": "T",
-    "candidate_rank": "T",
-    "candidate_mask": "T",
-    "labels": "T",
-    "features": "T",
-}
-_REPRESENTATIVE = {"X": "text_tokens", "N": "behavior_type", "S": "session_behaviors", "T": "task"}
-_FLOATS = ("target_weight", "labels", "features")
-
-
-def sizes(batch: Batch) -> tf.Tensor:
-    """Rows of the tables, int32: texts X, behaviors N, sessions S, targets T, each shortcut."""
-    names = [*_REPRESENTATIVE.values(), *row_subsets.fields(batch)]
-    return tf.stack([tf.shape(batch[name])[0] for name in names])
-
-
-def pad(batch: Batch, ladder: tf.Tensor) -> Batch:
-    """Pads the tables to the smallest rung that holds them and casts to the contract's dtypes.
-
-    Args:
-        batch: Tables of `collect`.
-        ladder: int32 [rungs, tables], joint sizes in the order of `sizes`, ascending; no rungs:
-            exact sizes.
-
-    Raises:
-        tf.errors.InvalidArgumentError: No rung holds the batch, which the ladder's construction
-            rules out.
-    """
-    actual = tf.maximum(sizes(batch), 1)
-    rung = actual
-    if ladder.shape[0]:
-        fits = tf.reduce_all(ladder >= actual, axis=1)
-        fitting = tf.debugging.Assert(
-            tf.reduce_any(fits), ["no rung holds the batch", actual, ladder]
-        )
-        # Else a graph may come to the padding first, whose error says less.
-        with tf.control_dependencies([fitting] if fitting is not None else []):
-            rung = ladder[tf.argmax(tf.cast(fits, tf.int32))]
-    axis_of = AXIS_OF | {name: name for name in row_subsets.fields(batch)}
-    wanted = dict(
-        zip([*_REPRESENTATIVE, *row_subsets.fields(batch)], tf.unstack(rung), strict=True)
-    )
-    padded = {}
-    for name, axis in axis_of.items():
-        value = batch[name]
-        if value.dtype == tf.int64 and name != "target_id":
-            value = tf.cast(value, tf.float32 if name in _FLOATS else tf.int32)
-        widths = [[0, wanted[axis] - tf.shape(value)[0]]] + [[0, 0]] * (value.shape.rank - 1)
-        empty = -1 if name == "target_id" else False if value.dtype == tf.bool else 0
-        padded[name] = tf.pad(value, widths, constant_values=tf.cast(empty, value.dtype))
-    return padded | row_subsets.place(padded) if row_subsets.fields(batch) else padded
+def _number_texts(packed: Batch, tables: Tables, settings: BatchSettings) -> Batch:
+    """Return the tokens of the distinct texts and every text pointer renumbered to them."""
+    values = [packed[name] for name in spec.TEXT_POINTERS]
+    flat = tf.concat([tf.reshape(value, [-1]) for value in values], 0)
+    text_ids, numbers = distinct(flat, settings.share_texts)
+    parts = tf.split(numbers, [tf.size(value) for value in values])
+    numbered = {
+        name: tf.reshape(part, tf.shape(value))
+        for name, value, part in zip(spec.TEXT_POINTERS, values, parts, strict=True)
+    }
+    return {"text_tokens": tf.gather(tf.constant(tables.text_tokens), text_ids)} | numbered

@@ -1,35 +1,28 @@
-"""Window records: the constant tables they point at, and their parsing inside the graph."""
+"""Parse window records inside the graph, and hold the constant tables they point at."""
 
 import dataclasses
+import math
 
 import numpy as np
 import tensorflow as tf
 
-_INTEGER_LISTS = (
-    "user",
-    "behavior_type",
-    "behavior_text",
-    "behavior_doc",
-    "behavior_clicked_docs",
-    "session_behaviors",
-    "target_id",
-    "target_task",
-    "target_positive",
-    "query_text",
-    "next_query_text",
-    "current_behaviors",
-    "past_sessions",
-    "candidate_count",
-    "candidate_doc",
-    "candidate_label",
-)
+from data_pipeline.batching import spec
 
 Batch = dict[str, tf.Tensor]
+
+_COUNT, _POSITIVE = "candidate_count", "target_positive"
+
+RECORD_DTYPES = {_COUNT: tf.int64, _POSITIVE: tf.int64} | {
+    field.record: tf.float32 if field.name == "features" else tf.int64
+    for field in spec.FIELDS
+    if field.record
+}
+"""Type of every field of a window record; `data_pipeline.dataset.windows` describes them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Tables:
-    """What records point at, and the fixed sizes of a dataset.
+    """Constant tables of a dataset and its fixed sizes.
 
     Attributes:
         text_tokens: int32 [texts, L], token ids of every text; row 0 is the empty text.
@@ -50,97 +43,83 @@ class Tables:
     clicked_titles: int
     max_candidates: int
 
+    @property
+    def features(self) -> int:
+        """Return n, the number of relevance features in the records."""
+        return len(self.feature_mean)
+
 
 def where(holds: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
-    """`value` where `holds`, zero elsewhere."""
+    """Return `value` where `holds`, zero elsewhere."""
     return tf.where(holds, value, tf.zeros([], value.dtype))
 
 
 def parse(records: tf.Tensor, tables: Tables) -> Batch:
-    """Parses windows and lays them in order, with row numbers shifted to the joint tables.
+    """Parse windows and lay them in order, with row numbers shifted to the joint tables.
 
     Args:
         records: string [W], serialised windows.
-        tables: Caps of the dataset.
+        tables: Fixed sizes of the dataset.
 
     Returns:
-        Tables without padding. Behaviors and sessions are numbered from 1, 0 stands for none;
-        candidates are [T, longest list] with `candidate_mask`.
+        The fields of `spec.FIELDS` that records hold, `candidate_mask` and `positive` (int64 [T],
+        slot of the group's positive), without padding; integers are int64. Behaviors and sessions
+        are numbered from 1, 0 means none; candidates are [T, longest list].
     """
-    spec: dict[str, tf.io.RaggedFeature] = {
-        name: tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64) for name in _INTEGER_LISTS
-    }
-    spec["candidate_features"] = tf.io.RaggedFeature(tf.float32, row_splits_dtype=tf.int64)
-    window = tf.io.parse_example(records, spec)
-
-    def rows(name: str, width: int) -> tf.Tensor:
-        return tf.reshape(window[name].values, [-1, width])
-
-    def shifted(name: str, width: int, points_at: str, points_at_width: int = 1) -> tf.Tensor:
-        """Local numbers of `name` + the rows of `points_at` in the windows before."""
-        counts = window[points_at].row_lengths() // points_at_width
-        before = tf.cumsum(counts, exclusive=True)
-        local = rows(name, width)
-        offset = tf.repeat(before, window[name].row_lengths() // width)[:, tf.newaxis]
-        return where(local > 0, local + offset)
-
-    lists = tf.RaggedTensor.from_row_lengths(
-        tf.range(tf.size(window["candidate_doc"].values, tf.int64)),
-        window["candidate_count"].values,
+    window = tf.io.parse_example(
+        records,
+        {
+            name: tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64)
+            for name, dtype in RECORD_DTYPES.items()
+        },
     )
-    slots = lists.to_tensor(default_value=-1, shape=[None, tables.max_candidates])
-    mask = slots >= 0
-    slots = tf.maximum(slots, 0)
-    # A stream of empty windows has nothing to gather from: one row of zeros stands in.
-    features = tf.reshape(window["candidate_features"].values, [-1, len(tables.feature_mean)])
-    doc = tf.concat([window["candidate_doc"].values, [0]], 0)
-    label = tf.concat([window["candidate_label"].values, [0]], 0)
-    features = tf.concat([features, tf.zeros([1, len(tables.feature_mean)])], 0)
-    targets = window["target_id"].row_lengths()
-    return {
-        "behavior_type": window["behavior_type"].values,
-        "behavior_text": window["behavior_text"].values,
-        "behavior_doc": window["behavior_doc"].values,
-        "behavior_clicked_docs": rows("behavior_clicked_docs", tables.clicked_titles),
-        "session_behaviors": shifted(
-            "session_behaviors", tables.session_behaviors, "behavior_type"
-        ),
-        "target_id": window["target_id"].values,
-        "task": window["target_task"].values,
-        "positive": window["target_positive"].values,
-        "user": tf.repeat(window["user"].values, targets),
-        "query_text": window["query_text"].values,
-        "next_query_text": window["next_query_text"].values,
-        "current_behaviors": shifted(
-            "current_behaviors", tables.session_behaviors, "behavior_type"
-        ),
-        "past_sessions": shifted(
-            "past_sessions", tables.past_sessions, "session_behaviors", tables.session_behaviors
-        ),
-        "candidate_mask": mask,
-        "candidate_doc": where(mask, tf.gather(doc, slots)),
-        "labels": where(mask, tf.gather(label, slots)),
-        "features": where(mask[..., tf.newaxis], tf.gather(features, slots)),
-    }
+    shapes = spec.batch_fields(tables)
+    slots, mask = _candidate_slots(window, tables.max_candidates)
+    parsed = {"positive": window[_POSITIVE].values, "candidate_mask": mask}
 
+    def width(name: str) -> int:
+        """Return the numbers a record holds for each row of a field."""
+        return math.prod(size for size in shapes[name][0] if size is not None)
 
-_TARGET_FIELDS = (
-    "target_id",
-    "task",
-    "positive",
-    "user",
-    "query_text",
-    "next_query_text",
-    "current_behaviors",
-    "past_sessions",
-    "candidate_mask",
-    "candidate_doc",
-    "labels",
-    "features",
-)
+    def shifted(field: spec.Field, values: tf.Tensor) -> tf.Tensor:
+        """Add the rows of the pointed table in the windows before to local numbers."""
+        pointed = spec.BY_NAME[spec.names(field.points_at)[0]]
+        counts = window[pointed.record].row_lengths() // width(pointed.name)
+        before = tf.cumsum(counts, exclusive=True)
+        rows = window[field.record].row_lengths() // width(field.name)
+        return where(values > 0, values + tf.repeat(before, rows)[:, tf.newaxis])
+
+    for field in spec.FIELDS:
+        if not field.record:
+            continue
+        inner = shapes[field.name][0][1:]
+        values = window[field.record].values
+        if field.name == "user":
+            values = tf.repeat(values, window["target_id"].row_lengths())
+        elif "C" in field.letters:
+            values = tf.reshape(values, [-1, *inner[1:]])
+            # Windows without candidates have nothing to gather from: add one row of zeros.
+            values = tf.pad(values, [[0, 1]] + [[0, 0]] * (values.shape.rank - 1))
+            real = tf.reshape(mask, [-1, tables.max_candidates] + [1] * len(inner[1:]))
+            values = where(real, tf.gather(values, slots))
+        elif inner:
+            values = tf.reshape(values, [-1, *inner])
+        if field.points_at in ("behaviors", "sessions"):
+            values = shifted(field, values)
+        parsed[field.name] = values
+    return parsed
 
 
 def select(parsed: Batch, keep: tf.Tensor) -> Batch:
-    """Keeps the targets where `keep` (bool [T]) holds; what only others needed goes in `collect`."""
-    kept = {name: tf.boolean_mask(parsed[name], keep) for name in _TARGET_FIELDS}
-    return parsed | kept
+    """Keep the targets where `keep` (bool [T]) holds; `collect` drops what only others needed."""
+    names = [name for name in ("positive", *spec.names("targets")) if name in parsed]
+    return parsed | {name: tf.boolean_mask(parsed[name], keep) for name in names}
+
+
+def _candidate_slots(window: Batch, longest: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return int64 [T, longest] places of candidates in the records, and which are real."""
+    lists = tf.RaggedTensor.from_row_lengths(
+        tf.range(tf.size(window["candidate_doc"].values, tf.int64)), window[_COUNT].values
+    )
+    slots = lists.to_tensor(default_value=-1, shape=[None, longest])
+    return tf.maximum(slots, 0), slots >= 0

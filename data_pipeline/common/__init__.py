@@ -1,1 +1,4 @@
-"""Ground floor: flags, codes, output folders with a lock, checksums, sorted arrays, keyed hashes."""
+"""The ground of all rooms: codes, flags, output folders with a lock, checksums, sorted arrays, hashes.
+
+Front doors: `codes` for names and numbers, `flagtree` for flags, `output_folder.UnfinishedFolder`.
+"""

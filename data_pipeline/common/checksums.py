@@ -1,4 +1,4 @@
-"""Checksums by which a folder's manifest knows its files."""
+"""Checksums of files, for the manifest of a folder."""
 
 import concurrent.futures
 import hashlib
@@ -8,15 +8,15 @@ from typing import Any
 
 
 def checksum(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def describe_files(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
-    """`bytes` and `sha256` of every file below a folder, by its path from there, in order.
+    """Return `bytes` and `sha256` of every file below a folder, by relative path, in order.
 
-    Files are read side by side; a large one is read by one thread.
+    Files are read in parallel, each by one thread.
 
     Example:
         >>> import tempfile

@@ -1,4 +1,4 @@
-"""The codes every room shares: tasks, behavior types, scenarios, splits, units of time."""
+"""The codes that all rooms share: tasks, behavior types, scenarios, splits, units of time."""
 
 import enum
 
@@ -7,7 +7,7 @@ class Task(enum.IntEnum):
     """The task of a target, as stored in windows and Batches; 0 is padding.
 
     Example:
-        >>> Task.SEARCH.label, Task.of("recommendation")
+        >>> Task.SEARCH.label, Task.from_label("recommendation")
         ('search', <Task.RECOMMENDATION: 1>)
     """
 
@@ -20,7 +20,7 @@ class Task(enum.IntEnum):
         return self.name.lower()
 
     @classmethod
-    def of(cls, label: str) -> "Task":
+    def from_label(cls, label: str) -> "Task":
         """Return the task of a label."""
         return cls[label.upper()]
 
@@ -37,7 +37,7 @@ class BehaviorType(enum.IntEnum):
 
 
 class Scenario(enum.StrEnum):
-    """Behaviors a model sees: those of both tasks, or of one task alone."""
+    """The behaviors that a model sees: behaviors of both tasks, or of one task only."""
 
     UNIFIED = "unified"
     SEARCH = "search"
@@ -45,7 +45,7 @@ class Scenario(enum.StrEnum):
 
 
 class Split(enum.StrEnum):
-    """The split of a target; its number in tables is its place here."""
+    """The split of a target; its number in tables is its position here."""
 
     TRAIN = "train"
     VALIDATION = "validation"

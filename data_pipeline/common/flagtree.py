@@ -1,30 +1,30 @@
 """Command-line flags generated from a tree of frozen dataclasses.
 
-The dataclass tree is the single source of names, types, defaults and help; the flags are its
-leaves with dotted names (`--model.width=64`). A flag file is a saved list of such flags, and an
-unknown flag is an error of absl itself, before any work starts.
+The dataclass tree is the single source of names, types, defaults and help. The flags are its leaves
+with dotted names (`--model.width=64`). A flagfile is a saved list of such flags. absl refuses an
+unknown flag before any work starts.
 """
 
 import dataclasses
 import enum
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from absl import flags
 
 Tree = TypeVar("Tree")
 
-# absl then counts the flags as the calling module's own, which `--help` prints.
+# absl then counts the flags as those of the calling module, which `--help` prints.
 flags.disclaim_key_flags()
 
 
 def setting(default: Any, help: str, choices: tuple[str, ...] | None = None) -> Any:
-    """Declares one documented field of a settings dataclass.
+    """Declare one documented field of a settings dataclass.
 
     Args:
-        default: Default value; its field's annotation gives the flag's type.
+        default: Default value; the annotation of its field gives the type of the flag.
         help: One sentence for `--help`, with the unit.
         choices: Allowed values of a string field. Default: any.
 
@@ -39,7 +39,7 @@ def setting(default: Any, help: str, choices: tuple[str, ...] | None = None) -> 
 
 
 def leaves(tree: type, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field[Any], Any]]:
-    """Yields (dotted name, field, type) of every setting of a dataclass tree."""
+    """Yield (dotted name, field, type) of every setting of a dataclass tree."""
     annotations = typing.get_type_hints(tree)
     for field in dataclasses.fields(tree):
         kind = annotations[field.name]
@@ -50,14 +50,27 @@ def leaves(tree: type, prefix: str = "") -> Iterator[tuple[str, dataclasses.Fiel
 
 
 def _optional(kind: Any) -> Any:
-    """`X` of an `X | None` annotation, other annotations unchanged."""
+    """Return `X` of an `X | None` annotation, other annotations unchanged."""
     if isinstance(kind, types.UnionType):
         return next(part for part in typing.get_args(kind) if part is not type(None))
     return kind
 
 
-def define(tree: type, prefix: str = "", values: flags.FlagValues = flags.FLAGS) -> None:
-    """Defines one absl flag for every leaf of `tree`.
+def define(
+    tree: type,
+    prefix: str = "",
+    values: flags.FlagValues = flags.FLAGS,
+    essentials: Sequence[str] = (),
+) -> None:
+    """Define one absl flag for every leaf of `tree`.
+
+    Args:
+        tree: Dataclass of settings.
+        prefix: Prefix of every name. Default: none.
+        values: Flags to define them in. Default: those of the process.
+        essentials: Settings that `--help` lists. `--helpfull` lists the others after them, in
+            groups by the first part of their names, and the flags of absl last. Default: `--help`
+            lists all settings.
 
     Raises:
         TypeError: A field has a type no flag can hold.
@@ -66,26 +79,31 @@ def define(tree: type, prefix: str = "", values: flags.FlagValues = flags.FLAGS)
         kind, text = _optional(annotation), field.metadata.get("help", "")
         choices = field.metadata.get("choices")
         default: Any = field.default
+        options: dict[str, Any] = {"flag_values": values}
+        if essentials and name not in essentials:
+            # absl sorts groups by name: this one comes before those of absl's own modules.
+            options["module_name"] = f"Settings of {name.split('.')[0]}"
         if choices:
-            flags.DEFINE_enum(name, default, choices, text, flag_values=values)
+            flags.DEFINE_enum(name, default, choices, text, **options)
         elif kind is bool:
-            flags.DEFINE_boolean(name, default, text, flag_values=values)
+            flags.DEFINE_boolean(name, default, text, **options)
         elif kind is int:
-            flags.DEFINE_integer(name, default, text, flag_values=values)
+            flags.DEFINE_integer(name, default, text, **options)
         elif kind is float:
-            flags.DEFINE_float(name, default, text, flag_values=values)
+            flags.DEFINE_float(name, default, text, **options)
         elif kind is str:
-            flags.DEFINE_string(name, default, text, flag_values=values)
+            flags.DEFINE_string(name, default, text, **options)
         elif typing.get_origin(kind) is tuple:
-            flags.DEFINE_list(name, list(map(str, default)), text, flag_values=values)
+            flags.DEFINE_list(name, list(map(str, default)), text, **options)
         else:
             raise TypeError(
-                f"`{name}` should be a bool, int, float, str or tuple. Received: {kind}."
+                f"`{name}` must be a bool, int, float, str or tuple. Got {kind}. Fix: change the "
+                f"annotation in {tree.__name__}."
             )
 
 
 def read(tree: type[Tree], prefix: str = "", values: flags.FlagValues = flags.FLAGS) -> Tree:
-    """Builds `tree` from parsed flags; the inverse of `define`."""
+    """Build `tree` from parsed flags; the inverse of `define`."""
     return _build(tree, {name: values[name].value for name, _, _ in leaves(tree, prefix)}, prefix)
 
 
@@ -105,7 +123,7 @@ def _build(tree: type[Tree], flat: Mapping[str, Any], prefix: str) -> Tree:
 
 
 def to_dict(tree: Any) -> dict[str, Any]:
-    """Nested plain dictionary of a settings dataclass, ready for JSON."""
+    """Return a settings dataclass as a nested dictionary of plain values, ready for JSON."""
     plain = dataclasses.asdict(tree)
 
     def clean(value: Any) -> Any:
@@ -119,7 +137,7 @@ def to_dict(tree: Any) -> dict[str, Any]:
 
 
 def from_dict(tree: type[Tree], plain: Mapping[str, Any]) -> Tree:
-    """Rebuilds a settings dataclass from `to_dict`; an unknown or missing name is an error.
+    """Rebuild a settings dataclass from `to_dict`.
 
     Raises:
         ValueError: `plain` lacks a setting or holds one that `tree` does not know.
@@ -144,8 +162,8 @@ def from_dict(tree: type[Tree], plain: Mapping[str, Any]) -> Tree:
     known = {name for name, _, _ in leaves(tree)}
     if known != set(flat):
         raise ValueError(
-            f"Saved settings do not fit {tree.__name__}. Unknown: {sorted(set(flat) - known)}; "
-            f"missing: {sorted(known - set(flat))}. They were written by another version of the "
-            "program; run the command that wrote them again."
+            f"Saved settings must be those of `{tree.__name__}`. Got unknown ones "
+            f"{sorted(set(flat) - known)} and none for {sorted(known - set(flat))}. Fix: run the "
+            "command that wrote them again; they are of another version of the program."
         )
     return _build(tree, flat, "")

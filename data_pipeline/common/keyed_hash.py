@@ -1,4 +1,4 @@
-"""SplitMix64 in NumPy; `data_pipeline.batching.keyed_draws` holds the same hash as TensorFlow operations.
+"""SplitMix64 in NumPy; `data_pipeline.batching.keyed_draws` is the same in TensorFlow.
 
 Reference: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014.
 """
@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 
 def keyed(*keys: npt.NDArray | int) -> npt.NDArray[np.uint64]:
-    """One uint64 hash of several integer keys, which broadcast against each other.
+    """Hash several integer keys, which broadcast against each other, to one uint64.
 
     Args:
         *keys: Integers of 64 bits, or arrays of them.
@@ -21,7 +21,7 @@ def keyed(*keys: npt.NDArray | int) -> npt.NDArray[np.uint64]:
         ValueError: The shapes do not broadcast.
 
     Example:
-        The generator's first number after the seed 1234567, and a key of many beside its own:
+        The first number of the generator with seed 1234567, and one of several keys alone:
 
         >>> int(keyed(1234567))
         6457827717110365317
@@ -29,7 +29,7 @@ def keyed(*keys: npt.NDArray | int) -> npt.NDArray[np.uint64]:
         True
     """
     state = np.zeros((), np.uint64)
-    # Sums and products wrap by design; NumPy would warn of it where all keys are scalars.
+    # Sums and products wrap by design; NumPy would warn of it if all keys are scalars.
     with np.errstate(over="ignore"):
         for key in keys:
             state = state + np.asarray(key, np.int64).astype(np.uint64)

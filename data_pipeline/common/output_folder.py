@@ -1,99 +1,40 @@
-"""A folder that appears under its name only when it is whole, written by one run at a time."""
+"""A folder that appears under its name only when it is complete, written by one run at a time."""
 
-import fcntl
 import os
 import pathlib
 import shutil
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
+
+import filelock
 
 
 class FolderInUse(ValueError):
     """Another run is writing the folder."""
 
 
-class FolderLock:
-    """The right to write a folder, held by one process at a time.
-
-    A context manager around a file beside the folder, locked while it is held. The kernel lets go
-    of the lock when the process ends, however it ends, so a file that a killed run left behind is
-    in nobody's way. On a network drive the lock reaches as far as the drive's own locks do.
-
-    Args:
-        path: The file; its folder must exist. It is made, and removed when the lock is released.
-        folder: What the lock protects, for messages.
-
-    Raises:
-        FolderInUse: Another process, or another part of this one, holds the lock.
-        OSError: The file cannot be made, or the drive has no locks.
-    """
-
-    def __init__(self, path: pathlib.Path, folder: pathlib.Path) -> None:
-        self._path = path
-        self._folder = folder
-        self._file: IO[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        while self._file is None:
-            file = open(self._path, "ab")
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                file.close()
-                if not isinstance(error, BlockingIOError):
-                    raise
-                raise FolderInUse(
-                    f"{self._folder}: a folder must be written by one run at a time. Received: "
-                    f"another run that is writing it and holds {self._path.name}. Wait for its "
-                    "end, or set --output to another folder."
-                ) from error
-            if self._is(file):
-                self._file = file
-            else:
-                # Its holder removed it after we had opened it: whoever makes it anew holds it.
-                file.close()
-        return self
-
-    def _is(self, file: IO[bytes]) -> bool:
-        try:
-            return os.path.samestat(os.fstat(file.fileno()), os.stat(self._path))
-        except FileNotFoundError:
-            return False
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._file is not None:
-            # Removed while held, so that nobody locks a file that is about to vanish.
-            self._path.unlink(missing_ok=True)
-            self._file.close()
-            self._file = None
-
-
 class UnfinishedFolder:
-    """A folder under a temporary name beside its own, which `rename` gives it.
+    """A folder written under a temporary name; `rename` gives it its own name.
 
-    A context manager: leaving it removes what was not renamed, so that an error leaves nothing
-    behind. What a killed run left is replaced by the next one. While one run writes the folder,
-    another is refused.
+    A context manager: leaving it removes a folder that was not renamed, so an error leaves nothing
+    behind. The folder of a killed run is replaced by the next run. While one run writes the folder,
+    another is refused: a lock file beside it is held. The kernel frees the lock when the process
+    ends, also when it is killed, so the lock file of a killed run is in nobody's way.
 
     Args:
-        path: Folder to write. Whether it may exist is for the caller to say; `rename` replaces
-            none but an empty one.
-        name: Name to write under. Default: that of `path` with ".tmp" at the end.
+        path: Folder to write. The caller decides whether it may exist; `rename` replaces only an
+            empty one.
+        name: Temporary name. Default: the name of `path` with ".tmp" at the end.
 
     Raises:
         FolderInUse: Another run is writing the folder.
-        OSError: The temporary folder cannot be made.
+        OSError: The temporary folder cannot be made, or the drive has no locks.
 
     Attributes:
-        path: The folder when it is whole.
-        folder: Where to write now.
-        keep: Whether leaving the context keeps what was not renamed, for a person to look at or
-            for a later run to go on with. Default: False.
+        path: The folder when it is complete.
+        folder: The folder to write to now.
+        keep: Whether leaving the context keeps a folder that was not renamed, to be looked at or
+            resumed by a later run. Default: False.
 
     Example:
         >>> import tempfile
@@ -110,11 +51,22 @@ class UnfinishedFolder:
         self.folder = self.path.with_name(name or self.path.name + ".tmp")
         self.keep = False
         lock = self.path.with_name((name or self.path.name) + ".lock")
-        self._lock = FolderLock(lock, self.path)
+        # A short wait, since a lock file may be removed between its opening and its lock. No
+        # fallback to a marker file, which would stay after a kill.
+        self._lock = filelock.FileLock(
+            lock, timeout=0.1, poll_interval=0.02, fallback_to_soft=False
+        )
 
     def __enter__(self) -> Self:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock.__enter__()
+        try:
+            self._lock.acquire()
+        except filelock.Timeout as error:
+            raise FolderInUse(
+                f"{self.path}: a folder must be written by one run at a time. Got another run that "
+                f"holds {os.path.basename(self._lock.lock_file)}. Fix: wait for its end, or set "
+                "--output to another folder."
+            ) from error
         try:
             self.begin()
         except BaseException as error:
@@ -123,12 +75,12 @@ class UnfinishedFolder:
         return self
 
     def begin(self) -> None:
-        """Makes the temporary folder; what a subclass needs to be checked or opened comes here.
+        """Make the temporary folder; a subclass checks and opens its files here.
 
-        Called when the lock is held, so that no other run changes what is found. After an error
-        the context is left at once.
+        Called while the lock is held, so no other run changes what is found. After an error the
+        context is left at once.
         """
-        # A folder of this name is what a killed run left behind.
+        # A folder of this name was left by a killed run.
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
 
@@ -142,10 +94,12 @@ class UnfinishedFolder:
             if not self.keep:
                 shutil.rmtree(self.folder, ignore_errors=True)
         finally:
-            self._lock.__exit__(kind, error, trace)
+            # Removed while held: filelock refuses a lock on a file that lost its name.
+            pathlib.Path(self._lock.lock_file).unlink(missing_ok=True)
+            self._lock.release()
 
     def rename(self) -> None:
-        """Gives the folder its own name; call it when all is written.
+        """Give the complete folder its own name.
 
         Raises:
             OSError: `path` exists and is not an empty folder.

@@ -1,4 +1,4 @@
-"""Finding and numbering rows by sorted arrays."""
+"""Find and number rows with sorted arrays."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,16 +6,16 @@ import numpy.typing as npt
 from data_pipeline.common.array_types import Integers
 
 _CACHED = 2**16
-"""Numbers that fit into a processor's cache in any case."""
+"""Numbers that fit into the cache of any CPU."""
 
 
 def sorted_unique(values: Integers) -> Integers:
-    """The distinct values, ascending.
+    """Return the distinct values, ascending.
 
-    What `np.unique` gives; NumPy hashes whole numbers, which takes ten times as long for millions.
+    Same as `np.unique`, which hashes integers and takes ten times as long for millions.
 
     Example:
-        >>> distinct(np.array([3, 1, 3]))
+        >>> sorted_unique(np.array([3, 1, 3]))
         array([1, 3])
     """
     ordered = np.sort(values)
@@ -23,13 +23,13 @@ def sorted_unique(values: Integers) -> Integers:
 
 
 def searchsorted_fast(ordered: Integers, wanted: Integers) -> Integers:
-    """Where each number would stand among ascending ones: how many of them are smaller.
+    """Return for each wanted number how many of the ordered numbers are smaller.
 
-    What `np.searchsorted` gives, several times as fast for millions: numbers sought in ascending order
-    find what they need in the processor's cache.
+    Same as `np.searchsorted`, several times as fast for millions: queries in ascending order hit
+    the CPU cache.
 
     Example:
-        >>> places(np.array([10, 20, 20]), np.array([20, 5, 30]))
+        >>> searchsorted_fast(np.array([10, 20, 20]), np.array([20, 5, 30]))
         array([1, 0, 3])
     """
     if len(ordered) < _CACHED:
@@ -48,10 +48,10 @@ class Pairs:
         span: Above every right number.
 
     Attributes:
-        size: How many pairs there are.
+        size: Number of pairs.
 
     Example:
-        >>> pairs, number = Pairs.of(np.array([4, 4, 9]), np.array([2, 2, 1]))
+        >>> pairs, number = Pairs.from_columns(np.array([4, 4, 9]), np.array([2, 2, 1]))
         >>> number, pairs.find(np.array([9, 9]), np.array([1, 2]))
         (array([0, 0, 1]), array([1, 2]))
     """
@@ -61,8 +61,8 @@ class Pairs:
         self.size = len(keys)
 
     @classmethod
-    def of(cls, left: Integers, right: Integers) -> tuple["Pairs", Integers]:
-        """The distinct pairs of two columns, and the number of each row's pair.
+    def from_columns(cls, left: Integers, right: Integers) -> tuple["Pairs", Integers]:
+        """Return the distinct pairs of two columns, and the number of each row's pair.
 
         Args:
             left, right: int64 [n], not negative.
@@ -73,18 +73,18 @@ class Pairs:
         return pairs, searchsorted_fast(pairs._keys, keys)
 
     def find(self, left: Integers, right: Integers) -> Integers:
-        """int64 [m]: number of each pair; of one that does not occur, the number of pairs."""
+        """Return the number of each pair, int64 [m]; `size` for a pair that does not occur."""
         keys = left * self._span + right
-        place = searchsorted_fast(self._keys, keys)
-        there = np.append(self._keys, -1)[place] == keys
-        return np.where(there & (right < self._span), place, self.size)
+        number = searchsorted_fast(self._keys, keys)
+        occurs = np.append(self._keys, -1)[number] == keys
+        return np.where(occurs & (right < self._span), number, self.size)
 
 
 def run_starts(*columns: npt.NDArray) -> Integers:
-    """Where each run of equal rows begins, with the number of rows at the end: int64 [runs + 1].
+    """Return where each run of equal rows begins, and the number of rows: int64 [runs + 1].
 
     Example:
-        >>> runs(np.array([4, 4, 4, 9]), np.array([1, 1, 2, 2]))
+        >>> run_starts(np.array([4, 4, 4, 9]), np.array([1, 1, 2, 2]))
         array([0, 2, 3, 4])
     """
     size = len(columns[0])
@@ -98,10 +98,10 @@ def run_starts(*columns: npt.NDArray) -> Integers:
 
 
 def concat_ranges(first: Integers, count: Integers) -> Integers:
-    """The numbers first[i] ... first[i] + count[i] - 1 of every i, one after another.
+    """Concatenate the numbers first[i] ... first[i] + count[i] - 1 of every i.
 
     Example:
-        >>> ranges(np.array([5, 0]), np.array([2, 3]))
+        >>> concat_ranges(np.array([5, 0]), np.array([2, 3]))
         array([5, 6, 0, 1, 2])
     """
     ends = np.cumsum(count)

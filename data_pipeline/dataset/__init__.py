@@ -1,1 +1,4 @@
-"""The dataset folder: tables, windows, shards; front door: `dataset_folder.open_dataset`."""
+"""The dataset folder: Parquet tables, windows in shards of tf.train.Example, and the click graph.
+
+Front doors: `dataset_folder.open_dataset` and `window_shards.write_windows`.
+"""

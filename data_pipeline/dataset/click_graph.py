@@ -1,9 +1,9 @@
-"""The graph of users and documents: whose clicks meet, and what that says of either side's neighbors.
+"""The click graph of users and documents, and the nearest neighbors of both in it.
 
-An edge joins a user and a document the user clicked in training: a browse that some training target
-sees, history period included, or the positive of a training recommendation. Nothing of validation or
-test is read. Users are rows of users.parquet, documents rows of documents.parquet; the unknown user
-and the pad document (row 0) have no edges.
+An edge joins a user and a document that the user clicked in training: a browse in the history of a
+training target, history period included, or the positive of a training recommendation. Validation
+and test are not read. Users are rows of users.parquet, documents are rows of documents.parquet; the
+unknown user and the pad document (row 0) have no edges.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ _FIELDS = (
 
 @dataclasses.dataclass(frozen=True)
 class ClickGraph:
-    """The nearest rows of each row in the click graph, nearest first, 0 where there are fewer.
+    """The nearest rows of each row in the click graph, nearest first, padded with 0.
 
     Attributes:
         users: int64 [users, n], users who clicked the same documents.
@@ -45,11 +45,11 @@ class ClickGraph:
 
 
 def click_graph(dataset: Dataset, scenario: str, count: int) -> ClickGraph:
-    """The graph of a dataset's training clicks.
+    """Build the graph of the training clicks of a dataset.
 
     Args:
         dataset: Opened dataset.
-        scenario: The view whose training windows are read.
+        scenario: Scenario whose training windows are read.
         count: Neighbors kept of each user and document.
     """
     users, documents = training_clicks(dataset, scenario)
@@ -60,7 +60,7 @@ def click_graph(dataset: Dataset, scenario: str, count: int) -> ClickGraph:
 
 
 def training_clicks(dataset: Dataset, scenario: str) -> tuple[Integers, Integers]:
-    """The distinct edges: user and document of each, int64 [edges], ordered by both."""
+    """Return user and document of each distinct edge, int64 [edges], ordered by both."""
     spec = {name: tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64) for name in _FIELDS}
     files = dataset.window_files(scenario, "train")
     found = [np.zeros((2, 0), np.int64)]
@@ -80,16 +80,16 @@ def training_clicks(dataset: Dataset, scenario: str) -> tuple[Integers, Integers
 
 
 def nearest(clicks: Any, count: int) -> Integers:
-    """For each row the `count` other rows that share the most columns with it, nearest first.
+    """Return for each row the `count` other rows that share the most columns, nearest first.
 
-    Of rows that share equally many the one of the smaller number is nearer.
+    Of rows that share equally many, the row with the smaller number is nearer.
 
     Args:
         clicks: `scipy.sparse.csr_array` [rows, columns] of ones; none in row or column 0.
         count: Neighbors of a row.
 
     Returns:
-        int64 [rows, count], 0 where there are fewer.
+        int64 [rows, count], padded with 0.
 
     Example:
         >>> clicks = np.array([[0, 0, 0], [0, 1, 1], [0, 0, 1], [0, 1, 1]])
@@ -98,7 +98,7 @@ def nearest(clicks: Any, count: int) -> Integers:
     """
     near = np.zeros((clicks.shape[0], count), np.int64)
     columns = clicks.T.tocsr()
-    # A path leads from a row by a shared column to a row; blocks hold about as many paths each.
+    # A path leads from a row over a shared column to a row; blocks have about equally many paths.
     paths = np.cumsum(clicks @ np.diff(columns.indptr))
     cuts = np.searchsorted(paths, np.arange(_PATHS, paths[-1], _PATHS)) + 1
     for begin, end in itertools.pairwise(np.unique([0, *cuts, clicks.shape[0]]).tolist()):
@@ -107,7 +107,7 @@ def nearest(clicks: Any, count: int) -> Integers:
         order = np.lexsort((shared.indices, -shared.data, row))
         order = order[row[order] != shared.indices[order]]
         counts = np.diff(run_starts(row[order]))
-        place = concat_ranges(np.zeros_like(counts), counts)
-        order, place = order[place < count], place[place < count]
-        near[row[order], place] = shared.indices[order]
+        rank = concat_ranges(np.zeros_like(counts), counts)
+        order, rank = order[rank < count], rank[rank < count]
+        near[row[order], rank] = shared.indices[order]
     return near

@@ -1,14 +1,14 @@
-"""The dataset folder: written under a temporary name, renamed when whole, opened with a check.
+"""The dataset folder: its files, opened after a check; `dataset_writer` writes it.
 
 manifest.json          written last: settings, choices, counts, checksums
-vocabulary.txt         one token a line; line 0 is empty (padding)
+vocabulary.txt         one token per line; line 0 is empty (padding)
 word_vectors.npy       float32 [V + B, d]
 text_tokens.npy        int32 [texts, L]; row 0 is the empty text
 documents.parquet      doc_id, text; row 0 is the pad document
 users.parquet          user_id (masked); row 0 is the unknown user
-targets.parquet        one row a target, in the order of target_id
+targets.parquet        one row per target, in the order of target_id
 features.npy           float32 [candidates of all targets, features], F before standardisation
-windows/<view>/<split>-*.tfrecord, <split>-sizes.npy
+windows/<scenario>/<split>-*.tfrecord, <split>-sizes.npy
 """
 
 import dataclasses
@@ -24,8 +24,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_pipeline.common.checksums import checksum, describe_files
-from data_pipeline.common.output_folder import UnfinishedFolder
+from data_pipeline.common.checksums import checksum
+from data_pipeline.common.codes import Split
 
 SCHEMA_VERSION = 3
 MANIFEST = "manifest.json"
@@ -54,71 +54,22 @@ TARGETS = pa.schema(
     ]
 )
 """targets.parquet. task: 1 recommendation, 2 search; time: int64 microseconds; session: in the
-unified log; request_id: null for a browse; candidates, labels, popularity (openings of the document
-known before the target), last_touch (time of the user's last visible touch of it, -1 for none): in
-original order; query_seen: the user issued the same query before; past_behaviors: visible ones
+unified log; request_id: null for a browse; candidates, labels, popularity (opens of the document known
+before the target), last_touch (time of the user's last visible open of it, -1 for none): in
+original order; query_seen: the user issued the same query before; past_behaviors: behaviors visible
 before the target; pseudo: the list was not shown, its negatives were drawn."""
-
-
-class DatasetWriter(UnfinishedFolder):
-    """Writes a dataset under a temporary name and gives it its own when it is whole.
-
-    A context manager: leaving it by an error removes what was written, unless `keep` is set. What a
-    killed run left is gone on with.
-
-    Args:
-        path: Folder of the dataset; must not exist.
-
-    Raises:
-        FileExistsError: `path` exists.
-        FolderInUse: Another run is writing it.
-
-    Attributes:
-        folder: Where to write; `path` with ".tmp" at the end.
-        resumed: Whether an earlier run left the folder.
-    """
-
-    resumed = False
-
-    def begin(self) -> None:
-        """Makes the temporary folder.
-
-        Raises:
-            FileExistsError: The folder of the dataset exists.
-        """
-        if self.path.exists():
-            raise FileExistsError(
-                f"`output` must not exist. Received: `output` = {os.fspath(self.path)!r}. Set "
-                "--output to a new folder, or remove this one."
-            )
-        self.resumed = self.folder.exists()
-        self.folder.mkdir(exist_ok=True)
-
-    def clear(self) -> None:
-        """Removes what a killed run left, where its steps cannot be gone on with."""
-        super().begin()
-
-    def finish(self, manifest: dict[str, Any]) -> None:
-        """Adds schema version and checksums, writes the manifest, renames the folder."""
-        whole = {"schema_version": SCHEMA_VERSION, **manifest, "files": describe_files(self.folder)}
-        text = json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-        with open(self.folder / MANIFEST, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        self.rename()
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """An opened dataset: its manifest, and its arrays, read when first asked for."""
+    """An opened dataset: its manifest, and its arrays, which are read at first use."""
 
     path: pathlib.Path
     manifest: dict[str, Any]
 
     @functools.cached_property
     def vocabulary(self) -> list[str]:
-        """V tokens; the first is the padding."""
+        """V tokens; the first is padding."""
         lines = (self.path / "vocabulary.txt").read_bytes().decode("utf-8").split("\n")
         return lines[:-1]
 
@@ -162,7 +113,7 @@ class Dataset:
         return pq.read_table(self.path / "users.parquet")["user_id"].to_pylist()
 
     def targets(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """Rows of `TARGETS`, in the order of target_id.
+        """Return rows of `TARGETS`, in the order of target_id.
 
         Args:
             columns: Columns to read. Default: all.
@@ -171,37 +122,37 @@ class Dataset:
         return pq.read_table(self.path / "targets.parquet", columns=wanted)
 
     def window_files(self, scenario: str, split: str) -> list[str]:
-        """Paths of the TFRecord files of a view and split, in order; some may be empty.
+        """Return the paths of the TFRecord files of a scenario and split; some may be empty.
 
         Raises:
-            ValueError: The dataset holds no such view or split.
+            ValueError: The dataset has no such scenario or split.
         """
-        self._check_view(scenario, split)
+        self._check_windows(scenario, split)
         prefix = f"windows/{scenario}/{split}-"
         names = [name for name in self.manifest["files"] if name.startswith(prefix)]
         return [os.fspath(self.path / name) for name in sorted(names) if name.endswith(".tfrecord")]
 
     def window_sizes(self, scenario: str, split: str) -> npt.NDArray[np.int32]:
-        """int32 [windows, 5], `data_pipeline.dataset.windows.SIZES` of each record, in file order.
+        """Return `data_pipeline.dataset.windows.SIZES` of each record, int32 [windows, 5].
 
         Raises:
-            ValueError: The dataset holds no such view or split.
+            ValueError: The dataset has no such scenario or split.
         """
-        self._check_view(scenario, split)
+        self._check_windows(scenario, split)
         return np.load(self.path / f"windows/{scenario}/{split}-sizes.npy")
 
-    def _check_view(self, scenario: str, split: str) -> None:
+    def _check_windows(self, scenario: str, split: str) -> None:
         name = f"windows/{scenario}/{split}-sizes.npy"
         if name not in self.manifest["files"]:
             raise ValueError(
-                f"The dataset {os.fspath(self.path)!r} holds the views {self.scenarios} of the "
-                f"splits train, validation, test. Received: view {scenario!r}, split {split!r}. "
-                "Prepare it again with this view among --scenarios."
+                f"`scenario` and `split` must be of {self.scenarios} and {[*map(str, Split)]}, as in "
+                f"the dataset {os.fspath(self.path)!r}. Got {scenario!r}, {split!r}. "
+                "Fix: prepare it again with this scenario among --scenarios."
             )
 
     @property
     def scenarios(self) -> list[str]:
-        """Views the dataset holds."""
+        """Scenarios of the windows of the dataset."""
         return list(self.manifest["settings"]["scenarios"])
 
     @property
@@ -221,7 +172,7 @@ class Dataset:
 
     @property
     def query_free(self) -> npt.NDArray[np.bool_]:
-        """bool [features], those that need no query."""
+        """bool [features], the features that need no query."""
         return np.array(self.manifest["features"]["query_free"], bool)
 
     @property
@@ -241,7 +192,7 @@ class Dataset:
 
     @property
     def vocabulary_size(self) -> int:
-        """V, the padding included; hashed buckets have the ids from V on."""
+        """V, including padding; hashed buckets have the ids from V on."""
         return self.manifest["vocabulary_size"]
 
     @property
@@ -251,7 +202,7 @@ class Dataset:
 
     @property
     def oov_buckets(self) -> int:
-        """B."""
+        """B, number of hashed buckets."""
         return self.manifest["oov_buckets"]
 
     @property
@@ -266,48 +217,49 @@ class Dataset:
 
 
 def open_dataset(path: str | os.PathLike[str], verify: bool = False) -> Dataset:
-    """Opens a dataset that was written to its end.
+    """Open a complete dataset.
 
     Args:
         path: Folder of the dataset.
-        verify: Compare the checksum of every file, which reads all of it. Sizes are always
+        verify: Compare the checksum of every file, which reads all files. Sizes are always
             compared. Default: False.
 
     Raises:
-        FileNotFoundError: There is no folder, no manifest (a half-written dataset), or a file is
+        FileNotFoundError: There is no folder, no manifest (an incomplete dataset), or a file is
             missing.
-        ValueError: The schema version is another one, or a file is not as it was written.
+        ValueError: The dataset has another schema version, or a file was altered.
     """
-    root = pathlib.Path(path)
-    again = "Run `python -m data_pipeline.prepare` again with a new --output."
+    root, name = pathlib.Path(path), os.fspath(path)
+    fix = "Fix: run `python -m data_pipeline.prepare` again with a new --output."
     if not (root / MANIFEST).is_file():
-        state = "no manifest, so it was not written to its end" if root.is_dir() else "no folder"
+        found = "an incomplete dataset without one" if root.is_dir() else "no folder"
         raise FileNotFoundError(
-            f"A dataset is a folder with a {MANIFEST}. Received: {os.fspath(root)!r}, where there "
-            f"is {state}. {again}"
+            f"{name}: a dataset must be a folder with a {MANIFEST}. Got {found}. {fix}"
         )
     manifest = json.loads((root / MANIFEST).read_text("utf-8"))
     version = manifest.get("schema_version")
     if version != SCHEMA_VERSION:
         raise ValueError(
-            f"This program reads datasets of schema version {SCHEMA_VERSION}. Received: "
-            f"{os.fspath(root)!r} of schema version {version}. {again}"
+            f"{name}: the schema version of a dataset must be {SCHEMA_VERSION}. Got {version}. {fix}"
         )
-    for name, entry in manifest["files"].items():
-        file = root / name
-        if not file.is_file():
-            raise FileNotFoundError(
-                f"The manifest of {os.fspath(root)!r} lists {name!r}. Received: no such file. "
-                f"{again}"
-            )
-        if file.stat().st_size != entry["bytes"]:
-            raise ValueError(
-                f"The manifest of {os.fspath(root)!r} gives {name!r} {entry['bytes']} bytes. "
-                f"Received: {file.stat().st_size} bytes. {again}"
-            )
-        if verify and checksum(file) != entry["sha256"]:
-            raise ValueError(
-                f"The manifest of {os.fspath(root)!r} gives {name!r} the SHA-256 "
-                f"{entry['sha256']}. Received: {checksum(file)}. {again}"
-            )
+    for file, entry in manifest["files"].items():
+        _check_file(root / file, entry, verify, fix)
     return Dataset(root, manifest)
+
+
+def _check_file(path: pathlib.Path, entry: dict[str, Any], verify: bool, fix: str) -> None:
+    """Raise an error if a file is missing or is not as listed in the manifest."""
+    name = os.fspath(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{name}: a file of a dataset must exist. Got no file. {fix}")
+    size = path.stat().st_size
+    if size != entry["bytes"]:
+        raise ValueError(
+            f"{name}: a file of a dataset must be unchanged, {entry['bytes']} bytes. Got {size} "
+            f"bytes. {fix}"
+        )
+    if verify and checksum(path) != entry["sha256"]:
+        raise ValueError(
+            f"{name}: a file of a dataset must be unchanged, SHA-256 {entry['sha256']}. Got "
+            f"{checksum(path)}. {fix}"
+        )

@@ -1,8 +1,8 @@
 """Serialised tf.train.Example messages of many windows at once.
 
-What `tf.train.Example.SerializeToString(deterministic=True)` gives, byte for byte, without making a
-message object of every window: the numbers of all windows are encoded together, each window then
-takes its bytes. Wire format of protocol buffers: a field is its tag, the length of what follows,
+Same as `tf.train.Example.SerializeToString(deterministic=True)`, byte for byte, without a message
+object for every window: the numbers of all windows are encoded together, then cut into windows.
+Wire format of protocol buffers: a field is its tag, the length of what follows,
 and the content; integers are varints, seven bits a byte, the lowest first.
 """
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from data_pipeline.common.array_types import Integers
 
 Rows = tuple[npt.NDArray, Integers]
-"""Values of all messages, along the first axis, and where each message's begin, with the end."""
+"""Values of all messages, along the first axis, and the first value of each message, with the end."""
 
 # Tags: number of the field, and that a length follows.
 _FEATURES, _ENTRY, _NAME, _VALUE, _PACKED = 0x0A, 0x0A, 0x0A, 0x12, 0x0A
@@ -24,13 +24,13 @@ _FLOATS, _INTEGERS = 0x12, 0x1A
 
 
 def varints(values: Integers) -> tuple[npt.NDArray[np.uint8], Integers]:
-    """Varints of whole numbers, one after another.
+    """Encode integers as varints, one after another.
 
     Args:
         values: int64 [n], not negative.
 
     Returns:
-        (uint8 [bytes], int64 [n + 1]: where each number's bytes begin, with the end).
+        (uint8 [bytes], int64 [n + 1]: first byte of each number, with the end).
 
     Example:
         >>> encoded, begins = varints(np.array([1, 300]))
@@ -42,16 +42,16 @@ def varints(values: Integers) -> tuple[npt.NDArray[np.uint8], Integers]:
     width = _width(values)
     begins = np.concatenate([[0], np.cumsum(width, dtype=np.int64)])
     encoded = np.empty(int(begins[-1]), np.uint8)
-    longer, place, left = width, begins[:-1], values
+    longer, position, left = width, begins[:-1], values
     while len(longer):
         more = longer > 1
-        encoded[place] = (left & 0x7F) | (more << 7)
-        longer, place, left = longer[more] - 1, place[more] + 1, left[more] >> 7
+        encoded[position] = (left & 0x7F) | (more << 7)
+        longer, position, left = longer[more] - 1, position[more] + 1, left[more] >> 7
     return encoded, begins
 
 
 def _width(values: Integers) -> npt.NDArray[np.uint8]:
-    """Bytes of each number's varint."""
+    """Return the number of bytes of each number's varint."""
     width, bits, most = np.ones(len(values), np.uint8), 7, int(values.max(initial=0))
     while most >> bits:
         width += values >= 1 << bits
@@ -68,13 +68,13 @@ def _varint(value: int) -> bytes:
 
 
 def _field(tag: int, content: bytes, more: int = 0) -> bytes:
-    """A field up to its content, of which `more` bytes are not given yet."""
+    """Return a field up to its content, of which `more` bytes follow later."""
     return bytes([tag]) + _varint(len(content) + more) + content
 
 
 @functools.lru_cache(maxsize=2**16)
 def _head(name: str, size: int, kind: int) -> bytes:
-    """What stands before the numbers of one feature.
+    """Return the bytes before the numbers of one feature.
 
     Args:
         name: Key of the feature.
@@ -87,7 +87,7 @@ def _head(name: str, size: int, kind: int) -> bytes:
 
 
 def examples(fields: Mapping[str, Rows]) -> Iterator[bytes]:
-    """Serialises messages.
+    """Serialise messages.
 
     Args:
         fields: By name (ASCII, below 128 characters), values of all messages (int64 not negative,

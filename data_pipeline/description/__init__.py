@@ -1,1 +1,1 @@
-"""The page that describes a dataset; front door: `dataset_page`."""
+"""The description of a dataset; front door: `dataset_page`."""

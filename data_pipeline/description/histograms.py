@@ -1,4 +1,4 @@
-"""Histograms of behaviors: how long sessions are, and what follows a search or a browse."""
+"""Histograms of session lengths and of the behavior after a search or a browse."""
 
 import dataclasses
 from collections.abc import Sequence as Items
@@ -11,19 +11,19 @@ from data_pipeline.common.codes import BehaviorType
 from data_pipeline.common.sorted_arrays import run_starts
 
 KINDS = ("searches only", "browses only", "both")
-"""Kinds of sessions by the behaviors they hold."""
+"""Kinds of sessions by the types of their behaviors."""
 Transitions = dict[str, dict[str, int]]
 
 
 def session_lengths(behaviors: Columns) -> dict[str, list[int]]:
-    """Sessions by their number of behaviors and their kind.
+    """Count sessions by their number of behaviors and their kind.
 
     Args:
         behaviors: type, session, in the order (session, time).
 
     Returns:
-        `behaviors`: the lengths that occur, ascending; for each of `KINDS`: sessions of each of
-        these lengths.
+        `behaviors`: the lengths that occur, ascending; for each of `KINDS`: number of sessions of
+        each of these lengths.
 
     Example:
         >>> session_lengths({"type": np.array([2, 2, 1]), "session": np.array([1, 1, 2])})
@@ -42,14 +42,14 @@ def session_lengths(behaviors: Columns) -> dict[str, list[int]]:
 
 
 def transitions(behaviors: Columns) -> Transitions:
-    """How often one behavior follows another within a session.
+    """Count how often one behavior follows another within a session.
 
     Args:
         behaviors: type, session, in the order (session, time).
 
     Returns:
-        Counts by what was before (`begin`, `search`, `browse`), then by what came after
-        (`search`, `browse`, `end`).
+        Counts by predecessor (`begin`, `search`, `browse`), then by successor (`search`,
+        `browse`, `end`).
 
     Example:
         >>> found = transitions({"type": np.array([1, 2, 2]), "session": np.array([1, 1, 2])})
@@ -59,7 +59,7 @@ def transitions(behaviors: Columns) -> Transitions:
     kind, edges = behaviors["type"], run_starts(behaviors["session"])
     first = np.zeros(len(kind) + 1, bool)
     first[edges] = True
-    # Nothing (0) stands before the first behavior of a session and after its last one.
+    # 0 marks the begin and the end of a session.
     before = np.where(first[:-1], 0, np.append(0, kind)[:-1])
     after = np.where(first[1:], 0, np.append(kind, 0)[1:])
     types = {"search": BehaviorType.SEARCH, "browse": BehaviorType.BROWSE}
@@ -76,7 +76,7 @@ def transitions(behaviors: Columns) -> Transitions:
 
 @dataclasses.dataclass(frozen=True)
 class Histogram:
-    """How often each value occurs.
+    """Frequencies of values.
 
     Attributes:
         values: int64 [n], ascending, each once.
@@ -88,27 +88,27 @@ class Histogram:
 
     @classmethod
     def of(cls, values: npt.NDArray) -> "Histogram":
-        """The histogram of values in any order."""
+        """Return the histogram of values in any order."""
         found, counts = np.unique(values, return_counts=True)
         return cls(found.astype(np.int64), counts)
 
     @property
     def total(self) -> int:
-        """How many values there are."""
+        """Number of values."""
         return int(self.counts.sum())
 
     @property
     def longest(self) -> int:
-        """The largest value."""
+        """Largest value."""
         return int(self.values[-1])
 
     @property
     def mean(self) -> float:
-        """Their mean; nan of no values."""
+        """Mean of the values; nan if there are none."""
         return float(self.values @ self.counts) / self.total if self.total else float("nan")
 
     def quantile(self, share: float) -> int:
-        """The least value that at least `share` of all values do not exceed.
+        """Return the least value that at least `share` of all values do not exceed.
 
         Example:
             >>> Histogram.of(np.array([1, 1, 5, 9])).quantile(0.5)
@@ -117,7 +117,7 @@ class Histogram:
         return int(self.values[np.searchsorted(np.cumsum(self.counts), share * self.total)])
 
     def binned(self, firsts: Items[int]) -> list[int]:
-        """Counts by bin.
+        """Return counts by bin.
 
         Args:
             firsts: Least value of each bin, ascending; the last bin has no end.
@@ -131,7 +131,7 @@ class Histogram:
 
 
 def names_of_bins(firsts: Items[int], longest: int) -> list[str]:
-    """Names of the bins that begin at `firsts`, the last of which ends at `longest`.
+    """Return names of the bins that begin at `firsts`; the last one ends at `longest`.
 
     Example:
         >>> names_of_bins([0, 1, 3, 5], 9)
@@ -145,7 +145,7 @@ def names_of_bins(firsts: Items[int], longest: int) -> list[str]:
 
 
 def doubling(longest: int) -> list[int]:
-    """Bins 0, 1, 2, 3–4, 5–8, ..., each twice as wide as the one before, that reach `longest`.
+    """Return first values of the bins 0, 1, 2, 3–4, 5–8, ... (widths double), up to `longest`.
 
     Example:
         >>> doubling(9)

@@ -1,4 +1,4 @@
-"""Statistics of a dataset by period, as in the paper's Table 1 (whose numbers are lost)."""
+"""Statistics of a dataset by period, as in Table 1 of the paper."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from data_pipeline.common.array_types import Columns, Integers
 from data_pipeline.common.codes import BehaviorType, Split, Task
 from data_pipeline.common.sorted_arrays import sorted_unique
 from data_pipeline.events.splits import Boundaries, assign
-from data_pipeline.targets.candidate_lists import Targets
+from data_pipeline.targets.candidate_lists import CandidateLists
 
 PERIODS = ("history", *Split, "all")
 
@@ -22,13 +22,13 @@ STATISTICS = {
     "behaviors_per_session": "",
     "sessions_per_user": "",
     "clicks_per_search": "satisfied ones",
-    "search_targets": "searches that are ranked for",
-    "recommendation_targets": "recommendations that are ranked for",
-    "search_groups": "in training one for each relevant document of a target",
-    "recommendation_groups": "likewise",
+    "search_targets": "searches to rank for",
+    "recommendation_targets": "recommendations to rank for",
+    "search_groups": "in training, one for each relevant document of a target",
+    "recommendation_groups": "the same for recommendations",
     "candidates_per_target": "length of the list to rank",
 }
-"""The statistics of a period in their order, and what they count."""
+"""Statistics of a period in their order, with an explanation."""
 
 Row = dict[str, int | float]
 
@@ -39,21 +39,21 @@ def _ratio(part: int, whole: int) -> float:
 
 def table_1(
     behaviors: Columns,
-    answers: Columns,
+    satisfied_search_clicks: Columns,
     sessions: Columns,
-    targets: Targets,
+    targets: CandidateLists,
     group_row: Integers,
     limits: Boundaries,
 ) -> dict[str, Row]:
-    """Statistics of each period and of all together.
+    """Return the statistics of each period and of all periods together.
 
     Args:
         behaviors: type, user, text, session of the kept sessions' behaviors.
-        answers: behavior (1-based), the satisfied clicks of searches.
+        satisfied_search_clicks: behavior (1-based), the satisfied clicks of searches.
         sessions: start, has_both of all sessions in their order.
-        targets: The targets.
+        targets: Targets of the dataset.
         group_row: int64 [groups], target of each group.
-        limits: Where periods begin.
+        limits: Begin of each period.
 
     Returns:
         `STATISTICS` by period of `PERIODS`.
@@ -69,7 +69,7 @@ def table_1(
         kind, user = behaviors["type"][rows], behaviors["user"][rows]
         held = sorted_unique(behaviors["session"][rows])
         searches = int((kind == BehaviorType.SEARCH).sum())
-        clicks = int(rows[answers["behavior"] - 1].sum())
+        clicks = int(rows[satisfied_search_clicks["behavior"] - 1].sum())
         users, task = len(sorted_unique(user)), targets.rows["task"][chosen]
         group_task = targets.rows["task"][group_row[chosen[group_row]]]
         lists = int(np.diff(targets.offsets)[chosen].sum())
@@ -97,7 +97,7 @@ def table_1(
 
 
 def number_text(value: int | float) -> str:
-    """A statistic as a person reads it.
+    """Format a statistic for a reader.
 
     Example:
         >>> number_text(12345), number_text(2.5)
@@ -107,7 +107,7 @@ def number_text(value: int | float) -> str:
 
 
 def table_text(statistics: dict[str, Row]) -> str:
-    """The statistics as a table a person can read, periods as columns."""
+    """Return the statistics as a text table, a column for each period."""
     lines = [f"{'':<24}" + "".join(f"{period:>12}" for period in PERIODS)]
     for name in STATISTICS:
         cells = (f"{number_text(statistics[period][name]):>12}" for period in PERIODS)

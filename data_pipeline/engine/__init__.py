@@ -1,1 +1,4 @@
-"""Relational work on DuckDB or Spark; front door: `connect.connect`."""
+"""The relational engines, DuckDB and Spark, behind one interface.
+
+Front door: `connect.connect`.
+"""

@@ -1,10 +1,9 @@
-"""The contract of an engine, where relational work runs.
+"""The interface of an engine, which runs relational work.
 
-Steps elsewhere are Ibis expressions over an engine's tables and never know which engine it is:
-DuckDB (`duckdb_engine`, the default) or Spark (`spark_engine`). What leaves an engine is integers
-and strings in an explicit total order, never a float, a hash or an unordered row: those differ
-from data_pipeline.common.array_types import Columns
-from one engine to the next.
+Other rooms write Ibis expressions over the tables of an engine, independent of the engine: DuckDB
+(`duckdb_engine`, the default) or Spark (`spark_engine`). Results of an engine are integers and
+strings in an explicit total order, never floats, hashes or unordered rows, which would differ
+between engines.
 """
 
 import abc
@@ -36,13 +35,12 @@ class Engine(abc.ABC):
     def __init__(self, threads: int = 2, memory_gib: float = 6.0) -> None:
         if threads < 1:
             raise ValueError(
-                f"`threads` must be at least 1. Received: `threads` = {threads}. "
-                "Set --threads to 1 or more."
+                f"`threads` must be at least 1. Got {threads}. Fix: set --threads to 1 or more."
             )
         if not memory_gib > 0:
             raise ValueError(
-                f"`memory_gib` must be positive. Received: `memory_gib` = {memory_gib}. "
-                "Set --memory_gib to a positive number."
+                f"`memory_gib` must be positive. Got {memory_gib}. "
+                "Fix: set --memory_gib to a positive number."
             )
 
     def __enter__(self) -> "Engine":
@@ -57,24 +55,24 @@ class Engine(abc.ABC):
         self.close()
 
     def parquet(self, path: str | os.PathLike[str]) -> ibis.Table:
-        """The rows of a Parquet file or folder, read when needed, in no particular order.
+        """Return the rows of a Parquet file or folder, read when needed, in any order.
 
         Raises:
             FileNotFoundError: There is no such file.
         """
         if not pathlib.Path(path).exists():
             raise FileNotFoundError(
-                f"A log holds documents, requests and browses as Parquet files. Missing: "
-                f"{os.fspath(path)!r}. Write the log again with an importer or the simulator."
+                f"`path` must be a Parquet file or folder. Got {os.fspath(path)!r}, which does not "
+                "exist. Fix: write the log again with an importer or the simulator."
             )
         return self._read(pathlib.Path(path).absolute())
 
     def collect(self, expression: ibis.Table, order_by: Sequence[str]) -> pa.Table:
-        """The rows of an expression as Arrow, in the order given, which must be total."""
+        """Return the rows of an expression as Arrow, in the order given, which must be total."""
         return self._rows(expression.order_by(list(order_by)))
 
     def fetch(self, expression: ibis.Table, order_by: Sequence[str]) -> Columns:
-        """The rows of an expression of integers, without nulls, as one NumPy array a column.
+        """Return the rows of an expression of integers without nulls, as a NumPy array per column.
 
         Raises:
             TypeError: A column is not of integers or holds a null.
@@ -85,41 +83,41 @@ class Engine(abc.ABC):
             column = table[name]
             if not pa.types.is_integer(column.type) or column.null_count:
                 raise TypeError(
-                    f"Column `{name}` should hold integers without nulls. Received: {column.type} "
-                    f"with {column.null_count} nulls. Use `collect` for other columns."
+                    f"`{name}` must be a column of integers without nulls. Got {column.type} with "
+                    f"{column.null_count} nulls. Fix: use `collect` for other columns."
                 )
             columns[name] = column.to_numpy().astype(np.int64, copy=False)
         return columns
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Gives back what the engine holds; its tables are gone."""
+        """Release the resources of the engine; its tables are lost."""
 
     @abc.abstractmethod
     def table(self, rows: pa.Table) -> ibis.Table:
-        """An Arrow table as a table of the engine."""
+        """Make a table of the engine from an Arrow table."""
 
     @abc.abstractmethod
     def materialise(self, expression: ibis.Table) -> ibis.Table:
-        """Runs an expression once and keeps its rows while the engine is open."""
+        """Run an expression once and keep its rows while the engine is open."""
 
     @abc.abstractmethod
     def save(self, expression: ibis.Table, path: pathlib.Path) -> None:
-        """Writes the rows of an expression for `parquet`, in no particular order.
+        """Write the rows of an expression for `parquet`, in any order.
 
         Args:
-            expression: What to write.
-            path: Absolute path of what does not exist yet; Spark makes a folder of it.
+            expression: The rows.
+            path: Absolute path that does not exist yet; Spark makes a folder.
         """
 
     @abc.abstractmethod
     def microseconds(self, time: ibis.Value) -> ibis.Value:
-        """A timestamp column as int64 microseconds since the epoch; null stays null."""
+        """Convert a timestamp column to int64 microseconds since the epoch; null stays null."""
 
     @abc.abstractmethod
     def _read(self, path: pathlib.Path) -> ibis.Table:
-        """The rows of a Parquet file or folder that exists, by its absolute path."""
+        """Return the rows of a Parquet file or folder that exists, by its absolute path."""
 
     @abc.abstractmethod
     def _rows(self, expression: ibis.Table) -> pa.Table:
-        """The rows of an ordered expression."""
+        """Return the rows of an ordered expression."""

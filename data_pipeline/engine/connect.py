@@ -1,4 +1,4 @@
-"""Front door of the room: opens the engine a preparation asked for."""
+"""Open the engine of a preparation."""
 
 import os
 
@@ -7,10 +7,10 @@ from data_pipeline.settings import PrepareSettings
 
 
 def connect(settings: PrepareSettings, spill: str | os.PathLike[str]) -> Engine:
-    """The engine that `--engine` names, with its temporary files in the folder `spill`.
+    """Open the engine that `--engine` names, with its temporary files in the folder `spill`.
 
     Raises:
-        ValueError: There is no such engine, or as `Engine`.
+        ValueError: There is no such engine, or as for `Engine`.
 
     Example:
         >>> import tempfile
@@ -28,8 +28,8 @@ def connect(settings: PrepareSettings, spill: str | os.PathLike[str]) -> Engine:
         return SparkEngine(settings.threads, settings.memory_gib, spill, settings.spark_master)
     if settings.engine != "duckdb":
         raise ValueError(
-            f"`engine` must be `duckdb` or `spark`. Received: `engine` = {settings.engine!r}. "
-            "Set --engine to one of them."
+            f"`engine` must be 'duckdb' or 'spark'. Got {settings.engine!r}. "
+            "Fix: set --engine to one of them."
         )
     from data_pipeline.engine.duckdb_engine import DuckDBEngine
 

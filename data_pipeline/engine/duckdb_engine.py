@@ -1,4 +1,4 @@
-"""The default engine: DuckDB, in this process, out of core."""
+"""The default engine: DuckDB, in this process; data larger than memory spill to disk."""
 
 import os
 import pathlib
@@ -13,7 +13,7 @@ from data_pipeline.engine.base import Engine
 
 
 def _epoch_us(time: Any) -> Any:
-    """Microseconds since the epoch; Ibis has no word for it that every engine knows."""
+    """Microseconds since the epoch; Ibis has no function for it that every engine has."""
 
 
 _MICROSECONDS: Any = ibis.udf.scalar.builtin(
@@ -28,7 +28,7 @@ class DuckDBEngine(Engine):
 
     Args:
         threads, memory_gib: As for `Engine`.
-        spill: Folder of its temporary files. Default: the engine's own choice.
+        spill: Folder of its temporary files. Default: chosen by DuckDB.
 
     Example:
         >>> with DuckDBEngine(threads=1, memory_gib=1) as engine:
@@ -49,26 +49,26 @@ class DuckDBEngine(Engine):
             threads=threads, memory_limit=f"{round(memory_gib * 1024)}MiB", **options
         )
         self._connection.raw_sql("SET TimeZone = 'UTC'")
-        # Whoever reads rows states their order; keeping one would hold them in memory.
+        # Readers of rows give an order; preserving the insertion order would take memory.
         self._connection.raw_sql("SET preserve_insertion_order = false")
-        # Else it keeps what queries took at most, a third of the limit and more.
+        # Without it the peak memory of queries is kept, a third of the limit and more.
         self._connection.raw_sql("SET allocator_background_threads = true")
         self._kept = tempfile.TemporaryDirectory(dir=spill)
         self._files: dict[Any, pathlib.Path] = {}
         self._names = 0
 
     def close(self) -> None:
-        """Closes the connection and removes what was materialised."""
+        """Close the connection and remove the materialised tables."""
         self._connection.disconnect()
         self._kept.cleanup()
 
     def table(self, rows: pa.Table) -> ibis.Table:
-        """An Arrow table as a temporary table."""
+        """Make a temporary table from an Arrow table."""
         self._names += 1
         return self._connection.create_table(f"given_{self._names}", rows, temp=True)
 
     def materialise(self, expression: ibis.Table) -> ibis.Table:
-        """Runs an expression once and keeps its rows in a file: DuckDB's tables take memory."""
+        """Run an expression once and keep its rows in a file: tables of DuckDB take memory."""
         self._names += 1
         path = pathlib.Path(self._kept.name) / f"{self._names}.parquet"
         self._write(expression, path)
@@ -77,7 +77,7 @@ class DuckDBEngine(Engine):
         return table
 
     def save(self, expression: ibis.Table, path: pathlib.Path) -> None:
-        """Writes the rows of an expression as one Parquet file; a materialised one is in one."""
+        """Write the rows of an expression as one Parquet file; link it if it is materialised."""
         written = self._files.get(expression.op())
         if written is None:
             self._write(expression, path)
@@ -88,7 +88,7 @@ class DuckDBEngine(Engine):
             shutil.copyfile(written, path)
 
     def _write(self, expression: ibis.Table, path: pathlib.Path) -> None:
-        # A sum of DuckDB has 128 bits, which Parquet has not.
+        # A sum of DuckDB has 128 bits, which Parquet does not support.
         columns = ", ".join(
             f'CAST("{name}" AS BIGINT) AS "{name}"' if kind.is_int64() else f'"{name}"'
             for name, kind in expression.schema().items()
@@ -99,7 +99,7 @@ class DuckDBEngine(Engine):
         )
 
     def microseconds(self, time: ibis.Value) -> ibis.Value:
-        """A timestamp column as int64 microseconds since the epoch; null stays null."""
+        """Convert a timestamp column to int64 microseconds since the epoch; null stays null."""
         return _MICROSECONDS(time)
 
     def _read(self, path: pathlib.Path) -> ibis.Table:

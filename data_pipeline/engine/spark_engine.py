@@ -1,8 +1,8 @@
-"""The engine for logs that outgrow one machine: Spark (extra `spark`).
+"""The engine for logs that are too large for one machine: Spark (extra `spark`).
 
-The same expressions run as Spark SQL, without a Python function among them, so that executors need
-neither Python nor this package. By default Spark runs here, in local mode; `master` or the
-configuration of the environment points it at a cluster.
+The same expressions run as Spark SQL without Python functions, so executors need neither Python nor
+this package. By default Spark runs in local mode; `master` or the configuration of the environment
+selects a cluster.
 """
 
 import os
@@ -19,7 +19,7 @@ LOCAL = "local"
 
 
 def _unix_micros(time: Any) -> Any:
-    """Microseconds since the epoch; Ibis has no word for it that every engine knows."""
+    """Microseconds since the epoch; Ibis has no function for it that every engine has."""
 
 
 _MICROSECONDS: Any = ibis.udf.scalar.builtin(
@@ -30,14 +30,14 @@ _MICROSECONDS: Any = ibis.udf.scalar.builtin(
 
 
 class SparkEngine(Engine):
-    """Spark: the session that is there already, or a new one that ends with the engine.
+    """Spark: the running session, or a new one that ends with the engine.
 
     Args:
         threads, memory_gib: As for `Engine`; for local mode only.
-        spill: Folder of the temporary files of local mode. Default: Spark's own choice.
+        spill: Folder of the temporary files of local mode. Default: chosen by Spark.
         master: `local`: Spark in local mode with the limits above. Anything else is a master's
-            address (`spark://host:7077`, `yarn`, ...). Empty: as spark-submit or
-            spark-defaults.conf say. Default: `local`.
+            address (`spark://host:7077`, `yarn`, ...). Empty: as configured by spark-submit or
+            spark-defaults.conf. Default: `local`.
 
     Raises:
         ModuleNotFoundError: pyspark is missing.
@@ -56,53 +56,53 @@ class SparkEngine(Engine):
             from pyspark.sql import SparkSession
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(
-                "`engine` = 'spark' needs pyspark, which is not installed. Install the extra with "
+                "`engine` must be 'duckdb' without pyspark. Got 'spark'. Fix: run "
                 "`pip install '.[spark]'`, or set --engine=duckdb."
             ) from error
         running = SparkSession.getActiveSession()
         self._owned = None
         if running is None:
             self._owned = running = _start(SparkSession.builder, threads, memory_gib, spill, master)
-        # Names of tables and SQL settings of its own, whoever else uses Spark in this process.
+        # Own names of tables and SQL settings, also if this process uses Spark elsewhere.
         self._session = running.newSession()
         self._connection = ibis.pyspark.connect(self._session)
         self._names = 0
 
     def close(self) -> None:
-        """Stops Spark, unless it ran already."""
+        """Stop Spark, unless it was running before."""
         if self._owned is not None:
             self._owned.stop()
 
     def table(self, rows: pa.Table) -> ibis.Table:
-        """An Arrow table as a temporary view."""
+        """Make a temporary view from an Arrow table."""
         return self._view(self._session.createDataFrame(rows))
 
     def materialise(self, expression: ibis.Table) -> ibis.Table:
-        """Runs an expression once and keeps its rows on the executors, in memory or on disk.
+        """Run an expression once and keep its rows on the executors, in memory or on disk.
 
         A local checkpoint, not a cache: later plans begin at its rows, not at the log.
         """
         return self._view(self._frame(expression).localCheckpoint(eager=True))
 
     def save(self, expression: ibis.Table, path: pathlib.Path) -> None:
-        """Writes the rows of an expression as a folder of Parquet files."""
+        """Write the rows of an expression as a folder of Parquet files."""
         self._frame(expression).write.parquet(path.as_uri())
 
     def microseconds(self, time: ibis.Value) -> ibis.Value:
-        """A timestamp column as int64 microseconds since the epoch; null stays null."""
+        """Convert a timestamp column to int64 microseconds since the epoch; null stays null."""
         return _MICROSECONDS(time)
 
     def _read(self, path: pathlib.Path) -> ibis.Table:
         return self._view(self._session.read.parquet(path.as_uri()))
 
     def _rows(self, expression: ibis.Table) -> pa.Table:
-        # Not through Ibis, which goes by way of pandas and makes floats of integers with nulls.
+        # Not through Ibis, which uses pandas and turns integers with nulls into floats.
         return self._frame(expression).toArrow()
 
     def _frame(self, expression: ibis.Table) -> Any:
         from ibis.backends.pyspark.datatypes import PySparkSchema
 
-        # Numbers of rows have 32 bits in Spark; Ibis takes them for 64 and leaves our casts out.
+        # Row numbers have 32 bits in Spark; Ibis assumes 64 and leaves our casts out.
         schema = PySparkSchema.from_ibis(expression.schema())
         return self._session.sql(self._connection.compile(expression)).to(schema)
 
@@ -120,7 +120,7 @@ def _start(
     spill: str | os.PathLike[str] | None,
     master: str,
 ) -> Any:
-    """A new Spark session."""
+    """Start a Spark session."""
     if master == LOCAL:
         options = {
             "spark.master": f"local[{threads}]",

@@ -1,1 +1,1 @@
-"""What users did, in order, and when each fact is known; front door: `user_events.build_events`."""
+"""Events of users in order, and when each fact is known; front door: `user_events.build_events`."""

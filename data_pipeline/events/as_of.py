@@ -1,7 +1,7 @@
-"""What was known before a moment: events of many owners in sorted arrays.
+"""Point-in-time counts: what was known of an owner strictly before a time.
 
-The one rule of time lives here: at time t an event is known iff it became known at a strictly earlier
-time, so equal timestamps do not see each other.
+The one rule of time: a fact with `known_at` k is visible to a target at time t if and only if t > k.
+Equal timestamps do not see each other. Events of many owners lie in sorted arrays.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ NEVER = 2**62
 
 
 class TimeRanks:
-    """Times replaced by their ranks, which are small enough to stand beside an owner in 64 bits.
+    """Ranks of times, small enough to share 64 bits with an owner's number.
 
     Args:
         times: Arrays of int64; together every time at which an event becomes known.
@@ -24,8 +24,8 @@ class TimeRanks:
         size: Above every rank.
 
     Example:
-        >>> clock = Clock(np.array([900, 20]), np.array([20]))
-        >>> clock.rank(np.array([20, 21, 900, 901]))
+        >>> time_ranks = TimeRanks(np.array([900, 20]), np.array([20]))
+        >>> time_ranks.rank(np.array([20, 21, 900, 901]))
         array([0, 1, 1, 2])
     """
 
@@ -34,33 +34,35 @@ class TimeRanks:
         self.size = len(self.times) + 1
 
     def rank(self, time: Integers) -> Integers:
-        """How many of the times are strictly earlier; keeps the order of events and moments."""
+        """Return how many of the times are strictly earlier than each time; the order is kept."""
         return searchsorted_fast(self.times, time)
 
 
 class AsOfIndex:
-    """Events in the order (owner, moment they become known).
+    """Events sorted by owner and by the time at which they become known.
 
     Args:
         owner: int64 [n], not negative: a user, a document, a pair of both.
-        moment: int64 [n], ranks of a `Clock`.
-        size: Size of that clock.
-        ordered: Whether `order` and `running` shall be there. Default: False.
+        time_rank: int64 [n], rank of `known_at` in a `TimeRanks`.
+        size: Size of that `TimeRanks`.
+        ordered: Keep `order`, which `running` needs. Default: False.
 
     Attributes:
-        order: int64 [n], where `ordered`: the events in this order; those of one owner and moment
-            in any.
+        order: int64 [n], if `ordered`: rows of the events in this order. Events of one owner and
+            time rank are in any order.
 
     Example:
-        >>> ledger = Ledger(np.array([7, 3, 7]), np.array([1, 0, 0]), size=3, ordered=True)
-        >>> first, after = ledger.known(np.array([7, 7, 3]), np.array([1, 2, 0]))
-        >>> (after - first).tolist(), ledger.order[after[:2] - 1].tolist()
+        >>> index = AsOfIndex(np.array([7, 3, 7]), np.array([1, 0, 0]), size=3, ordered=True)
+        >>> first, after = index.known(np.array([7, 7, 3]), np.array([1, 2, 0]))
+        >>> (after - first).tolist(), index.order[after[:2] - 1].tolist()
         ([1, 2, 0], [2, 0])
     """
 
-    def __init__(self, owner: Integers, moment: Integers, size: int, ordered: bool = False) -> None:
+    def __init__(
+        self, owner: Integers, time_rank: Integers, size: int, ordered: bool = False
+    ) -> None:
         self._size = size
-        keys = owner * size + moment
+        keys = owner * size + time_rank
         if ordered:
             self.order = np.argsort(keys)
             self._keys = keys[self.order]
@@ -68,68 +70,70 @@ class AsOfIndex:
             self._keys = np.sort(keys)
 
     def first(self, owner: Integers) -> Integers:
-        """int64 [m]: place in the order at which each owner's events begin."""
+        """Return where each owner's events begin in the order: int64 [m]."""
         return searchsorted_fast(self._keys, owner * self._size)
 
-    def after(self, owner: Integers, moment: Integers) -> Integers:
-        """int64 [m]: place in the order after the last event known of each owner at each moment."""
-        # A moment is at most `size` - 1, so it is never sought among another owner's events.
-        return searchsorted_fast(self._keys, owner * self._size + moment)
+    def after(self, owner: Integers, time_rank: Integers) -> Integers:
+        """Return the place after each owner's last event known at each time rank: int64 [m]."""
+        # A time rank is at most `size` - 1, so the search stays among the owner's events.
+        return searchsorted_fast(self._keys, owner * self._size + time_rank)
 
-    def known(self, owner: Integers, moment: Integers) -> tuple[Integers, Integers]:
-        """Places in the order of what is known of each owner at each moment.
+    def known(self, owner: Integers, time_rank: Integers) -> tuple[Integers, Integers]:
+        """Return the range of each owner's events known at each time rank.
 
         Args:
-            owner: int64 [m]; one without events has none that is known.
-            moment: int64 [m], ranks.
+            owner: int64 [m]; an owner without events has an empty range.
+            time_rank: int64 [m].
 
         Returns:
             (first, after), int64 [m]: events `order[first]` ... `order[after - 1]`.
         """
-        return self.first(owner), self.after(owner, moment)
+        return self.first(owner), self.after(owner, time_rank)
 
-    def count(self, owner: Integers, moment: Integers) -> Integers:
-        """int64 [m]: number of events known of each owner at each moment."""
-        first, after = self.known(owner, moment)
+    def count(self, owner: Integers, time_rank: Integers) -> Integers:
+        """Return the number of events known of each owner at each time rank: int64 [m]."""
+        first, after = self.known(owner, time_rank)
         return after - first
 
     def running(self, value: Integers) -> Integers:
-        """int64 [n + 1]: sums of the first 0, 1, ... n events' values in this order."""
+        """Return sums of the first 0, 1, ... n events' values in this order: int64 [n + 1]."""
         return np.concatenate([[0], np.cumsum(value[self.order])])
 
 
 class DenseAsOfIndex(AsOfIndex):
-    """A `Ledger` whose owners are numbered 0, 1, ...: where each begins is looked up, not sought.
+    """An `AsOfIndex` whose owners are numbered 0, 1, ...; their starts are in a table.
 
     Example:
-        >>> ledger = DenseLedger(np.array([1, 0, 1]), np.array([1, 0, 0]), size=3)
-        >>> ledger.first(np.array([0, 1, 7])).tolist()
+        >>> index = DenseAsOfIndex(np.array([1, 0, 1]), np.array([1, 0, 0]), size=3)
+        >>> index.first(np.array([0, 1, 7])).tolist()
         [0, 1, 3]
     """
 
-    def __init__(self, owner: Integers, moment: Integers, size: int, ordered: bool = False) -> None:
-        super().__init__(owner, moment, size, ordered)
+    def __init__(
+        self, owner: Integers, time_rank: Integers, size: int, ordered: bool = False
+    ) -> None:
+        super().__init__(owner, time_rank, size, ordered)
         self._first = np.append(0, np.cumsum(np.bincount(owner)))
 
     def first(self, owner: Integers) -> Integers:
-        """int64 [m]: place in the order at which each owner's events begin."""
+        """Return where each owner's events begin in the order: int64 [m]."""
         return self._first[np.minimum(owner, len(self._first) - 1)]
 
 
 class PairAsOfIndex:
-    """A `Ledger` of pairs: a user's openings of a document, openings of a document under a query.
+    """An `AsOfIndex` of pairs: opens of a document by a user, or under a query.
 
     Args:
         left, right: int64 [n], not negative.
-        moment, size, ordered: As for `Ledger`.
+        time_rank, size, ordered: As for `AsOfIndex`.
 
     Attributes:
-        pairs: Their numbers, which own the events of `ledger`.
-        ledger: The events.
+        pairs: Their numbers, the owners of the events of `index`.
+        index: The events.
 
     Example:
-        >>> ledger = PairLedger(np.array([7, 7]), np.array([2, 2]), np.array([0, 1]), size=3)
-        >>> ledger.count(np.array([7, 7]), np.array([2, 1]), np.array([1, 2]))
+        >>> index = PairAsOfIndex(np.array([7, 7]), np.array([2, 2]), np.array([0, 1]), size=3)
+        >>> index.count(np.array([7, 7]), np.array([2, 1]), np.array([1, 2]))
         array([1, 0])
     """
 
@@ -137,48 +141,48 @@ class PairAsOfIndex:
         self,
         left: Integers,
         right: Integers,
-        moment: Integers,
+        time_rank: Integers,
         size: int,
         ordered: bool = False,
     ) -> None:
-        self.pairs, number = Pairs.of(left, right)
-        self.ledger = DenseAsOfIndex(number, moment, size, ordered)
+        self.pairs, number = Pairs.from_columns(left, right)
+        self.index = DenseAsOfIndex(number, time_rank, size, ordered)
 
-    def count(self, left: Integers, right: Integers, moment: Integers) -> Integers:
-        """int64 [m]: number of events known of each pair at each moment."""
+    def count(self, left: Integers, right: Integers, time_rank: Integers) -> Integers:
+        """Return the number of events known of each pair at each time rank: int64 [m]."""
         pair = self.pairs.find(left, right)
-        # Of most pairs asked for nothing ever happens.
+        # Most pairs have no event.
         rows = np.flatnonzero(pair < self.pairs.size)
         counts = np.zeros(len(pair), np.int64)
-        counts[rows] = self.ledger.count(pair[rows], moment[rows])
+        counts[rows] = self.index.count(pair[rows], time_rank[rows])
         return counts
 
 
 class EventTimes:
-    """Moments of many owners (users, sessions, behaviors), to be counted per owner.
+    """Times of events of many owners (users, sessions, behaviors), to be counted per owner.
 
     Args:
         owner: int64 [n], not negative.
         time: int64 [n].
 
     Example:
-        >>> timeline = Timeline(np.array([7, 7, 3]), np.array([20, 10, 5]))
-        >>> timeline.before(np.array([7, 7, 3, 4]), np.array([20, 21, 5, 9]))
+        >>> event_times = EventTimes(np.array([7, 7, 3]), np.array([20, 10, 5]))
+        >>> event_times.before(np.array([7, 7, 3, 4]), np.array([20, 21, 5, 9]))
         array([1, 2, 0, 0])
     """
 
     def __init__(self, owner: Integers, time: Integers) -> None:
-        self._clock = TimeRanks(time)
-        self._ledger = AsOfIndex(owner, self._clock.rank(time), self._clock.size)
+        self._time_ranks = TimeRanks(time)
+        self._index = AsOfIndex(owner, self._time_ranks.rank(time), self._time_ranks.size)
 
     def start(self, owner: Integers) -> Integers:
-        """int64 [m]: where each owner's moments begin among all, in the order (owner, time)."""
-        return self._ledger.first(owner)
+        """Return where each owner's events begin in the order (owner, time): int64 [m]."""
+        return self._index.first(owner)
 
     def position(self, owner: Integers, time: Integers) -> Integers:
-        """int64 [m]: number of moments in the order (owner, time) before (owner, time)."""
-        return self._ledger.after(owner, self._clock.rank(time))
+        """Return the number of events before (owner, time) in the order (owner, time): int64 [m]."""
+        return self._index.after(owner, self._time_ranks.rank(time))
 
     def before(self, owner: Integers, time: Integers) -> Integers:
-        """int64 [m]: how many of the owner's moments are strictly earlier than `time`."""
-        return self._ledger.count(owner, self._clock.rank(time))
+        """Return how many events of each owner are strictly earlier than `time`: int64 [m]."""
+        return self._index.count(owner, self._time_ranks.rank(time))

@@ -1,15 +1,15 @@
-"""The behavior log, or several that follow each other in time, as tables of integers.
+"""One or more behavior logs, in order of time, as tables of integers.
 
-Users, documents and texts get dense numbers from 1 on, in the order of their strings, requests in
-the order (user, time, request id): numbers that depend on the log's content alone, never on the
-order of its rows. Number 0 means "none": the empty text, the pad document. Times are int64
-microseconds since the epoch. Everything downstream is made of these numbers.
+Users, documents and texts get dense numbers from 1 on, in the order of their strings; requests in
+the order (user, time, request id). Numbers depend on the log's content alone, never on the order of
+its rows. Number 0 means "none": the empty text, the pad document. Times are int64 microseconds since
+the epoch. Every later step works on these numbers.
 
-Where a log goes on from earlier ones, nothing of it may change what was so before it began:
+If there are several logs, a later one changes nothing of what was known before it began:
 
 * it begins after the earlier ones end, and has request ids of its own;
-* a document that several logs list is as the first of them says;
-* one that a later log is the first to list is not available before that log begins.
+* a document that several logs list has the title of the first of them;
+* a document that only a later log lists is not available before that log begins.
 """
 
 import dataclasses
@@ -19,7 +19,6 @@ from collections.abc import Sequence
 
 import ibis
 import numpy as np
-import numpy.typing as npt
 
 from data_pipeline.common.array_types import Columns, Integers
 from data_pipeline.common.codes import SECOND
@@ -28,20 +27,23 @@ from data_pipeline.events.as_of import NEVER
 from data_pipeline.events.impressions import ShownLists, check_documents, satisfied
 from data_pipeline.settings import SequenceSettings
 
+Folders = Sequence[str | os.PathLike[str]]
+
 
 @dataclasses.dataclass(frozen=True)
 class LogTables:
-    """One log in numbers: Ibis tables of what has strings or is long, arrays of the rest.
+    """The log in numbers: Ibis tables of what has strings or is long, arrays of the rest.
 
-    * users: user, user_id (string, masked)
-    * texts: text, content (string): every distinct title and query but the empty one
-    * documents: doc, doc_id (string), text, published (`NEVER` where unknown), part (number of the
-      first log that lists it, from 0 on)
-    * requests: request, request_id (string), user, time, query (text; 0 = recommendation)
-    * clicks (arrays): `ShownLists.clicks`
-    * bare (array): int64 [n], requests that show nothing, ascending
-    * browses (arrays): user, time, doc, satisfied (0/1), in this order
-    * begins (array): int64 [logs], the time each log begins
+    Attributes:
+        users: user, user_id (string, masked).
+        texts: text, content (string): every distinct title and query but the empty one.
+        documents: doc, doc_id (string), text, published (`NEVER` if unknown), log_index (number of
+            the first log that lists it, from 0 on).
+        requests: request, request_id (string), user, time, query (text; 0 = recommendation).
+        clicks: Columns of `ShownLists.clicks`.
+        empty_requests: int64 [n], requests with an empty list, ascending.
+        browses: Columns user, time, doc, satisfied (0/1), in this order.
+        begins: int64 [logs], the time each log begins.
     """
 
     users: ibis.Table
@@ -49,17 +51,17 @@ class LogTables:
     documents: ibis.Table
     requests: ibis.Table
     clicks: Columns
-    bare: Integers
+    empty_requests: Integers
     browses: Columns
     begins: Integers
 
-    def part(self, time: Integers) -> Integers:
-        """Number of the log that holds what happened at each time."""
+    def find_log(self, time: Integers) -> Integers:
+        """Return the index of the log that holds what happened at each time."""
         return np.searchsorted(self.begins[1:], time, side="right")
 
 
 def click_delay(settings: SequenceSettings) -> int:
-    """Microseconds from a click to the moment its satisfaction is known.
+    """Return the microseconds from a click to the time its satisfaction is known.
 
     Example:
         >>> click_delay(SequenceSettings()), click_delay(SequenceSettings(relevance="click"))
@@ -70,60 +72,121 @@ def click_delay(settings: SequenceSettings) -> int:
     return round(settings.satisfied_seconds * SECOND)
 
 
-def _number(table: ibis.Table, name: str, order_by: list[str]) -> ibis.Table:
-    """Adds the dense number of each row from 1 on, in a total order."""
-    return table.mutate(**{name: (ibis.row_number().over(order_by=order_by) + 1).cast("int64")})
-
-
-def read_tables(
-    engine: Engine,
-    folder: str | os.PathLike[str],
-    settings: SequenceSettings,
-    earlier: Sequence[str | os.PathLike[str]] = (),
-) -> LogTables:
-    """Reads documents, requests and browses of a log, and of those before it, and numbers them.
+def read_tables(engine: Engine, folders: Folders, settings: SequenceSettings) -> LogTables:
+    """Read documents, requests and browses of logs and number them.
 
     Args:
-        engine: Where the tables shall live.
-        folder: The log, or the latest one.
-        settings: What satisfaction is.
-        earlier: Folders of the logs before it, the earliest first.
+        engine: The engine that holds the tables.
+        folders: Folders of the logs, the earliest first.
+        settings: The rule of satisfied clicks.
 
     Raises:
         FileNotFoundError: A table is missing.
         ValueError: A click or browse names a document that the documents table lacks; a log does
             not begin after those before it end; two logs hold a request of the same id.
     """
-    folders = [*earlier, folder]
-    documents = _together(engine, folders, "documents")
-    requests = _together(engine, folders, "requests")
-    browses = _together(engine, folders, "browses")
-    begins = _begins(engine, folders, requests, browses)
-    if earlier:
+    documents, requests, browses = (
+        _read_all(engine, folders, name) for name in ("documents", "requests", "browses")
+    )
+    begins = _find_begins(engine, folders, requests, browses)
+    if len(folders) > 1:
         _refuse_repeated_requests(engine, requests)
-        order = ibis.row_number().over(group_by="doc_id", order_by="part")
-        documents = documents.mutate(order=order)
-        documents = documents.filter(documents.order == 0).drop("order")
-
-    users = requests.select("user_id").union(browses.select("user_id")).distinct()
-    users = engine.materialise(_number(users, "user", ["user_id"]))
-
+        documents = _keep_first(documents)
+    user_ids = requests.select("user_id").union(browses.select("user_id")).distinct()
+    users = engine.materialise(_number(user_ids, "user", ["user_id"]))
     contents = documents.select(content="title").union(requests.select(content="query")).distinct()
     contents = contents.filter(contents.content != "")
     texts = engine.materialise(_number(contents, "text", ["content"]))
+    documents = _number_documents(engine, documents, texts)
+    numbered = _number_requests(engine, requests, users, texts)
+    clicks, empty = ShownLists(requests, numbered, documents, settings).clicks(engine)
+    return LogTables(
+        users=users,
+        texts=texts,
+        documents=documents,
+        requests=numbered,
+        clicks=clicks,
+        empty_requests=empty,
+        browses=_fetch_browses(engine, browses, users, documents, settings),
+        begins=begins,
+    )
 
-    numbered = _number(documents.select("doc_id", "title", "published", "part"), "doc", ["doc_id"])
+
+def open_lists(
+    engine: Engine, tables: LogTables, folders: Folders, settings: SequenceSettings
+) -> ShownLists:
+    """Open the lists of the logs behind `read_tables`.
+
+    Args:
+        engine: The engine of the tables.
+        tables: What `read_tables` returned.
+        folders, settings: As for `read_tables`.
+    """
+    lists = _read_all(engine, folders, "requests")
+    return ShownLists(lists, tables.requests, tables.documents, settings)
+
+
+def find_availability(engine: Engine, tables: LogTables, shown: ShownLists) -> Integers:
+    """Return the time from which each document may be drawn as a negative.
+
+    Returns:
+        int64 [documents]: the time it was published, else the time it was first shown or opened,
+        else `NEVER`; number 0 is the pad document.
+    """
+    about = engine.fetch(tables.documents.select("doc", "log_index", "published"), ["doc"])
+    first = np.full(len(about["doc"]) + 1, NEVER)
+    impressions = shown.first_impressions(engine)
+    first[impressions["doc"]] = impressions["time"]
+    np.minimum.at(first, tables.browses["doc"], tables.browses["time"])
+    published = np.append(NEVER, about["published"])
+    available = np.where(published < NEVER, published, first)
+    # Documents must not make a later log visible before it begins.
+    log_index = np.append(0, about["log_index"])
+    begins = tables.begins[log_index]
+    return np.where(log_index > 0, np.maximum(available, begins), available)
+
+
+def _number(table: ibis.Table, name: str, order_by: list[str]) -> ibis.Table:
+    """Add the dense number of each row from 1 on, in a total order."""
+    return table.mutate(**{name: (ibis.row_number().over(order_by=order_by) + 1).cast("int64")})
+
+
+def _read_all(engine: Engine, folders: Folders, name: str) -> ibis.Table:
+    """Return the rows of a table in all logs, with the index of their log."""
+    tables = [
+        engine.parquet(pathlib.Path(folder) / f"{name}.parquet").mutate(
+            log_index=ibis.literal(log_index, "int64")
+        )
+        for log_index, folder in enumerate(folders)
+    ]
+    return ibis.union(*tables) if len(tables) > 1 else tables[0]
+
+
+def _keep_first(documents: ibis.Table) -> ibis.Table:
+    """Return each document's row in the first log that lists it."""
+    order = ibis.row_number().over(group_by="doc_id", order_by="log_index")
+    documents = documents.mutate(order=order)
+    return documents.filter(documents.order == 0).drop("order")
+
+
+def _number_documents(engine: Engine, documents: ibis.Table, texts: ibis.Table) -> ibis.Table:
+    columns = documents.select("doc_id", "title", "published", "log_index")
+    numbered = _number(columns, "doc", ["doc_id"])
     named = numbered.left_join(texts, numbered.title == texts.content)
-    named = engine.materialise(
+    return engine.materialise(
         named.select(
             "doc",
             "doc_id",
-            "part",
+            "log_index",
             text=ibis.coalesce(named.text, 0),
             published=ibis.coalesce(engine.microseconds(named.published), NEVER),
         )
     )
 
+
+def _number_requests(
+    engine: Engine, requests: ibis.Table, users: ibis.Table, texts: ibis.Table
+) -> ibis.Table:
     owned = requests.select("request_id", "user_id", "time", "query").join(users, "user_id")
     owned = owned.left_join(texts, owned.query == texts.content)
     owned = owned.select(
@@ -132,96 +195,43 @@ def read_tables(
         time=engine.microseconds(owned.time),
         query=ibis.coalesce(owned.text, 0),
     )
-    owned = engine.materialise(_number(owned, "request", ["user", "time", "request_id"]))
+    return engine.materialise(_number(owned, "request", ["user", "time", "request_id"]))
 
-    clicks, bare = ShownLists(requests, owned, named, settings).clicks(engine)
-    read = browses.join(users, "user_id").left_join(named, "doc_id")
-    read = engine.fetch(
-        read.select(
+
+def _fetch_browses(
+    engine: Engine,
+    browses: ibis.Table,
+    users: ibis.Table,
+    documents: ibis.Table,
+    settings: SequenceSettings,
+) -> Columns:
+    named = browses.join(users, "user_id").left_join(documents, "doc_id")
+    columns = engine.fetch(
+        named.select(
             "user",
-            time=engine.microseconds(read.time),
-            doc=ibis.coalesce(read.doc, 0),
-            satisfied=satisfied(read.dwell_seconds, settings).cast("int64"),
+            time=engine.microseconds(named.time),
+            doc=ibis.coalesce(named.doc, 0),
+            satisfied=satisfied(named.dwell_seconds, settings).cast("int64"),
         ),
         ["user", "time", "doc", "satisfied"],
     )
-    check_documents("browses", read["doc"])
-    return LogTables(
-        users=users,
-        texts=texts,
-        documents=named,
-        requests=owned,
-        clicks=clicks,
-        bare=bare,
-        browses=read,
-        begins=begins,
-    )
+    check_documents("browses", columns["doc"])
+    return columns
 
 
-def open_lists(
-    engine: Engine,
-    log: LogTables,
-    folders: Sequence[str | os.PathLike[str]],
-    settings: SequenceSettings,
-) -> ShownLists:
-    """The lists of the logs that `log` was read from.
-
-    Args:
-        engine: Where the tables live.
-        log: `read_tables`.
-        folders: All logs, the earliest first.
-        settings: As for `read_tables`.
-    """
-    lists = _together(engine, folders, "requests")
-    return ShownLists(lists, log.requests, log.documents, settings)
-
-
-def availability(engine: Engine, log: LogTables, shown: ShownLists) -> Integers:
-    """From when on each document may be drawn as a negative.
-
-    Returns:
-        int64 [documents]: the time it was published, else the time it was first shown or opened,
-        else `NEVER`; number 0 is the pad document.
-    """
-    about = engine.fetch(log.documents.select("doc", "part", "published"), ["doc"])
-    first = np.full(len(about["doc"]) + 1, NEVER)
-    sights = shown.first_sights(engine)
-    first[sights["doc"]] = sights["time"]
-    np.minimum.at(first, log.browses["doc"], log.browses["time"])
-    published = np.append(NEVER, about["published"])
-    available = np.where(published < NEVER, published, first)
-    # The log that an earlier one does not know must not be seen through its documents.
-    later = np.append(0, about["part"])
-    return np.where(later > 0, np.maximum(available, log.begins[later]), available)
-
-
-def _together(engine: Engine, folders: Sequence[str | os.PathLike[str]], name: str) -> ibis.Table:
-    """The rows of a table in all logs, with the number of their log."""
-    tables = [
-        engine.parquet(pathlib.Path(folder) / f"{name}.parquet").mutate(
-            part=ibis.literal(part, "int64")
-        )
-        for part, folder in enumerate(folders)
-    ]
-    return ibis.union(*tables) if len(tables) > 1 else tables[0]
-
-
-def _begins(
-    engine: Engine,
-    folders: Sequence[str | os.PathLike[str]],
-    requests: ibis.Table,
-    browses: ibis.Table,
-) -> npt.NDArray[np.int64]:
-    """int64 [logs]: the time each log begins; one without rows begins where those before it end."""
+def _find_begins(
+    engine: Engine, folders: Folders, requests: ibis.Table, browses: ibis.Table
+) -> Integers:
+    """Return the time each log begins; an empty log begins where those before it end."""
     if len(folders) == 1:
         return np.zeros(1, np.int64)
-    times = [t.select("part", time=engine.microseconds(t.time)) for t in (requests, browses)]
-    moments = times[0].union(times[1])
-    spans = moments.group_by("part").aggregate(begin=moments.time.min(), end=moments.time.max())
-    found = engine.fetch(spans, ["part"])
+    times = [t.select("log_index", time=engine.microseconds(t.time)) for t in (requests, browses)]
+    both = times[0].union(times[1])
+    spans = both.group_by("log_index").aggregate(begin=both.time.min(), end=both.time.max())
+    found = engine.fetch(spans, ["log_index"])
     begins, last = np.zeros(len(folders), np.int64), -NEVER
-    for part, folder in enumerate(folders):
-        row = np.flatnonzero(found["part"] == part)
+    for log_index, folder in enumerate(folders):
+        row = np.flatnonzero(found["log_index"] == log_index)
         begin, end = (
             (int(found[name][row[0]]) for name in ("begin", "end"))
             if len(row)
@@ -232,12 +242,11 @@ def _begins(
                 np.datetime64(time, "us").astype(str).replace("T", " ") for time in (begin, last)
             )
             raise ValueError(
-                "A log must begin after those before it end. Received: "
-                f"{os.fspath(folder)!r} beginning at {first}, while an earlier one ends at "
-                f"{before}. Give --earlier_logs oldest first, and leave out of a log what an "
-                "earlier one holds."
+                f"`log` must begin after those before it end. Got {os.fspath(folder)!r} beginning "
+                f"at {first}, while an earlier one ends at {before}. Fix: give --log oldest first, "
+                "and leave out of a log what an earlier one holds."
             )
-        begins[part], last = begin, end
+        begins[log_index], last = begin, end
     return begins
 
 
@@ -246,7 +255,7 @@ def _refuse_repeated_requests(engine: Engine, requests: ibis.Table) -> None:
     repeated = engine.collect(counted.filter(counted.logs > 1), ["request_id"])
     if len(repeated):
         raise ValueError(
-            "A request id must stand in one log only. Received: "
-            f"{repeated['request_id'][0].as_py()!r} in several, as {len(repeated) - 1} others. "
-            "Leave out of a log what an earlier one holds, or make ids that differ by day."
+            f"`request_id` must be in one log only. Got {repeated['request_id'][0].as_py()!r} and "
+            f"{len(repeated) - 1} others in several logs. Fix: leave out of a log what an earlier "
+            "one holds, or make ids that differ by day."
         )

@@ -1,6 +1,8 @@
 """The log a preparation works on: its tables, its lists, and the strings behind its numbers."""
 
 import dataclasses
+import os
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -9,43 +11,63 @@ from data_pipeline.common.array_types import Integers
 from data_pipeline.engine.base import Engine
 from data_pipeline.events.impressions import ShownLists
 from data_pipeline.events.log_tables import LogTables, open_lists
-from data_pipeline.settings import PrepareSettings
+from data_pipeline.settings import SequenceSettings
 
 
 @dataclasses.dataclass(frozen=True)
 class PreparedLog:
-    """The log that is prepared.
+    """`LogTables`, opened: with the engine that holds them and the strings behind their numbers.
 
     Attributes:
-        engine: Where its tables live.
-        log: Its tables.
+        engine: The engine of the tables.
+        tables: The log in numbers.
         shown: Its lists.
-        documents: doc_id, text, part of document 1, 2, ...
-        document_text: int64 [documents], text of each document, number 0 the pad document.
-        users: Masked id of each user, number 0 being "".
+        documents: doc_id, text, log_index of document 1, 2, ...
+        document_text: int64 [documents], text of each document; number 0 is the pad document.
+        users: Masked id of each user; number 0 is "".
     """
 
     engine: Engine
-    log: LogTables
+    tables: LogTables
     shown: ShownLists
     documents: pa.Table
     document_text: Integers
     users: list[str]
 
-    def request_ids(self) -> pa.ChunkedArray:
-        """string [requests]: id of request 1, 2, ..."""
-        requests = self.log.requests.select("request", "request_id")
+    def read_request_ids(self) -> pa.ChunkedArray:
+        """Return the ids of request 1, 2, ...: string [requests]."""
+        requests = self.tables.requests.select("request", "request_id")
         return self.engine.collect(requests, ["request"])["request_id"]
 
+    def read_document_ids(self) -> list[str]:
+        """Return the id of each document; number 0 is ""."""
+        return ["", *self.documents["doc_id"].to_pylist()]
 
-def open_prepared_log(settings: PrepareSettings, engine: Engine, log: LogTables) -> PreparedLog:
-    """The log with its lists and names."""
-    documents = engine.collect(log.documents, ["doc"])
+    def read_texts(self) -> list[str]:
+        """Return every text in the order of its number; the first is the empty one."""
+        texts = self.engine.collect(self.tables.texts, ["text"])
+        return ["", *texts["content"].to_pylist()]
+
+
+def open_prepared_log(
+    engine: Engine,
+    tables: LogTables,
+    folders: Sequence[str | os.PathLike[str]],
+    settings: SequenceSettings,
+) -> PreparedLog:
+    """Open the log behind `read_tables`.
+
+    Args:
+        engine: The engine of the tables.
+        tables: What `read_tables` returned.
+        folders, settings: As for `read_tables`.
+    """
+    documents = engine.collect(tables.documents, ["doc"])
     return PreparedLog(
         engine,
-        log,
-        open_lists(engine, log, [*settings.earlier_logs, settings.log], settings.sequence),
+        tables,
+        open_lists(engine, tables, folders, settings),
         documents,
         np.append(0, documents["text"].to_numpy()),
-        ["", *engine.collect(log.users, ["user"])["user_id"].to_pylist()],
+        ["", *engine.collect(tables.users, ["user"])["user_id"].to_pylist()],
     )

@@ -1,15 +1,15 @@
-"""Where a session ends, and when each fact becomes known.
+"""Session cuts, and the choices about when each fact becomes known.
 
-Every fact carries `known_after`: a target at time t may see it if and only if t > known_after, so
-equal timestamps do not see each other. What DESIGN leaves open is settled here (`CHOICES`):
+Every fact has `known_at`, and a target at time t sees it if and only if t > known_at (`as_of`).
+The log leaves a few things open; they are decided in `CHOICES`:
 
 * Activities cut sessions: requests of both kinds, browses, and recommendation clicks with a time.
-  A gap of more than `session_minutes` between two of a user begins a new session. The views
-  `search` (USER-S) and `recommendation` (USER-R) are cut again on their own task's activities.
-* Views see facts at the same time: `known_after` comes from the sessions of the unified log, of
-  which the sessions of a view are parts.
-* A click or browse without time information is never a reason to see it early: a click without
-  click_time is known from the start of the user's next session on, and never where there is none.
+  A gap of more than `session_minutes` between two activities of a user begins a new session. The
+  scenarios `search` (USER-S) and `recommendation` (USER-R) are cut again on the activities of their
+  own task.
+* Every scenario sees a fact at the same time: `known_at` comes from the sessions of the unified log.
+* Missing time information never makes a fact visible early: a click without click_time is known
+  from the start of the user's next session on, and never if there is none.
 """
 
 import numpy as np
@@ -23,25 +23,28 @@ from data_pipeline.settings import SequenceSettings
 
 Mask = npt.NDArray[np.bool_]
 
+FILTER_NEIGHBORS = 3
+"""Sessions kept on each side of one with both kinds of behavior, as in the paper."""
+
 
 CHOICES = (
     "Sessions are cut on the user's activities: requests of both kinds, browses and "
-    "recommendation clicks with a time; the search and recommendation views are cut again on "
-    "their own task's activities.",
+    "recommendation clicks with a time; the search and recommendation scenarios are cut again on "
+    "the activities of their own task.",
     "The time from which a fact is known is taken from the sessions of the unified, unfiltered "
-    "log and is the same in every view.",
+    "log and is the same in every scenario.",
     "A click without click_time is known from the start of the user's next session on, and never "
-    "where there is no next session.",
-    "A click whose click_time lies before its request counts as made at the request's time.",
-    "Every click of a recommendation is a browse behavior, short ones included; a search holds "
-    "its satisfied clicks only.",
+    "if there is no next session.",
+    "A click whose click_time is before its request counts as made at the request's time.",
+    "Every click of a recommendation is a browse behavior, short ones included; a search has its "
+    "satisfied clicks only.",
     "The session filter counts sessions that hold at least one behavior; popularity and relevance "
     "features keep using the unfiltered log.",
 )
 
 
 def cut(user: Integers, time: Integers, settings: SequenceSettings) -> Integers:
-    """Session of each moment: int64 [n], numbered from 1 on.
+    """Return the session of each activity: int64 [n], numbered from 1 on.
 
     A gap of exactly `session_minutes` does not end a session, a longer one does.
 
@@ -59,50 +62,55 @@ def cut(user: Integers, time: Integers, settings: SequenceSettings) -> Integers:
     return np.cumsum(begins)
 
 
-def number_visits(*moments: tuple[Integers, Integers]) -> tuple[Columns, list[Integers]]:
-    """The distinct moments of users, in their order, and where each stands.
+def number_activities(*pairs: tuple[Integers, Integers]) -> tuple[Columns, list[Integers]]:
+    """Return the distinct (user, time) pairs in their order, and the row of each given pair.
 
     Args:
-        moments: Pairs of user and time, int64 [n] each.
+        pairs: user and time, int64 [n] each, once for each kind of activity.
 
     Returns:
-        (user, time; int64 [n] row of each moment, for every pair).
+        (columns user, time; int64 [n] row of each pair, for every kind).
 
     Example:
         >>> anna, both = (np.array([2]), np.array([5])), (np.array([2, 1]), np.array([5, 9]))
-        >>> visits, rows = number_visits(both, anna)
-        >>> visits["user"].tolist(), visits["time"].tolist(), [row.tolist() for row in rows]
-        ([1, 2], [9, 5], [[1, 0], [1]])
+        >>> activities, rows = number_activities(both, anna)
+        >>> activities["user"].tolist(), activities["time"].tolist()
+        ([1, 2], [9, 5])
+        >>> [row.tolist() for row in rows]
+        [[1, 0], [1]]
     """
-    clock = TimeRanks(*(time for _, time in moments))
-    keys = [user * clock.size + clock.rank(time) for user, time in moments]
+    time_ranks = TimeRanks(*(time for _, time in pairs))
+    keys = [user * time_ranks.size + time_ranks.rank(time) for user, time in pairs]
     ordered = sorted_unique(np.concatenate(keys))
-    visits = {"user": ordered // clock.size, "time": clock.times[ordered % clock.size]}
-    return visits, [searchsorted_fast(ordered, key) for key in keys]
+    activities = {
+        "user": ordered // time_ranks.size,
+        "time": time_ranks.times[ordered % time_ranks.size],
+    }
+    return activities, [searchsorted_fast(ordered, key) for key in keys]
 
 
-def spans(visits: Columns, session: Integers) -> Columns:
-    """user, start, end and next_start of each session.
+def find_spans(activities: Columns, session: Integers) -> Columns:
+    """Return user, start, end and next_start of each session.
 
     Args:
-        visits: user, time, in this order.
-        session: int64 [visits], of `cut`.
+        activities: user, time, in this order.
+        session: int64 [activities], of `cut`.
     """
     edges = run_starts(session)
     first, last = edges[:-1], edges[1:] - 1
-    user, start = visits["user"][first], visits["time"][first]
+    user, start = activities["user"][first], activities["time"][first]
     following = np.append(start[1:], NEVER)[: len(start)]
     same = np.append(user[1:] == user[:-1], False)[: len(start)]
     return {
         "user": user,
         "start": start,
-        "end": visits["time"][last],
+        "end": activities["time"][last],
         "next_start": np.where(same, following, NEVER),
     }
 
 
-def marks(user: Integers, behaviors: Columns, settings: SequenceSettings) -> Columns:
-    """has_both and kept of each session: near enough to one with both kinds of behavior.
+def mark_sessions(user: Integers, behaviors: Columns, settings: SequenceSettings) -> Columns:
+    """Return has_both and kept (passes the filter) of each session, 0/1.
 
     Args:
         user: int64 [sessions].
@@ -118,7 +126,7 @@ def marks(user: Integers, behaviors: Columns, settings: SequenceSettings) -> Col
         held = np.flatnonzero(holds[0] | holds[1])
         near, owner = both[held], user[held]
         most = int(np.diff(run_starts(owner)).max(initial=1)) - 1
-        for distance in range(1, min(settings.filter_neighbors, most) + 1):
+        for distance in range(1, min(FILTER_NEIGHBORS, most) + 1):
             same = owner[distance:] == owner[:-distance]
             near[distance:] |= same & both[held[:-distance]]
             near[:-distance] |= same & both[held[distance:]]

@@ -1,10 +1,10 @@
-"""Which split a session belongs to, by its start.
+"""Splits of sessions by their start.
 
-A history period (a share of the log's time span) gives no targets. The sessions after it that hold
-at least one valid target are put in the order of their start and cut at the 4:1:1 quantiles; the
-start of the first session of a part is the boundary. A boundary is a time, so that sessions with
-equal starts stay together, and what is earlier is always input for what is later. A target belongs
-to the split of its session in the unified log, in every view: no session and no window straddles.
+A history period (a share of the log's time span) has no targets. Later sessions with at least one
+valid target are sorted by start and cut at the 4:1:1 quantiles; the start of a split's first session
+is its boundary. A boundary is a time, so that sessions with equal starts stay together, and earlier
+events are always input for later targets. A target belongs to the split of its session in the
+unified log, in every scenario: no session and no window crosses a boundary.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from data_pipeline.settings import SplitSettings
 HISTORY = -1
 
 CHOICES = (
-    "A target's split is that of its session in the unified log, by the session's start.",
+    "The split of a target is that of its session in the unified log, by the session's start.",
     "The history period is a share of the time span of the unfiltered log's activities; sessions "
     "that start in it give no targets.",
     "Split quantiles run over the sessions after the history period with at least one valid "
@@ -28,7 +28,7 @@ CHOICES = (
 
 @dataclasses.dataclass(frozen=True)
 class Boundaries:
-    """Session starts (int64 microseconds) from which each period runs; train from `train`."""
+    """Session starts (int64 microseconds) at which the splits begin."""
 
     train: int
     validation: int
@@ -36,7 +36,7 @@ class Boundaries:
 
 
 def boundaries(starts: Integers, earliest: int, latest: int, settings: SplitSettings) -> Boundaries:
-    """Finds the boundaries.
+    """Return the boundaries of the splits.
 
     Args:
         starts: int64 [n], start of each session that holds a valid target.
@@ -53,22 +53,22 @@ def boundaries(starts: Integers, earliest: int, latest: int, settings: SplitSett
     share = settings.history_share
     if not 0.0 <= share < 1.0:
         raise ValueError(
-            "`history_share` must lie in [0, 1). Received: `history_share` = "
-            f"{share}. Set --split.history_share to the share of the time that is history only."
+            f"`split.history_share` must be in [0, 1). Got {share}. Fix: set --split.history_share "
+            "to the share of the time that is history only."
         )
     parts = (settings.train_parts, settings.validation_parts, settings.test_parts)
     if min(parts) < 0 or parts[0] < 1:
         raise ValueError(
-            "`train_parts` must be at least 1, the others at least 0. Received: train, "
-            f"validation, test = {parts}. Set --split.train_parts=4 --split.validation_parts=1 "
-            "--split.test_parts=1, or other parts."
+            "`split.train_parts` must be at least 1, the other parts at least 0. Got train, "
+            f"validation, test = {parts}. Fix: set --split.train_parts=4 "
+            "--split.validation_parts=1 --split.test_parts=1, or other parts."
         )
     train = earliest + round((latest - earliest) * share)
     ordered = np.sort(starts[starts >= train])
     if not len(ordered):
         raise ValueError(
-            "A dataset needs at least one session with a target after the history period. "
-            f"Received: {len(starts)} sessions with targets, none of them after it. Lower "
+            "`log` must hold at least one session with a target after the history period. Got "
+            f"{len(starts)} sessions with targets, none of them after it. Fix: lower "
             "--split.history_share, or check the clicks of the log."
         )
 
@@ -80,7 +80,7 @@ def boundaries(starts: Integers, earliest: int, latest: int, settings: SplitSett
 
 
 def assign(starts: Integers, limits: Boundaries) -> Integers:
-    """Split of sessions by start: number of the `Split`, `HISTORY` for the history period.
+    """Return the split of sessions by start: number of the `Split`, `HISTORY` before training.
 
     Example:
         >>> assign(np.array([5, 10, 20, 30]), Boundaries(train=10, validation=20, test=30))

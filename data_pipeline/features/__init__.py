@@ -1,1 +1,1 @@
-"""Relevance features F as of a target's time; front door: `relevance_features`."""
+"""Relevance features F as of a target's time; front door: `relevance_features.relevance_features`."""

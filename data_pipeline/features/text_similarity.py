@@ -1,7 +1,7 @@
-"""How a title resembles a query, a user's last query and what the user has opened.
+"""Similarity of a title to a query, to the user's last query and to the titles the user opened.
 
-Vectors are quantised (`data_pipeline.text.word_vectors`), so sums and products are of whole numbers: a row's
-result does not depend on the block it is computed in.
+Vectors are quantised (`data_pipeline.text.word_vectors`), so sums and products are of whole numbers: the
+result of a row does not depend on its block.
 """
 
 import numpy as np
@@ -24,17 +24,17 @@ def history_vectors(
     titles: npt.NDArray[np.int16],
     block: int = 100_000,
 ) -> npt.NDArray[np.int16]:
-    """Direction of the mean title vector of what each target's user had opened.
+    """Return the direction of the mean title vector of the documents each target's user had opened.
 
     Args:
-        doc: int64 [openings], the opened document; a user's openings stand together, in the order
-            of becoming known.
-        start, stop: int64 [targets]: openings `start` ... `stop` - 1 are known to a target.
+        doc: int64 [opens], the opened document; the opens of a user are contiguous, in
+            the order of becoming known.
+        start, stop: int64 [targets]: opens `start` ... `stop` - 1 are known to a target.
         titles: int16 [d, documents], their vectors.
         block: Rows summed at a time.
 
     Returns:
-        int16 [targets, d], unit vectors times 2048; zeros without openings. Sums are of integers,
+        int16 [targets, d], unit vectors times 2048; zeros without opens. Sums are of integers,
         so that no target's numbers depend on the others in its block.
     """
     result = np.zeros((len(start), len(titles)), np.int16)
@@ -55,7 +55,7 @@ def history_vectors(
 
 
 def token_overlap(query: Integers, document: Integers, tokens: npt.NDArray[np.int32]) -> Floats:
-    """Share of a query's distinct tokens that stand in a document's title.
+    """Return the share of a query's distinct tokens that are in a document's title.
 
     Args:
         query: int64 [rows], text of the query; 0 for none.
@@ -70,8 +70,8 @@ def token_overlap(query: Integers, document: Integers, tokens: npt.NDArray[np.in
         >>> token_overlap(np.array([1, 0]), np.array([2, 2]), tokens).tolist()
         [0.5, 0.0]
     """
-    asked, place = np.unique(query, return_inverse=True)
-    words = np.sort(tokens[asked], axis=1)
+    queries, place = np.unique(query, return_inverse=True)
+    words = np.sort(tokens[queries], axis=1)
     words[:, 1:][words[:, 1:] == words[:, :-1]] = 0
     words = -np.sort(-words, axis=1)
     count = (words != 0).sum(axis=1)
@@ -87,7 +87,7 @@ def token_overlap(query: Integers, document: Integers, tokens: npt.NDArray[np.in
 
 
 def cosines(left: Rows, *rights: Rows) -> list[Floats]:
-    """Cosine of each chosen row of `left` with that of each of `rights`; 0 beside a zero vector.
+    """Return the cosine of each row of `left` with that of each of `rights`; 0 for a zero vector.
 
     Args:
         left: int16 [n, d] vectors, int64 [rows] numbers, float64 [n] of `vectors.lengths`.

@@ -1,1 +1,4 @@
-"""One file for each source format, each turning raw rows into canonical ones."""
+"""One importer for each source of logs, which turns its files into rows of the canonical tables.
+
+Front door: `registry.read_source`.
+"""

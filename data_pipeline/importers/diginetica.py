@@ -1,35 +1,34 @@
 """DIGINETICA (CIKM Cup 2016): product searches, category pages and product views of a shop.
 
-Read are products.csv, product-categories.csv, train-queries.csv, train-clicks.csv and
-train-item-views.csv. Words of queries and of product names are hashed; each number is taken as a
-word as it is.
+Recommended settings of `prepare`: `--sequence.relevance=click`, since there are no dwell times.
 
-* Every row of train-queries.csv is a request: a search with its words, or, where it has none, the
-  page of a category, a recommendation (about 94 of 100 rows). `items` is the list in shown order.
-* A click belongs to its `queryId` and is clicked at its own time; a product clicked again keeps its
-  first time. No dwell is known (`duration` is that of the page), so prepare such a log with
-  `relevance=click`.
-* The clicks of rows with `is.test` TRUE were withheld. A list without its clicks would say that
-  nothing was clicked, so these rows are left out.
-* Every row of train-item-views.csv is a browse without dwell, also where it follows a click on the
-  same product. Views of one user and product at one time are one browse.
-* The files tell the day, and milliseconds since the session began. A session begins at midnight of
-  the earliest day of its rows; several that one user begins on a day stand two hours apart, in the
-  order of their ids, lest they run into each other: which came first is not known. Times of day
-  mean nothing, and between users the order within a day does not either.
-* A row's user is its `userId`; without one, that of the session's other rows if they agree on one;
-  else the session itself stands for a user (`userId` is missing in more than half of the rows).
-* A document's title is the product's name, its category the first one of its rows. Products that
-  are only shown or viewed have an empty title. Prices and purchases are not read: a purchase is no
-  reading of a document, and what was bought had been viewed.
+Files: products.csv, product-categories.csv, train-queries.csv, train-clicks.csv and
+train-item-views.csv. Words of queries and product names are hashed: each number is one word.
+
+* Requests: every row of train-queries.csv. With words it is a search, without words it is the page
+  of a category, a recommendation (about 94 of 100 rows). `items` is the list in shown order. Rows
+  with `is.test` TRUE are left out: their clicks were withheld, so their lists would look unclicked.
+* Clicks: a click belongs to its `queryId` and has its own time. If a product is clicked again, the
+  first time counts. `duration` is the duration of the page, not a dwell.
+* Browses: every row of train-item-views.csv, without dwell, also if it follows a click on the same
+  product. Views of one user and product at one time are one browse.
+* Times: the files give the day, and milliseconds since the start of the session. A session starts
+  at midnight of the earliest day of its rows. Several sessions of one user on a day start two hours
+  apart, in the order of their ids, so that they do not overlap; their true order is not known. The
+  time of day means nothing, nor does the order of different users within a day.
+* Users: `userId`. If it is missing (more than half of the rows), the user of the other rows of the
+  session, if they agree; otherwise the session is used as a user.
+* Documents: the title is the product name, the category is that of its first row. Products that are
+  only shown or viewed have an empty title. Prices and purchases are not read: a purchase is not a
+  reading of a document, and the product had been viewed.
 """
 
 import pathlib
 
 from data_pipeline.common.codes import HOUR
 from data_pipeline.importers.formats.sql_mapping import RawFile, map_files, words_sql
-from data_pipeline.importers.source import Source
 from data_pipeline.log.quarantine import Rule
+from data_pipeline.log.raw_rows import Source
 
 FILES = (
     RawFile("products", ("products.csv",), ("itemId", "product.name.tokens"), ";"),
@@ -59,22 +58,28 @@ FILES = (
 )
 
 RULES = (
-    Rule("item-id", "Products must be whole numbers, in lists too. Mend them, or remove the row."),
-    Rule("query-id", "`queryId` must be a whole number. Mend it, or remove the row."),
-    Rule("session-id", "`sessionId` must be a whole number. Mend it, or remove the row."),
-    Rule("timeframe", "`timeframe` must be whole milliseconds, up to a year. Rewrite it."),
-    Rule("eventdate", '`eventdate` must be a day like "2016-05-09". Rewrite it.'),
+    Rule(
+        "item-id",
+        "Products must be whole numbers, also in lists. Fix: correct them, or remove the row.",
+    ),
+    Rule("query-id", "`queryId` must be a whole number. Fix: correct it, or remove the row."),
+    Rule("session-id", "`sessionId` must be a whole number. Fix: correct it, or remove the row."),
+    Rule("timeframe", "`timeframe` must be whole milliseconds, up to a year. Fix: correct it."),
+    Rule("eventdate", '`eventdate` must be a day like "2016-05-09". Fix: correct it.'),
     Rule(
         "search-string",
-        "`searchstring.tokens` must be numbers with commas between them, empty or NA. Rewrite it.",
+        "`searchstring.tokens` must be numbers with commas between them, empty or NA. Fix: correct it.",
     ),
-    Rule("is-test", "`is.test` must be TRUE or FALSE. Rewrite it."),
+    Rule("is-test", "`is.test` must be TRUE or FALSE. Fix: correct it."),
     Rule(
         "click-query",
-        "A click needs its query, once and whole, in train-queries.csv. Mend that row, or remove "
-        "the click.",
+        "The query of a click must be one complete row of train-queries.csv. Fix: correct that "
+        "row, or remove the click.",
     ),
-    Rule("click-item", "The product of a click must stand in its query's list. Remove the click."),
+    Rule(
+        "click-item",
+        "The product of a click must be in the list of its query. Fix: remove the click.",
+    ),
 )
 
 _NUMBER = "'[0-9]{1,18}'"
@@ -87,17 +92,17 @@ def _given(text: str) -> str:
     return f"nullif(nullif({text}, 'NA'), '')"
 
 
-_MOMENT_FAULTS = f"""
+_TIME_FAULTS = f"""
     WHEN NOT regexp_full_match(sessionId, {_NUMBER}) THEN 'session-id'
     WHEN ms IS NULL OR ms NOT BETWEEN -{_YEAR_MS} AND {_YEAR_MS} THEN 'timeframe'
     WHEN day IS NULL OR day < DATE '1990-01-01' OR day >= DATE '2100-01-01' THEN 'eventdate'
 """
 
 READ = f"""
-CREATE TABLE asked AS
+CREATE TABLE queried AS
 SELECT *, CASE
         WHEN NOT regexp_full_match(queryId, {_NUMBER}) THEN 'query-id'
-        {_MOMENT_FAULTS}
+        {_TIME_FAULTS}
         WHEN NOT regexp_full_match(coalesce(tokens, ''), {_NUMBERS}) THEN 'search-string'
         WHEN NOT regexp_full_match(items, {_NUMBERS}) THEN 'item-id'
         WHEN withheld NOT IN ('TRUE', 'FALSE') THEN 'is-test'
@@ -111,7 +116,7 @@ FROM (
 
 CREATE TABLE viewed AS
 SELECT *, CASE
-        {_MOMENT_FAULTS}
+        {_TIME_FAULTS}
         WHEN NOT regexp_full_match(itemId, {_NUMBER}) THEN 'item-id'
     END AS fault
 FROM (
@@ -130,7 +135,7 @@ SELECT *, coalesce(
         's' || sessionId
     ) AS user_id
 FROM (
-    SELECT 'queries' AS source, number, sessionId, person, day, ms FROM asked WHERE fault IS NULL
+    SELECT 'queries' AS source, number, sessionId, person, day, ms FROM queried WHERE fault IS NULL
     UNION ALL
     SELECT 'views', number, sessionId, person, day, ms FROM viewed WHERE fault IS NULL
 )
@@ -163,26 +168,26 @@ FROM (
     LEFT JOIN (
         SELECT queryId, any_value(withheld) AS withheld,
             string_split(any_value(items), ',') AS shown
-        FROM asked WHERE fault IS NULL GROUP BY queryId HAVING count(*) = 1
+        FROM queried WHERE fault IS NULL GROUP BY queryId HAVING count(*) = 1
     ) AS query ON clicks.queryId = query.queryId
 )
 """
 
 REQUESTS = """
 CREATE TABLE requests AS
-SELECT 'queries' AS source, asked.number, 'q' || asked.queryId AS request_id, user_id,
+SELECT 'queries' AS source, queried.number, 'q' || queried.queryId AS request_id, user_id,
     make_timestamp(moment) AS time, coalesce(replace(tokens, ',', ' '), '') AS query,
     CASE WHEN items = '' THEN [] ELSE list_transform(string_split(items, ','), lambda item: {
         'doc_id': item,
         'clicked': clicked_at[item] IS NOT NULL,
         'click_time': make_timestamp(start + clicked_at[item] * 1000)
     }) END AS results
-FROM asked
-JOIN placed ON placed.source = 'queries' AND placed.number = asked.number
+FROM queried
+JOIN placed ON placed.source = 'queries' AND placed.number = queried.number
 LEFT JOIN (
     SELECT queryId, map_from_entries(list((itemId, ms) ORDER BY number)) AS clicked_at
     FROM clicked WHERE fault IS NULL AND nth = 1 GROUP BY queryId
-) AS found ON asked.queryId = found.queryId
+) AS found ON queried.queryId = found.queryId
 WHERE withheld = 'FALSE'
 """
 
@@ -226,7 +231,7 @@ SELECT 'queries' AS source, number, fault, CASE fault
         WHEN 'item-id' THEN items
         WHEN 'is-test' THEN withheld
     END AS value
-FROM asked WHERE fault IS NOT NULL
+FROM queried WHERE fault IS NOT NULL
 UNION ALL
 SELECT 'views', number, fault, CASE fault
         WHEN 'timeframe' THEN timeframe
@@ -252,7 +257,7 @@ SELECT 'queries' AS source, CASE
         WHEN withheld = 'TRUE' THEN 'left out, its clicks withheld'
         WHEN tokens IS NULL THEN 'page of a category'
         ELSE 'search' END AS outcome, count(*) AS rows
-FROM asked WHERE fault IS NULL GROUP BY ALL
+FROM queried WHERE fault IS NULL GROUP BY ALL
 UNION ALL
 SELECT 'clicks', CASE
         WHEN withheld = 'TRUE' THEN 'left out with its query'
@@ -280,13 +285,13 @@ FROM documents GROUP BY ALL
 
 
 def read(path: pathlib.Path) -> Source:
-    """Maps a folder of DIGINETICA files (CSV or gzipped CSV) to the canonical tables.
+    """Map a folder of DIGINETICA files (CSV or gzipped CSV) to the canonical tables.
 
     Args:
         path: The folder.
 
     Returns:
-        The source; its description tells under "read" what became of the rows of each file.
+        The source; "read" in its description counts the outcomes of the rows of each file.
 
     Raises:
         LogError: A file is missing, not UTF-8, or lacks a column.

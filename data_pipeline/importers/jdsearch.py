@@ -1,37 +1,39 @@
-"""JDsearch: the last search of many users of a shop, and what each had opened before it.
+"""JDsearch: the last search of many users of a shop, and the earlier actions of each user.
 
-Read are user_behavior_data.txt and product_meta_data.txt (the published samples and the older names
-release_data.txt and product_data.txt too). Terms of queries and of names are hashed; each number is
-taken as a word as it is: prepare such a log with `text.tokenizer=ids` (`words` gives the same tokens,
-more slowly; `wordpiece` would cut numbers apart that have nothing in common). One row is one user,
-who has no id: the row's number stands for one.
+Recommended settings of `prepare`: `--sequence.relevance=click`, since there are no dwell times;
+`--text.tokenizer=ids`, since terms are hashed (`words` gives the same tokens more slowly,
+`wordpiece` would split numbers into parts without a meaning); `--split.history_share` as given by
+"history_share" in log.json.
 
-* The row's own search is a request; a candidate labelled above 0 (clicked, put into the cart,
-  bought) is clicked, when is not known. The file names those first, so the candidates are shuffled
-  by a fixed seed: their original order means nothing, and F and metrics of it mean nothing either.
-* An earlier action under a query belongs to a search whose list is not known. Actions on end under
-  one query, none more than 30 minutes after the one before, are one search at the time of the
-  first. It holds the products acted on and no others, all clicked, so that it is history and never a
-  target: it has no negatives. A product of it acted on again keeps its first time.
-* An earlier action without a query (-1) is a browse, a target with pseudo-negatives. Actions on one
-  product at one time are one browse. Clicks, carts, orders and follows count alike.
-* No dwell is known: prepare such a log with `relevance=click`.
-* There are only gaps, taken as seconds, up to the row's own search. Those searches are placed on one
-  day (17 October 2022, said to be the true one; nothing depends on it), each at a second of it
-  drawn by its row, and all that came before by its gaps. So only the order within one user is
-  true; between users it is true to a day.
-* Split by user: `split.history_share` of the value "history_share" in log.json makes that day the
-  only one with targets, each user having one search on it, cut into train, validation and test at
-  the drawn times. With a smaller share nearly all searches that have a list fall into the test part.
-* A document's title is the product's name, its category the first of its four levels. Products
+Files: user_behavior_data.txt and product_meta_data.txt (also the published samples, and the older
+names release_data.txt and product_data.txt). One row is one user; users have no ids, so the number
+of the row is used.
+
+* Requests: the last search of the row. A candidate with a label above 0 (clicked, put into the
+  cart, bought) is clicked, without a time. The file lists clicked candidates first, so candidates
+  are shuffled with a fixed seed: their order means nothing, nor do F and metrics of that order.
+* Earlier actions under a query belong to a search whose list is not known. Consecutive actions
+  under one query with gaps of at most 30 minutes are one search at the time of the first action.
+  Its list holds only the products acted on, all clicked. It is history and never a target, because
+  it has no negatives. If a product is acted on again in a search, the first time counts.
+* Earlier actions without a query (-1) are browses, which are targets with pseudo-negatives. Actions
+  on one product at one time are one browse. Clicks, carts, orders and follows count the same.
+* Times: the file has only gaps, read as seconds, up to the last search. All last searches are
+  placed on one day (17 October 2022, said to be the true day; nothing depends on it), at a second
+  drawn by row number; earlier actions follow from the gaps. Within a user the order is true;
+  between users it is true only to a day.
+* Splits are by user: with "history_share", that day is the only one with targets. Each user has one
+  search on it, and the drawn times cut them into train, validation and test. With a smaller share,
+  nearly all searches with a list would be in the test split.
+* Documents: the title is the product name, the category is the first of four levels. Products
   without metadata (some of every list) have an empty title. Brands and shops are not read.
 """
 
 import pathlib
 
 from data_pipeline.importers.formats.sql_mapping import RawFile, map_files, words_sql
-from data_pipeline.importers.source import Source
 from data_pipeline.log.quarantine import Rule
+from data_pipeline.log.raw_rows import Source
 
 FILES = (
     RawFile(
@@ -59,21 +61,22 @@ FILES = (
 )
 
 RULES = (
-    Rule("item-id", "`wid` must be a whole number. Mend it, or remove the row."),
-    Rule("query", "A row needs a query of its own, hashed terms. Remove the row."),
+    Rule("item-id", "`wid` must be a whole number. Fix: correct it, or remove the row."),
+    Rule("query", "A row must have a query of hashed terms. Fix: remove the row."),
     Rule(
         "candidates",
-        "Candidates must be whole numbers with a label from 0 to 3 each. Mend or remove the row.",
+        "Candidates must be whole numbers with a label from 0 to 3 each. Fix: correct or remove the "
+        "row.",
     ),
     Rule(
         "history",
         "Earlier products (whole numbers), queries (terms or -1) and types (ORD, CLICK, CART, FLW) "
-        "must be as many of each. Mend or remove the row.",
+        "must be equally many. Fix: correct or remove the row.",
     ),
     Rule(
         "gaps",
-        "There must be one gap more than earlier products, whole seconds of 20 years at the most "
-        "in all. Mend or remove the row.",
+        "Gaps must be whole seconds, one more than earlier products, 20 years at most in total. Fix: "
+        "correct or remove the row.",
     ),
 )
 
@@ -84,7 +87,7 @@ _NUMBER = "[0-9]{1,18}"
 _TERMS = "[0-9]+(\\x18[0-9]+)*"
 
 
-def _list_of(pattern: str) -> str:
+def _match_list(pattern: str) -> str:
     return f"'({pattern})(_({pattern}))*'"
 
 
@@ -96,16 +99,16 @@ READ = f"""
 CREATE TABLE people AS
 SELECT *, CASE
         WHEN NOT regexp_full_match(query, '{_TERMS}') THEN 'query'
-        WHEN NOT regexp_full_match(candidate_wid_list, {_list_of(_NUMBER)})
-            OR NOT regexp_full_match(candidate_label_list, {_list_of("[0-3]([.]0)?")})
+        WHEN NOT regexp_full_match(candidate_wid_list, {_match_list(_NUMBER)})
+            OR NOT regexp_full_match(candidate_label_list, {_match_list("[0-3]([.]0)?")})
             OR len(shown) <> len(labels) THEN 'candidates'
         WHEN len(products) <> len(queries) OR len(products) <> len(types)
             OR len(products) > 0 AND NOT (
-                regexp_full_match(history_wid_list, {_list_of(_NUMBER)})
-                AND regexp_full_match(history_qry_list, {_list_of(f"-1|{_TERMS}")})
-                AND regexp_full_match(history_type_list, {_list_of("ORD|CLICK|CART|FLW")})
+                regexp_full_match(history_wid_list, {_match_list(_NUMBER)})
+                AND regexp_full_match(history_qry_list, {_match_list(f"-1|{_TERMS}")})
+                AND regexp_full_match(history_type_list, {_match_list("ORD|CLICK|CART|FLW")})
             ) THEN 'history'
-        WHEN NOT regexp_full_match(history_time_list, {_list_of("[0-9]{1,9}")})
+        WHEN NOT regexp_full_match(history_time_list, {_match_list("[0-9]{1,9}")})
             OR len(gaps) <> len(products) + 1 OR list_sum(gaps) > {_LONGEST_SECONDS} THEN 'gaps'
     END AS fault
 FROM (
@@ -140,7 +143,7 @@ FROM (
 )
 """
 
-# An action that opens a product is the first of its search, or of its moment, on that product.
+# An action opens a product if it is the first on that product in its search, or at its time.
 OPENED = """
 CREATE TABLE opened AS
 SELECT *, row_number() OVER (
@@ -244,14 +247,14 @@ FROM (
 
 
 def read(path: pathlib.Path) -> Source:
-    """Maps a folder of JDsearch files (tab-separated, plain or gzipped) to the canonical tables.
+    """Map a folder of JDsearch files (tab-separated, plain or gzipped) to the canonical tables.
 
     Args:
         path: The folder.
 
     Returns:
-        The source; its description tells under "read" what became of the rows of each file and of
-        the actions in them, and under "history_share" what to set --split.history_share to.
+        The source; "read" in its description counts the outcomes of the rows of each file and of
+        the actions in them; "history_share" is the value for --split.history_share.
 
     Raises:
         LogError: A file is missing, not UTF-8, or lacks a column.

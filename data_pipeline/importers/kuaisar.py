@@ -1,35 +1,34 @@
-"""KuaiSAR: searches and recommended videos of one app, both with the lists that were shown.
+"""KuaiSAR: searches and recommended videos of one app, both with the shown lists.
 
-Read are item_features.csv, src_inter.csv and rec_inter.csv of KuaiSAR or KuaiSAR-small. Queries and
-captions are lists of hashed words; each number is taken as a word as it is: prepare such a log with
-`text.tokenizer=ids` (`words` gives the same tokens, more slowly; `wordpiece` would cut numbers apart
-that have nothing in common).
+Recommended settings of `prepare`: `--sequence.relevance=click`, since searches have no dwell times;
+`--text.tokenizer=ids`, since words are hashed (`words` gives the same tokens more slowly,
+`wordpiece` would split numbers into parts without a meaning).
 
-* A search is all rows of one user with one `search_session_id`, time and keyword, wherever they
-  stand in the file; it is a request at its time. Its list is in the order of the rows: the file has
-  no ranks.
-* A recommendation is all rows of one user with one timestamp, the time at which the server sent
-  them together. Its list is in the order of the rows, `click` tells the clicks, and the dwell of a
-  clicked video is its playing time. A video that played without a click has no dwell.
-* When within its list a click was made is not known, so it has no time: later sessions of the user
-  see it, the current one does not. Prepare such a log with `relevance=click`: searches have no
-  dwell at all.
-* An item that a list names again stands at its first place, clicked if any of its rows is, with the
-  longest dwell of them. A row that cannot be read takes its whole list with it, whose other places
-  would be wrong without it.
-* A document's title is its caption, its category the English name of the first level, its date the
-  day of the upload in Beijing. Items of all types share one space of ids. Those without features,
-  such as the users and live streams that a search may show, have an empty title.
+Files: item_features.csv, src_inter.csv and rec_inter.csv of KuaiSAR or KuaiSAR-small. Queries and
+captions are lists of hashed words: each number is one word.
+
+* Searches: all rows of one user with one `search_session_id`, time and keyword, wherever they are
+  in the file. The list is in the order of the rows: the file has no ranks.
+* Recommendations: all rows of one user with one timestamp, the time at which the server sent them
+  together. The list is in the order of the rows. `click` gives the clicks; the dwell of a clicked
+  video is its playing time. A video that played without a click has no dwell.
+* Clicks have no time: later sessions of the user see them, the current session does not.
+* A repeated item of a list keeps its first rank. It is clicked if any of its rows is, with the
+  longest dwell of them. A row that cannot be read rejects its complete list, whose ranks would be
+  wrong without it.
+* Documents: the title is the caption, the category is the English name of the first level, the date
+  is the day of the upload in Beijing. Items of all types share one space of ids. Items without
+  features, such as users and live streams in search results, have an empty title.
 * There are no browses: every video comes from a logged list. Timestamps are milliseconds in UTC;
-  the text dates, which say the same in Beijing time, are not read. Nor are the other kinds of
-  feedback, the source of a search, and the files of users and of their network.
+  the text dates, which give the same in Beijing time, are not read. Other feedback, the source of a
+  search, and the files of users and of their network are not read.
 """
 
 import pathlib
 
 from data_pipeline.importers.formats.sql_mapping import RawFile, map_files, words_sql
-from data_pipeline.importers.source import Source
 from data_pipeline.log.quarantine import Rule
+from data_pipeline.log.raw_rows import Source
 
 FILES = (
     RawFile(
@@ -57,27 +56,36 @@ FILES = (
 )
 
 RULES = (
-    Rule("user-id-empty", "A row needs a `user_id`. Fetch the file again, or remove its list."),
-    Rule("item-id", "`item_id` must be a whole number. Mend it, or remove its list."),
     Rule(
-        "timestamp", "A timestamp must be milliseconds since 1970, from 1990 to 2099. Rewrite it."
+        "user-id-empty",
+        "`user_id` must not be empty. Fix: download the file again, or remove the list.",
     ),
-    Rule("session-id-empty", "A search needs its `search_session_id`. Fill it, or remove the row."),
+    Rule("item-id", "`item_id` must be a whole number. Fix: correct it, or remove its list."),
+    Rule(
+        "timestamp",
+        "A timestamp must be milliseconds since 1970, in 1990 to 2099. Fix: correct it.",
+    ),
+    Rule(
+        "session-id-empty",
+        "`search_session_id` must not be empty. Fix: fill it, or remove the row.",
+    ),
     Rule(
         "keyword",
-        'A search needs its `keyword`, a list of numbers like "[20, 34]". Mend it, or remove the '
-        "search.",
+        '`keyword` must be a list of numbers like "[20, 34]". Fix: correct it, or remove the search.',
     ),
     Rule(
         "click",
-        "`click` and `click_cnt` must be whole numbers from 0 on. Mend it, or remove its list.",
+        "`click` and `click_cnt` must be whole numbers of at least 0. Fix: correct them, or remove the "
+        "list.",
     ),
     Rule(
         "playing-time",
-        "`playing_time` must be milliseconds from 0 on, or empty. Mend it, or remove its list.",
+        "`playing_time` must be milliseconds of at least 0, or empty. Fix: correct it, or remove the "
+        "list.",
     ),
     Rule(
-        "list-broken", "Every row of a list must be whole, and another one is not. Mend that one."
+        "list-broken",
+        "The other rows of a list must be readable too, and one is not. Fix: correct that row.",
     ),
 )
 
@@ -197,13 +205,13 @@ FROM documents GROUP BY ALL
 
 
 def read(path: pathlib.Path) -> Source:
-    """Maps a folder of KuaiSAR files (CSV or gzipped CSV) to the canonical tables.
+    """Map a folder of KuaiSAR files (CSV or gzipped CSV) to the canonical tables.
 
     Args:
         path: The folder.
 
     Returns:
-        The source; its description tells under "read" what became of the rows of each file.
+        The source; "read" in its description counts the outcomes of the rows of each file.
 
     Raises:
         LogError: A file is missing, not UTF-8, or lacks a column.

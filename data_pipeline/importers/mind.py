@@ -1,33 +1,33 @@
-"""MIND news: recommendations with the lists that were shown, and what their users had read before.
+"""MIND news: recommendations with the shown lists, and the news that users had read before.
 
-Read are news.tsv and behaviors.tsv of MIND or MIND-small, tab-separated without header or quotes.
-To import several parts as one log, lay them end to end: cat train/news.tsv dev/news.tsv > news.tsv,
-and so with behaviors.tsv. The rows of the challenge's test part have no labels: nothing is known of
-their clicks, and they are quarantined.
+Recommended settings of `prepare`: `--sequence.relevance=click`, since there are no dwell times.
 
-* Every row of behaviors.tsv is a request without a query at its time; there are no searches. Its
-  list is in the order of the file, several places may be clicked. Impression ids begin anew in
-  every part, so a request is named by its row. Times have no zone and are taken as UTC.
-* Clicks have no time: they are known from the user's next session on, not in the current one. No
-  dwell is known. Prepare such a log with `relevance=click`.
-* The history of a user, clicked news without times, is browses BEFORE the user's first impression,
-  at times that are made up: in sessions of five clicks a minute apart, an hour between the starts
-  of sessions, the last one an hour before the impression. Their order is that of the file; all else
-  about their times means nothing. Nothing in a log of lists is ranked for a browse, so none of them
-  becomes a target. log.json tells under "synthetic_browses" how many there are.
-* A history stands in every row of its user, and that of the first impression is taken. A later one
-  may be longer, as clicks are made meanwhile: what it adds is left out. One that contradicts the
-  first is quarantined with its row.
-* A document's title is its title, its category the category. Abstract, subcategory, address and
-  entities are not read. News in lists or histories must stand in news.tsv, where a row that repeats
-  an id, as in parts laid end to end, is left out.
+Files: news.tsv and behaviors.tsv of MIND or MIND-small, tab-separated without header or quotes. To
+import several parts as one log, concatenate them: cat train/news.tsv dev/news.tsv > news.tsv, and
+behaviors.tsv in the same way. The rows of the test part have no labels and are quarantined.
+
+* Requests: every row of behaviors.tsv is a request without a query; there are no searches. The list
+  is in the order of the file; several results may be clicked. Impression ids start again in every
+  part, so the id of a request is its row. Times have no zone and are read as UTC.
+* Clicks have no time: they are known from the user's next session on, not in the current one.
+* Browses: the history of a user, clicked news without times. They are placed BEFORE the user's
+  first impression, at synthetic times: in sessions of five clicks a minute apart, with an hour
+  between the starts of sessions, the last one an hour before the impression. Their order is that of
+  the file; nothing else about their times is true. Browses are no targets in a log with lists.
+  "synthetic_browses" in log.json counts them.
+* A history is in every row of its user; that of the first impression is used. A later history may
+  be longer: the rest is left out. A later history that contradicts the first is quarantined with
+  its row.
+* Documents: title and category. Abstract, subcategory, address and entities are not read. News of
+  lists or histories must be in news.tsv; rows that repeat an id, as in concatenated parts, are left
+  out.
 """
 
 import pathlib
 
 from data_pipeline.importers.formats.sql_mapping import RawFile, map_files
-from data_pipeline.importers.source import Source
 from data_pipeline.log.quarantine import Rule
+from data_pipeline.log.raw_rows import Source
 
 FILES = (
     RawFile(
@@ -58,23 +58,29 @@ FILES = (
 )
 
 RULES = (
-    Rule("news-id-empty", "A row of news needs an id. Fetch the file again, or remove the row."),
-    Rule("user-id-empty", "A row needs a user. Fetch the file again, or remove the row."),
-    Rule("time", 'A time must be like "11/12/2019 2:14:46 PM". Rewrite it.'),
+    Rule(
+        "news-id-empty",
+        "The id of news must not be empty. Fix: download the file again, or remove the row.",
+    ),
+    Rule(
+        "user-id-empty",
+        "The user must not be empty. Fix: download the file again, or remove the row.",
+    ),
+    Rule("time", 'A time must be like "11/12/2019 2:14:46 PM". Fix: correct it.'),
     Rule(
         "labels",
-        'An impression must be news with labels, like "N43266-0 N58363-1". Leave out rows without '
-        "labels, as those of the test part: nothing is known of their clicks.",
+        'An impression must be news with labels, like "N43266-0 N58363-1". Fix: leave out rows '
+        "without labels, such as those of the test part, whose clicks are unknown.",
     ),
     Rule(
         "history",
-        "A history must begin with that of the user's first impression. Import parts whose "
-        "histories contradict each other apart.",
+        "A history must begin with the history of the user's first impression. Fix: import parts "
+        "with contradicting histories as logs of their own.",
     ),
 )
 
 SESSION_CLICKS = 5
-"""Clicks in a synthetic session: as many as a session keeps by default."""
+"""Clicks of a synthetic session: the default number of behaviors kept of a session."""
 
 READ = """
 CREATE TABLE shown AS
@@ -168,14 +174,14 @@ MEASURES = {"synthetic_browses": "SELECT count(*) FROM browses"}
 
 
 def read(path: pathlib.Path) -> Source:
-    """Maps a folder of MIND files (tab-separated, plain or gzipped) to the canonical tables.
+    """Map a folder of MIND files (tab-separated, plain or gzipped) to the canonical tables.
 
     Args:
         path: The folder.
 
     Returns:
-        The source; its description tells under "read" what became of the rows of each file and of
-        the histories in them, and under "synthetic_browses" how many browses have times made up.
+        The source; "read" in its description counts the outcomes of the rows of each file and of
+        the histories in them; "synthetic_browses" counts browses with synthetic times.
 
     Raises:
         LogError: A file is missing or not UTF-8.

@@ -2,15 +2,16 @@
 
 A table is one file (`requests.parquet`, `requests.csv`, `requests.jsonl`; CSV and JSON Lines also
 with .gz) or a folder of such files in the order of their names (`requests/2024-01-01.csv`).
-`documents` must be there, and `requests`, `browses` or both. Columns: `data_pipeline.log.schema`.
+`documents` is required, and `requests`, `browses` or both. Columns: `data_pipeline.log.schema`.
 
 In CSV and JSON Lines a time is ISO 8601 text ("2024-01-31T12:00:00Z", "2024-01-31 12:00:00+01:00";
-without a zone it is UTC), never a number. A CSV column `results` holds the list as JSON:
+UTC without a zone), never a number. A CSV column `results` holds the list as JSON:
 `[{"doc_id": "a", "clicked": true, "click_time": "2024-01-31T12:00:05Z", "dwell_seconds": 31.5}]`.
 An empty CSV value of an optional column is null.
 
-Files whose columns have other names are read with a mapping (`data_pipeline.importers.formats.column_names`);
-the places of a list keep the names `doc_id`, `clicked`, `click_time` and `dwell_seconds`.
+Columns with other names are mapped (`data_pipeline.importers.formats.column_names`); the results of
+a list keep the names `doc_id`, `clicked`, `click_time` and `dwell_seconds`. Prepare a log without
+dwell times with `--sequence.relevance=click`.
 """
 
 import pathlib
@@ -35,27 +36,27 @@ from data_pipeline.importers.formats.json_text import (
     time_sql,
 )
 from data_pipeline.importers.formats.parquet_parts import parquet_names, read_parquet, table_files
-from data_pipeline.importers.formats.rejected_rows import split_rows
-from data_pipeline.importers.source import Source
-from data_pipeline.log.log_folder import RawBatch, Rejected
-from data_pipeline.log.quarantine import Rule, quarantine_rows
+from data_pipeline.importers.formats.rejected_rows import make_batch, reject_lines, split_rows
+from data_pipeline.log.quarantine import Rule
+from data_pipeline.log.raw_rows import RawBatch, Rejected, Source
 from data_pipeline.log.schema import OPTIONAL, SCHEMAS, LogError
 
 ENDINGS = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
 
 TIME = Rule(
-    "time-unreadable", 'A time must be ISO 8601 text, like "2024-01-31T12:00:00Z". Rewrite it.'
+    "time-unreadable",
+    'A time must be ISO 8601 text, like "2024-01-31T12:00:00Z". Fix: rewrite the time.',
 )
-NUMBER = Rule("number-unreadable", "A dwell must be a number of seconds. Rewrite it.")
+NUMBER = Rule("number-unreadable", "A dwell must be a number of seconds. Fix: rewrite the dwell.")
 RESULTS = Rule(
     "results-unreadable",
     "`results` must be a JSON list of objects with `doc_id` (text), `clicked` (true or false) and, "
-    "if known, `click_time` (ISO 8601 text) and `dwell_seconds` (a number). Rewrite it.",
+    "if known, `click_time` (ISO 8601 text) and `dwell_seconds` (a number). Fix: rewrite the list.",
 )
 
 
 def read(path: pathlib.Path, columns: Sequence[str] = ()) -> Source:
-    """Reads a folder of canonical files.
+    """Read a folder of canonical files.
 
     Args:
         path: The folder.
@@ -63,24 +64,24 @@ def read(path: pathlib.Path, columns: Sequence[str] = ()) -> Source:
             "requests.user_id=uid".
 
     Returns:
-        The source; its description tells under "left_out" the columns that were not read of files
-        with mapped ones.
+        The source; "left_out" in its description lists the columns that were not read of mapped
+        files.
 
     Raises:
-        LogError: The folder or a table is missing, a table is there twice, or a file is of an
-            unknown kind; while reading also for a file with wrong columns or encoding.
-        ValueError: `columns` cannot be understood.
+        LogError: The folder or a table is missing, a table is repeated, or a file is of an unknown
+            kind; while reading also for a file with wrong columns or encoding.
+        ValueError: `columns` cannot be parsed.
     """
     names = ColumnNames(columns)
     if not path.is_dir():
-        raise LogError(str(path), "the input must be a folder", "none", "Check --input.")
+        raise LogError(str(path), "the input must be a folder", "none", "check --input.")
     files = {table: table_files(path, table, ENDINGS) for table in SCHEMAS}
     if not files["documents"] or not (files["requests"] or files["browses"]):
         raise LogError(
             str(path),
             "the folder must hold documents, and requests or browses",
             ", ".join(sorted(file.name for file in path.iterdir())) or "an empty folder",
-            "Name the files documents.csv, requests.csv, browses.csv (or .jsonl, .parquet).",
+            "name the files documents.csv, requests.csv, browses.csv (or .jsonl, .parquet).",
         )
     unused = [table for table in names.mapping if not files[table]]
     if unused:
@@ -88,7 +89,7 @@ def read(path: pathlib.Path, columns: Sequence[str] = ()) -> Source:
             str(path),
             f"the folder must hold {unused[0]}, whose columns --columns names",
             "none",
-            "Add the file, or remove its columns from --columns.",
+            "add the file, or remove its columns from --columns.",
         )
     description: dict[str, Any] = {
         "name": "tables",
@@ -122,7 +123,7 @@ def _batches(
                     if isinstance(part, Rejected):
                         yield part
                     else:
-                        yield from _typed(engine, table, name, part)
+                        yield from _parse_columns(engine, table, name, part)
 
 
 def _parquet(table: str, path: pathlib.Path, name: str, columns: FileColumns) -> Iterator[RawBatch]:
@@ -136,16 +137,15 @@ def _csv(
     table: str, path: pathlib.Path, name: str, columns: FileColumns
 ) -> Iterator[TextRows | Rejected]:
     for part in read_csv(path):
-        broken = [(number, COLUMNS, "") for number in part.broken]
-        yield Rejected(table, quarantine_rows(table, name, broken))
+        yield reject_lines(table, name, part.broken, COLUMNS)
         rows = part.rows.select(list(columns.sources.values()))
         yield TextRows(rows.rename_columns(list(columns.sources)), part.numbers, [])
 
 
-def _typed(
+def _parse_columns(
     engine: duckdb.DuckDBPyConnection, table: str, name: str, part: TextRows
 ) -> Iterator[RawBatch | Rejected]:
-    """Parses the times, numbers and lists of text columns; rows that do not parse are rejected."""
+    """Parse the times, numbers and lists of text columns; reject rows that do not parse."""
     columns, broken = [], []
     for field in SCHEMAS[table]:
         if field.name not in part.rows.column_names:
@@ -176,4 +176,4 @@ def _typed(
     ).to_arrow_table()
     good, rejected = split_rows(table, name, rows, (TIME, NUMBER, RESULTS))
     yield rejected
-    yield RawBatch(table, good.drop_columns(["number"]), name, numbers=good["number"].to_numpy())
+    yield make_batch(table, name, good)

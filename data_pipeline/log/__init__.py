@@ -1,1 +1,4 @@
-"""The behavior log: schema, row rules, quarantine, user ids, writer, reader, summary; front door: `log_folder`."""
+"""The behavior log: canonical tables with masked users, and a quarantine of rejected rows.
+
+Front doors: `log_folder.open_log` and `log_folder.write_log`.
+"""

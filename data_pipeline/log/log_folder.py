@@ -1,11 +1,11 @@
-"""The behavior log: a folder of canonical tables, validated, with users masked.
+"""The behavior log: a folder of canonical tables, validated, with masked users.
 
 documents.parquet requests.parquet browses.parquet   the tables of `data_pipeline.log.schema`
 quarantine.parquet                                   every rejected row, with file, row and rule
 log.json                                             written last: counts, settings, checksums
 
-A log is written under LOG.tmp and renamed when whole, so a half-written one is never opened. Rows
-keep the order in which they came. Same rows, settings and key give the same bytes.
+A log is written under LOG.tmp and renamed when complete, so an incomplete log is never opened. Rows
+keep the order of the source. Same rows, settings and key give the same bytes.
 """
 
 import dataclasses
@@ -18,29 +18,15 @@ from typing import Any
 from data_pipeline.common import flagtree
 from data_pipeline.common.checksums import checksum
 from data_pipeline.log.log_summary import LogReport
-from data_pipeline.log.log_writer import LOG_FILE, SCHEMA_VERSION, LogWriter, RawBatch, Rejected
-from data_pipeline.log.schema import BROWSES, DOCUMENTS, QUARANTINE, REQUESTS, SCHEMAS, LogError
+from data_pipeline.log.log_writer import LOG_FILE, SCHEMA_VERSION, LogWriter
+from data_pipeline.log.raw_rows import RawBatch, Rejected
+from data_pipeline.log.schema import SCHEMAS, LogError
 from data_pipeline.settings import LogSettings
-
-__all__ = [
-    "BROWSES",
-    "DOCUMENTS",
-    "QUARANTINE",
-    "REQUESTS",
-    "Log",
-    "LogError",
-    "LogReport",
-    "LogWriter",
-    "RawBatch",
-    "Rejected",
-    "open_log",
-    "write_log",
-]
 
 
 @dataclasses.dataclass(frozen=True)
 class Log:
-    """A log that was opened: the paths of its tables, what was counted, where it comes from."""
+    """An opened log: the paths of its tables, their counts, the settings and the source."""
 
     folder: pathlib.Path
     documents: pathlib.Path
@@ -58,17 +44,17 @@ def write_log(
     settings: LogSettings,
     source: Mapping[str, Any] | None = None,
 ) -> LogReport:
-    """Writes a whole log from raw rows; see `LogWriter`.
+    """Write a complete log from raw rows; see `LogWriter`.
 
     Args:
         folder: Folder of the log; must not exist.
         batches: Raw rows, documents first.
         settings: Masking and quarantine.
-        source: Where the log comes from, for log.json; read after the last batch, so an importer
-            may fill it while it hands over batches.
+        source: Description of the source, for log.json; read after the last batch, so an importer
+            may fill it while it yields batches.
 
     Raises:
-        LogError: A file is wrong as a whole, or too many of its rows are.
+        LogError: A file has an error, or too many of its rows are rejected.
         ValueError: Masking is on and there is no key.
 
     Example:
@@ -93,14 +79,14 @@ def write_log(
 
 
 def open_log(folder: str | os.PathLike[str], checksums: bool = True) -> Log:
-    """Opens a log folder after checking that it is whole.
+    """Open a log folder after checking that it is complete.
 
     Args:
         folder: Folder of the log.
         checksums: Also read all files and compare their checksums.
 
     Raises:
-        LogError: No whole log, one of another schema version, or a file was altered.
+        LogError: The log is missing or incomplete, has another schema version, or was altered.
     """
     root, name = pathlib.Path(folder), os.fspath(folder)
     try:
@@ -108,9 +94,9 @@ def open_log(folder: str | os.PathLike[str], checksums: bool = True) -> Log:
     except FileNotFoundError:
         raise LogError(
             name,
-            f"a log is a folder with {LOG_FILE}, which is written last",
+            f"a log must be a folder with {LOG_FILE}, which is written last",
             "a folder without it" if root.is_dir() else "no folder",
-            "Check --log, or write the log again: "
+            "check --log, or write the log again: "
             "python -m data_pipeline.import_log or python -m data_pipeline.simulate.",
         ) from None
     version = manifest.get("schema_version")
@@ -119,7 +105,7 @@ def open_log(folder: str | os.PathLike[str], checksums: bool = True) -> Log:
             name,
             f"the log's schema version must be {SCHEMA_VERSION}",
             version,
-            "It was written by another version of the program; import or simulate it again.",
+            "import or simulate it again: another version of the program wrote it.",
         )
     for file, entry in manifest["files"].items():
         path = root / file
@@ -131,10 +117,10 @@ def open_log(folder: str | os.PathLike[str], checksums: bool = True) -> Log:
             continue
         raise LogError(
             os.fspath(path),
-            f"a file of a log must be as it was written ({entry['bytes']} bytes, sha256 "
+            f"a file of a log must be unchanged ({entry['bytes']} bytes, sha256 "
             f"{entry['sha256'][:12]}...)",
             found,
-            "Restore it, or write the log again.",
+            "restore it, or write the log again.",
         )
     return Log(
         folder=root,

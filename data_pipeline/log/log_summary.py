@@ -1,4 +1,4 @@
-"""What a log holds, counted on the written tables, and how it reads."""
+"""The summary of a log: counts of the written tables, and their text for a terminal."""
 
 import dataclasses
 import pathlib
@@ -12,12 +12,12 @@ KEYS = {
     "requests": ("request_id",),
     "browses": ("user_id", "time", "doc_id"),
 }
-"""Columns that no two rows of a table share."""
+"""Columns that identify a row of each table."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TableReport:
-    """Rows of a table: read = kept + quarantined; rejected rows by rule."""
+    """Rows of a table: read = kept + quarantined; quarantined rows by rule."""
 
     read: int
     kept: int
@@ -30,18 +30,18 @@ class LogReport:
     """Counts of a log.
 
     Attributes:
-        tables: Rows by table; beside the canonical ones an importer may have its raw file.
+        tables: Rows by table: the canonical tables, and raw files of an importer.
         users: Distinct users with a request or browse.
         first_time: Earliest request or browse, ISO 8601 in UTC.
         last_time: Latest one.
         searches: Requests with a query.
-        recommendations: Requests without.
-        results: Shown places of all lists.
-        clicks: Clicked ones.
-        clicks_without_time: Of these, those known only from the user's next session on.
-        clicks_without_dwell: Of these, those that count as satisfied for want of a dwell.
-        lists_without_click: Requests of which no result was clicked.
-        browses_without_dwell: Browses that count as satisfied for want of a dwell.
+        recommendations: Requests without a query.
+        results: Results of all lists.
+        clicks: Clicked results.
+        clicks_without_time: Clicks without a time, which are known from the user's next session on.
+        clicks_without_dwell: Clicks without a dwell, which count as satisfied.
+        lists_without_click: Requests without a clicked result.
+        browses_without_dwell: Browses without a dwell, which count as satisfied.
     """
 
     tables: dict[str, TableReport]
@@ -58,17 +58,17 @@ class LogReport:
     browses_without_dwell: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary for JSON; the inverse of `from_dict`."""
+        """Return a plain dictionary for JSON; `from_dict` is the inverse."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "LogReport":
-        """The report that `to_dict` made `plain` of."""
+        """Make a report from the dictionary of `to_dict`."""
         tables = {name: TableReport(**counts) for name, counts in plain["tables"].items()}
         return cls(**{**plain, "tables": tables})
 
     def summary(self) -> str:
-        """A few lines to read in a terminal."""
+        """Return a few lines to read in a terminal."""
         lines = [f"{'table':<12}{'read':>12}{'kept':>12}{'quarantined':>13}"]
         for name, counts in self.tables.items():
             lines.append(f"{name:<12}{counts.read:>12,}{counts.kept:>12,}{counts.quarantined:>13,}")
@@ -85,11 +85,11 @@ class LogReport:
         return "\n".join(lines)
 
 
-def repeated_rows(path: pathlib.Path, table: str) -> list[tuple[int, str]]:
-    """Rows that share their key with an earlier row of a table, in the order of the file.
+def find_repeated_rows(path: pathlib.Path, table: str) -> list[tuple[int, str]]:
+    """Return the rows that share their key with an earlier row, in the order of the file.
 
     Returns:
-        (0-based position, key without the user) of each.
+        (0-based position, key without the user) of each row.
     """
     keys = ", ".join(KEYS[table])
     shown = [name for name in KEYS[table] if name != "user_id"]
@@ -98,7 +98,7 @@ def repeated_rows(path: pathlib.Path, table: str) -> list[tuple[int, str]]:
         engine.execute(
             f"CREATE VIEW rows AS SELECT * FROM read_parquet($${path}$$, file_row_number = true)"
         )
-        # Counting hashes is cheap; the exact search runs only where two of them are equal.
+        # Counting hashes is cheap; the exact search runs only if two hashes are equal.
         total, distinct = engine.sql(
             f"SELECT count(*), count(DISTINCT hash({keys})) FROM rows"
         ).fetchall()[0]
@@ -119,12 +119,12 @@ def repeated_rows(path: pathlib.Path, table: str) -> list[tuple[int, str]]:
         ).fetchall()
 
 
-def measure(folder: pathlib.Path, tables: dict[str, TableReport]) -> LogReport:
-    """Counts what the written tables of a log hold.
+def summarize_log(folder: pathlib.Path, tables: dict[str, TableReport]) -> LogReport:
+    """Count the content of the written tables of a log.
 
     Args:
         folder: Folder with requests.parquet and browses.parquet.
-        tables: Rows read, kept and quarantined, as the writer counted them.
+        tables: Rows read, kept and quarantined, as counted by the writer.
     """
     with duckdb.connect() as engine:
         engine.execute("SET TimeZone = 'UTC'")
@@ -139,7 +139,7 @@ def measure(folder: pathlib.Path, tables: dict[str, TableReport]) -> LogReport:
             FROM (SELECT user_id, time FROM requests UNION ALL SELECT user_id, time FROM browses)
             """
         ).fetchall()[0]
-        searches, requests, results, bare = engine.sql(
+        searches, requests, results, clickless = engine.sql(
             """
             SELECT count(*) FILTER (query <> ''), count(*), coalesce(sum(len(results)), 0)::BIGINT,
                 count(*) FILTER (
@@ -148,7 +148,7 @@ def measure(folder: pathlib.Path, tables: dict[str, TableReport]) -> LogReport:
             FROM requests
             """
         ).fetchall()[0]
-        clicks, untimed, undwelt = engine.sql(
+        clicks, without_time, without_dwell = engine.sql(
             """
             SELECT count(*), count(*) FILTER (item.click_time IS NULL),
                 count(*) FILTER (item.dwell_seconds IS NULL)
@@ -156,7 +156,7 @@ def measure(folder: pathlib.Path, tables: dict[str, TableReport]) -> LogReport:
             WHERE item.clicked
             """
         ).fetchall()[0]
-        (dwelless,) = engine.sql(
+        (browses_without_dwell,) = engine.sql(
             "SELECT count(*) FROM browses WHERE dwell_seconds IS NULL"
         ).fetchall()[0]
     return LogReport(
@@ -168,8 +168,8 @@ def measure(folder: pathlib.Path, tables: dict[str, TableReport]) -> LogReport:
         recommendations=requests - searches,
         results=results,
         clicks=clicks,
-        clicks_without_time=untimed,
-        clicks_without_dwell=undwelt,
-        lists_without_click=bare,
-        browses_without_dwell=dwelless,
+        clicks_without_time=without_time,
+        clicks_without_dwell=without_dwell,
+        lists_without_click=clickless,
+        browses_without_dwell=browses_without_dwell,
     )

@@ -1,12 +1,12 @@
-"""Rejected rows: which rule each broke first, and the table that tells so.
+"""Rejected rows: the first rule that each broke, and the table that lists them.
 
 A row is kept or quarantined, never dropped: kept + quarantined = read, for every table.
 
-The quarantine, and every message made of it, tells where a row stands and of what form the value is
-that broke the rule, never the value itself. A rejected value is out of place by definition, and what
-stands in the place of a document, a time or a number may be a user id: columns get swapped, lines
-get shifted. No comparison with known user ids would find one that stands there only. Whoever may
-read the source looks the value up there, by file and row.
+The quarantine and all messages made from it give the position of a row and the form of the value
+that broke the rule, never the value itself. A wrong value in the column of a document, a time or a
+number may be a user id: columns get swapped, lines get shifted. A comparison with known user ids
+would not find an id that occurs only there. People who may read the source find the value there, by
+file and row.
 """
 
 import collections
@@ -24,16 +24,16 @@ import pyarrow.parquet as pq
 from data_pipeline.log.schema import QUARANTINE
 
 Value = str | float | np.datetime64 | None
-"""A raw value; empty text where there is none to tell of."""
+"""A raw value; empty text if there is none to describe."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """A rule that rows must keep.
+    """A rule for rows.
 
     Attributes:
         name: Short name, the key of all counts.
-        message: What should hold, and the mend.
+        message: "... must ... . Fix: ...": the rule, and what to do about rows that break it.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Rule:
 
 
 def form(value: Value) -> str:
-    """Kind and length of a raw value, which tell nothing of a user id that may stand in it.
+    """Return kind and length of a raw value, which do not reveal a user id in it.
 
     Example:
         >>> form("anna.7141"), form("1706702400"), form(-3.5), form(None)
@@ -80,17 +80,18 @@ class Faults:
         self._broken: dict[int, tuple[Rule, Value]] = {}
 
     def mark(self, bad: npt.NDArray[np.bool_], rule: Rule, value: Callable[[int], Value]) -> None:
-        """Marks the rows [rows] that are true in `bad`; a row marked before keeps its first rule.
+        """Mark the rows [rows] that are true in `bad`; a row marked before keeps its first rule.
 
         Args:
-            value: The offending value of a row, by its position in the batch; its `form` is told.
+            value: Returns the wrong value of a row, by its position in the batch; only its `form` is
+                kept.
         """
         for row in np.flatnonzero(bad & self.kept).tolist():
             self._broken[row] = (rule, value(row))
         self.kept &= ~bad
 
     def rejected(self, table: str, file: str, rows: npt.NDArray[np.int64]) -> pa.Table:
-        """The marked rows as quarantine rows, in the order of the batch.
+        """Return the marked rows as quarantine rows, in the order of the batch.
 
         Args:
             rows: 1-based row number in `file` of each row of the batch.
@@ -103,7 +104,7 @@ class Faults:
 
 
 def quarantine_rows(table: str, file: str, rows: Sequence[tuple[int, Rule, Value]]) -> pa.Table:
-    """(row number, broken rule, raw value) as a table of `QUARANTINE`, with the values' forms."""
+    """Return (row number, broken rule, raw value) as a `QUARANTINE` table with the forms of values."""
     return pa.table(
         {
             "table": [table] * len(rows),
@@ -118,7 +119,7 @@ def quarantine_rows(table: str, file: str, rows: Sequence[tuple[int, Rule, Value
 
 
 class QuarantineWriter:
-    """Writes quarantine.parquet and counts its rows by table and rule.
+    """Write quarantine.parquet and count its rows by table and rule.
 
     Args:
         path: File to write.
@@ -136,7 +137,7 @@ class QuarantineWriter:
         self.examples: dict[tuple[str, str], str] = {}
 
     def add(self, rows: pa.Table) -> None:
-        """Adds rows of the schema `QUARANTINE`."""
+        """Add rows of the schema `QUARANTINE`."""
         if not rows.num_rows:
             return
         self._writer.write_table(rows)
@@ -148,24 +149,25 @@ class QuarantineWriter:
         for index, key in enumerate(zip(tables, rules, strict=True)):
             if key not in self.examples:
                 row = rows.slice(index, 1).to_pylist()[0]
+                rule, _, fix = row["message"].partition(" Fix: ")
                 self.examples[key] = (
-                    f"{row['file']}, row {row['row']}: {row['message']} Received: {row['value'] or 'nothing'}."
+                    f"{row['file']}, row {row['row']}: {rule} Got {row['value'] or 'nothing'}. "
+                    f"Fix: {fix}"
                 )
 
     def close(self) -> None:
-        """Finishes the file; closing twice does nothing."""
+        """Finish the file; closing it again does nothing."""
         self._writer.close()
 
 
-def share_error(
-    read: Mapping[str, int], quarantine: QuarantineWriter, share: float, kept_at: str
+def describe_excess(
+    read: Mapping[str, int], quarantine: QuarantineWriter, share: float
 ) -> str | None:
-    """What is wrong with a log of which too much was rejected, or None.
+    """Describe the tables of which too many rows were rejected; None if there is no such table.
 
     Args:
         read: Rows read by table.
         share: Largest share of a table's rows that may be quarantined.
-        kept_at: Where the quarantine can be read.
     """
     over = [
         table for table, counts in quarantine.counts.items() if counts.total() > share * read[table]
@@ -176,14 +178,11 @@ def share_error(
     for table in over:
         counts = quarantine.counts[table]
         lines.append(
-            f"`quarantine_share` allows {share:.2%} of the rows of {table}. Received: "
-            f"{counts.total()} of {read[table]} rows rejected ({counts.total() / read[table]:.2%})."
+            f"{table}: {counts.total()} of {read[table]} rows rejected "
+            f"({counts.total() / read[table]:.2%})"
         )
         lines += [
             f"  {rule}: {count}, first at {quarantine.examples[table, rule]}"
             for rule, count in counts.most_common()
         ]
-    lines.append(
-        f"Mend the source (every rejected row stands in {kept_at}), or raise --quarantine_share."
-    )
     return "\n".join(lines)

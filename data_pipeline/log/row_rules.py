@@ -1,8 +1,8 @@
-"""The rules a row of a canonical table must keep, checked a batch at a time.
+"""Rules for the rows of canonical tables, checked batch by batch.
 
-Every check works on whole columns; only rows that break a rule are looked at one by one. A broken
-place of a shown list rejects its whole request, since a list with a hole has other ranks and
-another choice of negatives. Duplicates over the whole table are found when the log is finished.
+Checks work on complete columns; only rows that break a rule are handled one by one. One bad result
+rejects its complete request: a list with a gap would have other ranks and other negatives.
+Duplicates within a table are found when the log is finished.
 """
 
 from collections.abc import Callable
@@ -19,51 +19,66 @@ Mask = npt.NDArray[np.bool_]
 EARLIEST, LATEST = (int(np.datetime64(day, "us").astype(np.int64)) for day in ("1990", "2100"))
 """Times outside of [1990, 2100) come from a wrong unit, not from a user."""
 
-DOC_ID = Rule("doc-id-empty", "A document needs a `doc_id`. Give it one or remove the row.")
-TITLE = Rule("title-null", 'A document needs a `title`. Write "" where it has none.')
+DOC_ID = Rule("doc-id-empty", "`doc_id` must not be empty. Fix: fill it, or remove the row.")
+TITLE = Rule("title-null", '`title` must not be null. Fix: write "" for a document without one.')
 PUBLISHED = Rule(
-    "published-range", "`published` must lie in 1990 to 2099. Check its unit, or leave it empty."
+    "published-range",
+    "`published` must be in 1990 to 2099. Fix: check its unit, or leave it empty.",
 )
-REQUEST_ID = Rule("request-id-empty", "A request needs a `request_id`. Number the requests.")
+REQUEST_ID = Rule("request-id-empty", "`request_id` must not be empty. Fix: number the requests.")
 USER_ID = Rule(
-    "user-id-empty", "A `user_id` must not be empty. Fill it, or leave the row out of the source."
+    "user-id-empty", "`user_id` must not be empty. Fix: fill it, or remove the row from the source."
 )
-TIME_NULL = Rule("time-null", "A row needs a `time`. Fill it, or leave the row out of the source.")
-TIME_RANGE = Rule("time-range", "`time` must lie in 1990 to 2099. Check its unit.")
-QUERY = Rule("query-null", 'A request needs a `query`. Write "" for a recommendation.')
-RESULTS = Rule("results-null", "A request needs its list of `results`. Write [] for none.")
+TIME_NULL = Rule(
+    "time-null", "`time` must not be empty. Fix: fill it, or remove the row from the source."
+)
+TIME_RANGE = Rule("time-range", "`time` must be in 1990 to 2099. Fix: check its unit.")
+QUERY = Rule("query-null", '`query` must not be null. Fix: write "" for a recommendation.')
+RESULTS = Rule("results-null", "`results` must be a list. Fix: write [] for an empty list.")
 RESULTS_EMPTY = Rule(
-    "results-empty", "A recommendation must show something. Leave it out of the source."
+    "results-empty",
+    "A recommendation must show a result. Fix: remove the row from the source.",
 )
 RESULT_UNKNOWN = Rule(
-    "result-unknown", "Every result must stand in documents. Add the document, with its title."
+    "result-unknown",
+    "Every result must be in documents. Fix: add the document with its title.",
 )
 RESULT_TWICE = Rule(
-    "result-twice", "A document must stand once in a list. Keep its first place, and its click."
+    "result-twice",
+    "A list must show a document only once. Fix: keep the first result, and its click.",
 )
-CLICKED = Rule("clicked-null", "`clicked` must be true or false. Write false for no click.")
-CLICK_RANGE = Rule("click-time-range", "`click_time` must lie in 1990 to 2099. Check its unit.")
+CLICKED = Rule("clicked-null", "`clicked` must be true or false. Fix: write false for no click.")
+CLICK_RANGE = Rule("click-time-range", "`click_time` must be in 1990 to 2099. Fix: check its unit.")
 CLICK_EARLY = Rule(
-    "click-before-request", "A click cannot precede its request. Check clocks and time zones."
+    "click-before-request",
+    "A click must not precede its request. Fix: check clocks and time zones.",
 )
 UNCLICKED = Rule(
     "unclicked-with-click",
-    "A result that was not clicked has no `click_time` and no `dwell_seconds`. Set `clicked`, or "
-    "leave both empty.",
+    "A result without a click must not have `click_time` or `dwell_seconds`. Fix: set `clicked`, "
+    "or leave both empty.",
 )
 DWELL = Rule(
-    "dwell-range", "`dwell_seconds` must be a finite number from 0 on. Leave it empty if unknown."
+    "dwell-range",
+    "`dwell_seconds` must be a finite number of at least 0. Fix: leave it empty if unknown.",
 )
 BROWSE_UNKNOWN = Rule(
-    "doc-unknown", "Every browsed document must stand in documents. Add it, with its title."
+    "doc-unknown",
+    "Every browsed document must be in documents. Fix: add the document with its title.",
 )
-DOC_TWICE = Rule("doc-id-twice", "A `doc_id` must stand once in documents. Remove the others.")
+DOC_TWICE = Rule(
+    "doc-id-twice", "A `doc_id` must be in documents only once. Fix: remove the other rows."
+)
 REQUEST_TWICE = Rule(
-    "request-id-twice", "A `request_id` must stand once in requests. Number them over all files."
+    "request-id-twice",
+    "A `request_id` must be in requests only once. Fix: number the requests over all files.",
 )
 BROWSE_TWICE = Rule(
-    "browse-twice", "A user browses a document once at a time. Remove the repeated row."
+    "browse-twice",
+    "A user must browse a document only once at a time. Fix: remove the repeated row.",
 )
+TWICE = {"documents": DOC_TWICE, "requests": REQUEST_TWICE, "browses": BROWSE_TWICE}
+"""Rule for rows of a table that share their key with an earlier row."""
 
 
 def _mask(column: pa.Array) -> Mask:
@@ -91,7 +106,7 @@ def _bad_dwell(column: pa.Array) -> Mask:
 
 
 def _value(column: pa.Array) -> Callable[[int], Value]:
-    """The value of a row; a time as NumPy holds it, since no calendar may."""
+    """Return the values of rows; times as NumPy holds them, since they may be in no calendar."""
     if pa.types.is_timestamp(column.type):
         times = column.cast(pa.int64())
         return lambda row: np.datetime64(times[row].as_py(), "us")
@@ -103,7 +118,7 @@ def _no_value(_: int) -> str:
 
 
 def check_documents(rows: pa.RecordBatch, faults: Faults) -> None:
-    """Marks documents without an id or title, or published at an impossible time."""
+    """Mark documents without an id or title, or with an impossible time."""
     faults.mark(_empty(rows["doc_id"]), DOC_ID, _value(rows["doc_id"]))
     faults.mark(_null(rows["title"]), TITLE, _value(rows["doc_id"]))
     faults.mark(_out_of_range(rows["published"]), PUBLISHED, _value(rows["published"]))
@@ -116,7 +131,7 @@ def _check_user_and_time(rows: pa.RecordBatch, faults: Faults) -> None:
 
 
 def check_browses(rows: pa.RecordBatch, documents: pa.Array, faults: Faults) -> None:
-    """Marks browses without user or time, of unknown documents, or with an impossible dwell.
+    """Mark browses without user or time, of unknown documents, or with an impossible dwell.
 
     Args:
         documents: All known doc_ids.
@@ -128,9 +143,9 @@ def check_browses(rows: pa.RecordBatch, documents: pa.Array, faults: Faults) -> 
 
 
 def check_requests(rows: pa.RecordBatch, documents: pa.Array, faults: Faults) -> None:
-    """Marks requests that break a rule themselves or in a place of their list.
+    """Mark requests that break a rule themselves or in a result of their list.
 
-    A search may show nothing; a recommendation may not.
+    A search may have an empty list; a recommendation may not.
 
     Args:
         documents: All known doc_ids.
@@ -140,13 +155,13 @@ def check_requests(rows: pa.RecordBatch, documents: pa.Array, faults: Faults) ->
     faults.mark(_null(rows["query"]), QUERY, _value(rows["request_id"]))
     results = rows["results"]
     faults.mark(_null(results), RESULTS, _value(rows["request_id"]))
-    bare = _mask(pc.equal(pc.list_value_length(results), 0)) & _empty(rows["query"])
-    faults.mark(bare, RESULTS_EMPTY, _value(rows["request_id"]))
+    no_results = _mask(pc.equal(pc.list_value_length(results), 0)) & _empty(rows["query"])
+    faults.mark(no_results, RESULTS_EMPTY, _value(rows["request_id"]))
     _check_items(rows, documents, faults)
 
 
 def _check_items(rows: pa.RecordBatch, documents: pa.Array, faults: Faults) -> None:
-    """Marks requests by the places of their lists; works on all places [items] at once."""
+    """Mark requests by the results of their lists; works on all results [items] at once."""
     parents = pc.list_parent_indices(rows["results"]).to_numpy(zero_copy_only=False)
     items = rows["results"].flatten()
     doc, clicked, click_time, dwell = (
@@ -155,31 +170,31 @@ def _check_items(rows: pa.RecordBatch, documents: pa.Array, faults: Faults) -> N
     )
 
     def mark(bad: Mask, rule: Rule, column: pa.Array) -> None:
-        places = np.flatnonzero(bad)
-        if len(places):
-            requests, first = np.unique(parents[places], return_index=True)
-            place = dict(zip(requests.tolist(), places[first].tolist(), strict=True))
-            whole = np.zeros(rows.num_rows, bool)
-            whole[requests] = True
+        bad_items = np.flatnonzero(bad)
+        if len(bad_items):
+            requests, first = np.unique(parents[bad_items], return_index=True)
+            item = dict(zip(requests.tolist(), bad_items[first].tolist(), strict=True))
+            bad_requests = np.zeros(rows.num_rows, bool)
+            bad_requests[requests] = True
             value = _value(column)
-            faults.mark(whole, rule, lambda row: value(place[row]))
+            faults.mark(bad_requests, rule, lambda row: value(item[row]))
 
     codes = pc.index_in(doc, documents, skip_nulls=True)
     mark(_null(codes), RESULT_UNKNOWN, doc)
-    # A list with an unknown document is marked by now, so its code may be any.
-    places = codes.fill_null(0).to_numpy(zero_copy_only=False)
-    mark(_repeated(parents * len(documents) + places), RESULT_TWICE, doc)
+    # A list with an unknown document is marked already, so its code may be anything.
+    document = codes.fill_null(0).to_numpy(zero_copy_only=False)
+    mark(_repeated(parents * len(documents) + document), RESULT_TWICE, doc)
     mark(_null(clicked), CLICKED, doc)
     mark(_out_of_range(click_time), CLICK_RANGE, click_time)
-    asked = rows["time"].cast(pa.int64()).fill_null(EARLIEST).to_numpy(zero_copy_only=False)
-    at = click_time.cast(pa.int64()).fill_null(LATEST).to_numpy(zero_copy_only=False)
-    mark(at < asked[parents], CLICK_EARLY, click_time)
+    request_time = rows["time"].cast(pa.int64()).fill_null(EARLIEST).to_numpy(zero_copy_only=False)
+    clicked_at = click_time.cast(pa.int64()).fill_null(LATEST).to_numpy(zero_copy_only=False)
+    mark(clicked_at < request_time[parents], CLICK_EARLY, click_time)
     mark(~_mask(clicked) & ~(_null(click_time) & _null(dwell)), UNCLICKED, doc)
     mark(_bad_dwell(dwell), DWELL, dwell)
 
 
 def _repeated(keys: npt.NDArray[np.int64]) -> Mask:
-    """Where a key stood before."""
+    """Return which keys repeat an earlier key."""
     order = np.argsort(keys, kind="stable")
     repeated = np.zeros(len(keys), bool)
     repeated[order[1:]] = keys[order[1:]] == keys[order[:-1]]

@@ -1,7 +1,7 @@
-"""The canonical tables of a behavior log: their columns, and raw columns cast to them.
+"""The canonical tables of a behavior log: their columns, and the cast of raw columns to them.
 
 A recommendation is a search with an empty query, so one table holds both kinds of request. Times
-are UTC; a time without a zone is taken as UTC, one with a zone is converted.
+are UTC: a time without a zone is read as UTC, a time with a zone is converted.
 """
 
 from collections.abc import Collection, Sequence
@@ -19,7 +19,7 @@ ITEM = pa.struct(
         ("dwell_seconds", pa.float64()),
     ]
 )
-"""One place of a shown list; click_time and dwell_seconds are null where unknown."""
+"""One result of a shown list; click_time and dwell_seconds are null where unknown."""
 
 DOCUMENTS = pa.schema(
     [
@@ -29,7 +29,7 @@ DOCUMENTS = pa.schema(
         ("published", TIME),
     ]
 )
-"""One row a document; title may be empty, category and published may be null."""
+"""One row per document; title may be empty, category and published may be null."""
 
 REQUESTS = pa.schema(
     [
@@ -40,7 +40,7 @@ REQUESTS = pa.schema(
         ("results", pa.list_(ITEM)),
     ]
 )
-"""One row a ranked list; query "" is a recommendation, results stand in shown order."""
+"""One row per shown list; query "" is a recommendation; results are in shown order."""
 
 BROWSES = pa.schema(
     [
@@ -50,7 +50,7 @@ BROWSES = pa.schema(
         ("dwell_seconds", pa.float64()),
     ]
 )
-"""One row an article read whose list was not logged."""
+"""One row per opened document whose list was not logged."""
 
 QUARANTINE = pa.schema(
     [
@@ -62,53 +62,51 @@ QUARANTINE = pa.schema(
         ("message", pa.string()),
     ]
 )
-"""One row a rejected raw row: where it stood (row counts data rows from 1), the rule it broke, the
-form of the value that broke it (never the value, which may be a user id) and the mend."""
+"""One row per rejected raw row: its file and row (data rows count from 1), the rule it broke, the
+form of the value that broke it (never the value, which may be a user id), the rule and the fix."""
 
 SCHEMAS = {"documents": DOCUMENTS, "requests": REQUESTS, "browses": BROWSES}
 OPTIONAL = frozenset({"category", "published", "click_time", "dwell_seconds"})
-"""Columns a source may leave out; they are null then."""
+"""Columns that a source may leave out; they are null then."""
 
 
 class LogError(ValueError):
-    """Something wrong with a whole file or log, which no quarantine of rows can mend.
+    """An error of a complete file or log, as opposed to single rows, which are quarantined.
 
     Args:
-        file: File or folder it is about.
-        rule: What should hold, as a sentence without its end.
-        value: What was found instead.
-        mend: What to do about it.
-        row: 1-based data row in the file, where one is known.
+        file: File or folder with the error.
+        rule: The rule that is broken ("the file must ..."), without a full stop.
+        value: Form or name of what was found instead, never a raw value of a row.
+        fix: What to do, beginning with a verb.
     """
 
-    def __init__(self, file: str, rule: str, value: object, mend: str, row: int | None = None):
-        place = file if row is None else f"{file}, row {row}"
-        super().__init__(f"{place}: {rule}. Received: {value}. {mend}")
+    def __init__(self, file: str, rule: str, value: object, fix: str):
+        super().__init__(f"{file}: {rule}. Got {str(value).rstrip('.')}. Fix: {fix}")
 
 
 def columns_found(names: Sequence[str], known: Collection[str]) -> str:
-    """The columns of a file for a message: the known ones by name, the others by their places.
+    """Return the columns of a file for a message: known ones by name, others by their position.
 
-    What a file without a header has in its first line is no name, and may be a user id.
+    The first line of a file without a header holds no names: it may hold a user id.
 
     Example:
         >>> columns_found(["time", "anna", "doc_id"], {"user_id", "time", "doc_id"})
-        'columns time, doc_id and 1 other, in place 2'
+        'columns time, doc_id and 1 other, in position 2'
     """
-    told = ", ".join(name for name in names if name in known)
-    others = [str(place) for place, name in enumerate(names, 1) if name not in known]
+    shown = ", ".join(name for name in names if name in known)
+    others = [str(position) for position, name in enumerate(names, 1) if name not in known]
     if not others:
-        return f"columns {told}"
-    places = ", ".join(others[:9]) + ", ..." * (len(others) > 9)
-    count = f"{len(others)} other{'s' * (len(others) > 1)}, in place {places}"
-    return f"columns {told} and {count}" if told else f"columns of other names: {count}"
+        return f"columns {shown}"
+    positions = ", ".join(others[:9]) + ", ..." * (len(others) > 9)
+    count = f"{len(others)} other{'s' * (len(others) > 1)}, in position {positions}"
+    return f"columns {shown} and {count}" if shown else f"columns of other names: {count}"
 
 
 def check_columns(table: str, names: list[str], file: str) -> None:
-    """Refuses a file that lacks a column of `table`, repeats one, or has one it does not know.
+    """Raise an error if a file lacks a column of `table`, repeats one, or has an unknown one.
 
     Raises:
-        LogError: Naming the file and the columns.
+        LogError: With the file and the columns.
 
     Example:
         >>> check_columns("browses", ["user_id", "time", "document"], "browses.csv")
@@ -116,46 +114,45 @@ def check_columns(table: str, names: list[str], file: str) -> None:
         ...
         data_pipeline.log.schema.LogError: browses.csv: a browses file must have the column ...
     """
-    wanted = SCHEMAS[table].names
-    _check_names(table, names, wanted, file)
+    _check_names(table, names, SCHEMAS[table].names, file)
 
 
 def _check_names(what: str, names: list[str], wanted: list[str], file: str) -> None:
-    received = columns_found(names, wanted)
+    found = columns_found(names, wanted)
     missing = [name for name in wanted if name not in names and name not in OPTIONAL]
     if missing:
         raise LogError(
             file,
             f"a {what} file must have the column `{missing[0]}`",
-            received,
-            f"Add or rename it; the columns of {what} are {', '.join(wanted)}.",
+            found,
+            f"add or rename it; the columns of {what} are {', '.join(wanted)}.",
         )
     extra = [name for name in names if name not in wanted]
     if extra:
         raise LogError(
             file,
-            f"a {what} file must not have columns of other names than {', '.join(wanted)}",
-            received,
-            "Remove or rename them.",
+            f"a {what} file must not have columns with other names than {', '.join(wanted)}",
+            found,
+            "remove or rename them.",
         )
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise LogError(
             file,
-            f"a {what} file must have the column `{twice[0]}` once",
-            received,
-            "Remove one of them.",
+            f"a {what} file must have the column `{twice[0]}` only once",
+            found,
+            "remove one of them.",
         )
 
 
 def cast_batch(table: str, rows: pa.RecordBatch, file: str) -> pa.RecordBatch:
-    """Casts raw columns to the canonical ones; missing optional columns become null.
+    """Cast raw columns to the canonical ones; missing optional columns become null.
 
-    Lossless casts only: strings of any Arrow layout, times of any unit (nanoseconds are cut to
-    microseconds), dwell from any number. Nothing is parsed here; text is the importer's matter.
+    Only lossless casts are done: strings of any Arrow layout, times of any unit (nanoseconds are
+    cut to microseconds), dwell from any number. Text is not parsed here: importers parse it.
 
     Raises:
-        LogError: A column is missing, unknown, or of a type that does not fit.
+        LogError: A column is missing or unknown, or has a type that does not fit.
 
     Example:
         >>> raw = pa.record_batch({"doc_id": ["a"], "title": pa.array(["A"], pa.large_string())})
@@ -183,33 +180,33 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _cast(column: pa.Array, field: pa.Field, name: str, file: str) -> pa.Array:
-    """One plain column as `field.type`; a column of nulls alone has no type and always fits."""
+    """Cast one column to `field.type`; a column of nulls only has no type and always fits."""
     kind, wanted = column.type, field.type
     if pa.types.is_null(kind):
         return pa.nulls(len(column), wanted)
     if pa.types.is_string(wanted):
-        fits, rule = _is_text(kind), "text"
+        fits, expected = _is_text(kind), "text"
     elif pa.types.is_timestamp(wanted):
-        fits, rule = pa.types.is_timestamp(kind), "a timestamp"
+        fits, expected = pa.types.is_timestamp(kind), "a timestamp"
     elif pa.types.is_boolean(wanted):
-        fits, rule = pa.types.is_boolean(kind), "a boolean"
+        fits, expected = pa.types.is_boolean(kind), "a boolean"
     else:
-        fits, rule = pa.types.is_floating(kind) or pa.types.is_integer(kind), "a number"
-    mend = f"Write the column as {wanted}."
+        fits, expected = pa.types.is_floating(kind) or pa.types.is_integer(kind), "a number"
+    fix = f"write the column as {wanted}."
     if not fits:
-        raise LogError(file, f"the column `{name}` must be {rule}", f"type {kind}", mend)
-    # Nanoseconds lose their last digits on purpose; for all else a loss is an error.
+        raise LogError(file, f"the column `{name}` must be {expected}", f"type {kind}", fix)
+    # Nanoseconds lose their last digits on purpose; any other loss is an error.
     cut = pa.types.is_timestamp(kind) and kind.unit == "ns"
     try:
         return column.cast(wanted, safe=not cut)
     except pa.ArrowInvalid as error:
-        # The error's own text quotes the value.
-        received = f"a value of type {kind} that does not"
-        raise LogError(file, f"the column `{name}` must fit {wanted}", received, mend) from error
+        # Arrow's own message quotes the value.
+        found = f"a value of type {kind} that does not"
+        raise LogError(file, f"the column `{name}` must fit {wanted}", found, fix) from error
 
 
 def _cast_results(column: pa.Array, file: str) -> pa.Array:
-    """The results column as a list of `ITEM`; a null list stays null."""
+    """Cast the results column to a list of `ITEM`; a null list stays null."""
     kind = column.type
     if pa.types.is_null(kind):
         return pa.nulls(len(column), REQUESTS.field("results").type)
@@ -221,11 +218,11 @@ def _cast_results(column: pa.Array, file: str) -> pa.Array:
             file,
             "the column `results` must be a list of structs",
             f"type {kind}",
-            f"Write the column as {REQUESTS.field('results').type}.",
+            f"write the column as {REQUESTS.field('results').type}.",
         )
     items = column.flatten()
     if pa.types.is_null(kind.value_type):
-        places = pa.nulls(len(items), ITEM)
+        results = pa.nulls(len(items), ITEM)
     else:
         names = [field.name for field in kind.value_type]
         _check_names("results", names, [field.name for field in ITEM], file)
@@ -235,8 +232,8 @@ def _cast_results(column: pa.Array, file: str) -> pa.Array:
             else pa.nulls(len(items), field.type)
             for field in ITEM
         ]
-        places = pa.StructArray.from_arrays(fields, fields=list(ITEM))
+        results = pa.StructArray.from_arrays(fields, fields=list(ITEM))
     lengths = pc.list_value_length(column).fill_null(0).cast(pa.int32())
     ends = pc.cumulative_sum(lengths)
     offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
-    return pa.ListArray.from_arrays(offsets, places, mask=column.is_null())
+    return pa.ListArray.from_arrays(offsets, results, mask=column.is_null())

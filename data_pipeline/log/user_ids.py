@@ -1,8 +1,7 @@
 """User ids masked by HMAC-SHA256 with the owner's key.
 
-Masking is done in Python over the distinct ids before anything is written. The same key gives the
-same masked ids in every log and in a serving client; without the key they cannot be found out from
-the raw ids.
+Distinct ids are masked in Python before anything is written. The same key gives the same masked ids
+in every log and in a serving client. Without the key, masked ids cannot be computed from raw ids.
 """
 
 import hmac
@@ -17,24 +16,24 @@ KEY_VARIABLE = "USER_TF_USER_KEY"
 
 
 def read_key(key_file: str = "") -> bytes:
-    """The masking key: the file's content, or the environment variable's where no file is named.
+    """Return the masking key: content of the file, or of the environment variable without a file.
 
-    Blanks and line ends around the key are no part of it.
+    Blanks and line ends around the key are removed.
 
     Raises:
-        ValueError: There is no key, or an empty one.
+        ValueError: There is no key, or it is empty.
     """
-    make = (
-        'Make one with: python -c "import secrets; print(secrets.token_hex(32))" > user.key, keep '
-        f"it, and set --key_file=user.key or {KEY_VARIABLE}; or set --nomask_users if the ids name "
-        "nobody."
+    fix = (
+        'Fix: make a key with: python -c "import secrets; print(secrets.token_hex(32))" > user.key, '
+        f"keep it, and set --key_file=user.key or {KEY_VARIABLE}; or set --nomask_users if the ids "
+        "identify nobody."
     )
     if key_file:
         path = pathlib.Path(key_file)
         if not path.is_file():
             raise ValueError(
-                f"`key_file` must be a file with the masking key. Received: `key_file` = "
-                f"{key_file!r}, which does not exist. {make}"
+                "`key_file` must be a file with the masking key. Got "
+                f"{key_file!r}, which does not exist. {fix}"
             )
         key, origin = path.read_bytes().strip(), f"the file {key_file!r}"
     else:
@@ -42,13 +41,13 @@ def read_key(key_file: str = "") -> bytes:
         origin = f"the environment variable {KEY_VARIABLE}"
     if not key:
         raise ValueError(
-            f"Masking user ids needs a key that is not empty. Received: none in {origin}. {make}"
+            f"`key_file` must hold a masking key that is not empty. Got none in {origin}. {fix}"
         )
     return key
 
 
 def mask_user(key: bytes, user_id: str) -> str:
-    """HMAC-SHA256 of one raw user id, 64 hexadecimal digits.
+    """Return the HMAC-SHA256 of one raw user id, 64 hexadecimal digits.
 
     Example:
         >>> mask_user(b"test", "anna")[:16]
@@ -58,10 +57,10 @@ def mask_user(key: bytes, user_id: str) -> str:
 
 
 class Masker:
-    """Masks columns of user ids, each distinct id once.
+    """Mask columns of user ids; each distinct id is computed once.
 
     Args:
-        key: The owner's key; None leaves ids as they are.
+        key: The owner's key; with None, ids stay as they are.
     """
 
     def __init__(self, key: bytes | None) -> None:
@@ -70,7 +69,7 @@ class Masker:
 
     @classmethod
     def from_settings(cls, settings: LogSettings) -> "Masker":
-        """A masker by the log settings; reads the key only where masking is on.
+        """Make a masker from the log settings; the key is read only if masking is on.
 
         Raises:
             ValueError: Masking is on and there is no key.
@@ -78,7 +77,7 @@ class Masker:
         return cls(read_key(settings.key_file) if settings.mask_users else None)
 
     def __call__(self, column: pa.Array) -> pa.Array:
-        """Masked ids [rows] of raw ids [rows] without nulls."""
+        """Return the masked ids [rows] of raw ids [rows] without nulls."""
         if self._key is None:
             return column
         coded = column.dictionary_encode()

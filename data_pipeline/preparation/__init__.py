@@ -1,1 +1,1 @@
-"""The steps from a behavior log to a dataset; front door: `pipeline.prepare_dataset`."""
+"""Preparation of a dataset; front door: `prepare_folder.prepare`."""

@@ -1,132 +1,232 @@
-"""The steps from a behavior log to a dataset, in their order.
+"""Preparation: the steps from a behavior log to a dataset, in the order of the paper.
 
-Every step is a pure function of what earlier steps made; `data_pipeline.preparation.step_cache` keeps the results,
-so that a killed preparation goes on after the last finished step and memory holds one step's work.
+A request passes these types:
+
+    log folder(s)
+    -> LogTables        the log in numbers (`PreparedLog` adds the strings behind them)
+    -> UserEvents       behaviors in sessions, and when each fact is known
+    -> SelectedTargets  valid targets with their splits
+    -> CandidateLists   targets with their candidates and labels
+    -> CandidateFeatures    F of the candidates
+    -> WindowInputs     all of that, as the windows of every scenario read it
+    -> ScenarioEvents   behaviors and sessions of one scenario
+    -> VisibleHistory   the history each target may see
+    -> a window, one tf.train.Example
+
+Every step is a pure function of the results of earlier steps. `step_cache` keeps the results, so that a
+killed preparation resumes after the last finished step and memory holds the work of one step.
 """
 
 import dataclasses
 import functools
 import importlib
-import os
 import pathlib
 import threading
 from typing import Any
 
 import numpy as np
 
-from data_pipeline.common import flagtree
 from data_pipeline.common.sorted_arrays import sorted_unique
-from data_pipeline.dataset.window_shards import WindowInputs
+from data_pipeline.dataset.dataset_folder import FEATURES_FILE
+from data_pipeline.dataset.parquet_tables import write_tables
+from data_pipeline.dataset.window_shards import write_windows
+from data_pipeline.dataset.windows import WindowInputs
+from data_pipeline.description import histograms, table_1
 from data_pipeline.engine.base import Engine
 from data_pipeline.events import sessions, splits, visible_history
 from data_pipeline.events.log_tables import read_tables
-from data_pipeline.events.prepared_log import open_prepared_log
-from data_pipeline.events.user_events import build_events
-from data_pipeline.features import relevance_features
-from data_pipeline.preparation import stages
+from data_pipeline.events.prepared_log import PreparedLog, open_prepared_log
+from data_pipeline.events.user_events import UserEvents, build_events, sort_searches
+from data_pipeline.features.feature_columns import FEATURES
+from data_pipeline.features.relevance_features import CandidateFeatures, relevance_features
+from data_pipeline.preparation.checks import list_dataset_settings
 from data_pipeline.preparation.step_cache import Steps
 from data_pipeline.settings import PrepareSettings
 from data_pipeline.targets import candidate_lists, eval_candidates
+from data_pipeline.targets.build_lists import build_candidate_lists, needs_catalogue
+from data_pipeline.targets.candidate_lists import CandidateLists
+from data_pipeline.targets.eligible_targets import SelectedTargets, choose_targets
+from data_pipeline.targets.pseudo_lists import build_catalogue
 from data_pipeline.text import corpus
-
-_OF_THE_MACHINE = (
-    "log",
-    "earlier_logs",
-    "extend",
-    "vocabulary",
-    "output",
-    "engine",
-    "spark_master",
-    "threads",
-    "memory_gib",
-)
-
-
-def settings_of_dataset(settings: PrepareSettings) -> dict[str, Any]:
-    """The settings a dataset depends on, as plain values.
-
-    Where the log lay, how fast it was read and what was taken over from an earlier dataset say
-    nothing about the dataset.
-    """
-    plain = flagtree.to_dict(settings)
-    for name in _OF_THE_MACHINE:
-        del plain[name]
-    plain["text"]["wordpiece_vocabulary"] = os.path.basename(settings.text.wordpiece_vocabulary)
-    return plain
+from data_pipeline.text.corpus import TextTable
 
 
 def prepare_dataset(
     settings: PrepareSettings, engine: Engine, folder: pathlib.Path, steps: Steps
 ) -> dict[str, Any]:
-    """Prepares a dataset.
+    """Prepare a dataset.
 
     Args:
         settings: Checked settings.
-        engine: Where relational work runs.
-        folder: Where the dataset's files go.
-        steps: Keeps results.
+        engine: The engine for relational work.
+        folder: Folder of the dataset.
+        steps: Runs steps and keeps their results.
 
     Returns:
         The manifest without log, files and checksums.
 
     Raises:
-        ValueError: The log holds nothing to rank for.
+        ValueError: The log has no target.
     """
-    log = steps.run(
-        "log",
-        lambda: read_tables(engine, settings.log, settings.sequence, settings.earlier_logs),
+    tables = steps.run("log", lambda: read_tables(engine, settings.log, settings.sequence))
+    log = open_prepared_log(engine, tables, settings.log, settings.sequence)
+    _import_tensorflow()
+    events = steps.run(
+        "sessions", lambda: build_events(engine, tables, log.document_text, settings.sequence)
     )
-    source = open_prepared_log(settings, engine, log)
-    document_text = source.document_text
-    earlier = stages.read_base(settings, source) if settings.extend else None
-
-    # Its import takes seconds of one core, and the next step has work for one.
-    threading.Thread(target=importlib.import_module, args=["tensorflow"]).start()
-    sequence = steps.run(
-        "sessions",
-        lambda: build_events(engine, log, document_text, settings.sequence),
+    selected = steps.run(
+        "targets", lambda: choose_targets(events, tables.empty_requests, settings.split)
     )
-    chosen = steps.run("targets", lambda: stages.choose_targets(settings, source, sequence))
-    texts = steps.run(
-        "texts",
-        lambda: stages.encode_texts(settings, source, sequence, chosen, folder),
+    texts = _encode_texts(settings, log, events, selected, folder, steps)
+    lists = steps.run("candidates", lambda: _build_lists(settings, log, events, selected, texts))
+    features = steps.run(
+        "features", lambda: _compute_features(settings, events, lists, texts, folder)
     )
-    taken = stages.vocabulary_of(settings)
-    text_table = steps.run(
-        "word vectors", lambda: corpus.build_vectors(folder, texts, document_text, settings, taken)
-    )
-    lists = steps.run(
-        "candidates",
-        lambda: stages.lay_out_lists(settings, source, sequence, chosen, text_table, earlier),
-    )
-    found = steps.run(
-        "features",
-        lambda: stages.compute_features(settings, sequence, lists, text_table, earlier, folder),
-    )
-    made = steps.run("tables", lambda: stages.write_tables(source, sequence, lists, found, folder))
-    material = WindowInputs(
-        made.targets,
-        made.user_row,
-        lists.targets.offsets,
-        lists.targets.candidates["doc"],
-        lists.targets.candidates["label"],
-        found.values,
-        document_text,
-        made.group_row,
-        made.positive,
-    )
+    inputs = steps.run("tables", lambda: write_tables(folder, log, events, lists, features))
     windows = {
-        name: steps.run(
-            f"windows of {name}",
-            functools.partial(stages.write_windows, settings, sequence, material, name, folder),
+        scenario: steps.run(
+            f"windows of {scenario}",
+            functools.partial(_write_windows, settings, scenario, events, inputs, folder),
         )
-        for name in settings.scenarios
+        for scenario in settings.scenarios
     }
-    counted = steps.run(
-        "statistics", lambda: stages.count_statistics(sequence, lists, material, chosen)
+    statistics = steps.run(
+        "statistics", lambda: _count_statistics(events, lists, inputs, selected.boundaries)
     )
+    counts = _count_contents(log, texts, lists, inputs) | {"windows": windows}
+    vocabulary_size = (folder / "vocabulary.txt").read_bytes().count(b"\n")
     return {
-        "settings": settings_of_dataset(settings),
+        **_describe_choices(settings, selected),
+        **statistics,
+        "counts": counts,
+        "left_out": lists.left_out,
+        "features": _describe_features(features),
+        "vocabulary_size": vocabulary_size,
+        "text_length": int(texts.tokens.shape[1]),
+        "max_candidates": int(np.diff(lists.offsets).max()),
+    }
+
+
+def _import_tensorflow() -> None:
+    """Import TensorFlow in a thread: it takes seconds of one core, and the next step uses one."""
+    threading.Thread(target=importlib.import_module, args=["tensorflow"]).start()
+
+
+def _encode_texts(
+    settings: PrepareSettings,
+    log: PreparedLog,
+    events: UserEvents,
+    selected: SelectedTargets,
+    folder: pathlib.Path,
+    steps: Steps,
+) -> TextTable:
+    """Return tokens and vectors of the texts, learned before the validation period or taken."""
+    taken = pathlib.Path(settings.vocabulary) if settings.vocabulary else None
+    before = selected.boundaries.validation
+    encoded = steps.run(
+        "texts",
+        lambda: corpus.encode_texts(folder, log, events, before, settings.text, taken),
+    )
+    return steps.run(
+        "word vectors",
+        lambda: corpus.build_vectors(folder, encoded, log.document_text, settings, taken),
+    )
+
+
+def _build_lists(
+    settings: PrepareSettings,
+    log: PreparedLog,
+    events: UserEvents,
+    selected: SelectedTargets,
+    texts: TextTable,
+) -> CandidateLists:
+    """Return the candidate lists; documents to draw from are collected only if a list needs them."""
+    catalogue = None
+    if needs_catalogue(selected, settings):
+        vectors = texts.vectors[texts.document_text]
+        catalogue = build_catalogue(log, events.document_opens, vectors)
+    requests = selected.rows["request"]
+    return build_candidate_lists(
+        selected,
+        log.shown.read_lists(log.engine, requests[requests > 0]),
+        log.tables.find_log(selected.rows["time"]),
+        catalogue,
+        log.users[1:],
+        settings,
+    )
+
+
+def _compute_features(
+    settings: PrepareSettings,
+    events: UserEvents,
+    lists: CandidateLists,
+    texts: TextTable,
+    folder: pathlib.Path,
+) -> CandidateFeatures:
+    return relevance_features(
+        events.document_opens,
+        sort_searches(events.searches),
+        lists.rows,
+        lists.candidates,
+        lists.redrawn,
+        texts,
+        folder / FEATURES_FILE,
+        workers=settings.threads,
+    )
+
+
+def _write_windows(
+    settings: PrepareSettings,
+    scenario: str,
+    events: UserEvents,
+    inputs: WindowInputs,
+    folder: pathlib.Path,
+) -> dict[str, int]:
+    return write_windows(
+        folder,
+        scenario,
+        events,
+        inputs,
+        settings.sequence,
+        settings.windows,
+        settings.threads,
+    )
+
+
+def _count_statistics(
+    events: UserEvents, lists: CandidateLists, inputs: WindowInputs, limits: splits.Boundaries
+) -> dict[str, Any]:
+    """Return Table 1 of the paper and the histograms, for the manifest."""
+    behaviors, clicks = events.behaviors, events.satisfied_search_clicks
+    return {
+        "statistics": table_1.table_1(
+            behaviors, clicks, events.sessions, lists, inputs.group_row, limits
+        ),
+        "histograms": {
+            "session_lengths": histograms.session_lengths(behaviors),
+            "transitions": histograms.transitions(behaviors),
+        },
+    }
+
+
+def _count_contents(
+    log: PreparedLog, texts: TextTable, lists: CandidateLists, inputs: WindowInputs
+) -> dict[str, Any]:
+    known = inputs.user_row[inputs.user_row > 0]
+    return {
+        "documents": len(log.document_text),
+        "users": len(log.users),
+        "known_users": len(sorted_unique(known)),
+        "texts": len(texts.tokens),
+        "targets": len(lists.rows["target_id"]),
+        "groups": len(inputs.group_row),
+        "candidates": int(lists.offsets[-1]),
+    }
+
+
+def _describe_choices(settings: PrepareSettings, selected: SelectedTargets) -> dict[str, Any]:
+    return {
+        "settings": list_dataset_settings(settings),
         "choices": [
             *sessions.CHOICES,
             *splits.CHOICES,
@@ -135,29 +235,17 @@ def prepare_dataset(
             *visible_history.CHOICES,
             *corpus.CHOICES,
         ],
-        "vocabulary_taken": taken is not None,
-        "recommendation_lists_logged": chosen.lists,
-        "boundaries": dataclasses.asdict(chosen.limits),
-        "counts": {
-            "documents": len(document_text),
-            "users": len(source.users),
-            "known_users": len(sorted_unique(material.user_row[material.user_row > 0])),
-            "texts": len(text_table.tokens),
-            "targets": len(lists.targets.rows["target_id"]),
-            "groups": len(material.group_row),
-            "candidates": int(lists.targets.offsets[-1]),
-            "windows": windows,
-        },
-        "left_out": lists.targets.left_out,
-        **counted,
-        "features": {
-            "names": [feature.name for feature in relevance_features.FEATURES],
-            "query_free": [feature.query_free for feature in relevance_features.FEATURES],
-            "mean": [float(value) for value in found.mean],
-            "std": [float(value) for value in found.std],
-        },
-        "vocabulary_size": (folder / "vocabulary.txt").read_bytes().count(b"\n"),
+        "vocabulary_taken": bool(settings.vocabulary),
+        "recommendation_lists_logged": selected.lists_logged,
+        "boundaries": dataclasses.asdict(selected.boundaries),
         "oov_buckets": settings.text.oov_buckets,
-        "text_length": int(text_table.tokens.shape[1]),
-        "max_candidates": int(np.diff(lists.targets.offsets).max()),
+    }
+
+
+def _describe_features(features: CandidateFeatures) -> dict[str, Any]:
+    return {
+        "names": [feature.name for feature in FEATURES],
+        "query_free": [feature.query_free for feature in FEATURES],
+        "mean": [float(value) for value in features.mean],
+        "std": [float(value) for value in features.std],
     }

@@ -1,7 +1,8 @@
-"""A simulated platform: two services, shared users, known truth (one idea a file).
+"""A simulated platform: two services, shared users, known truth.
 
-`settings` what can be set and why the defaults are what they are; `world` topics, documents and
-words; `people` users, their lasting interests and their session intents; `services` the search
-engine and the feed, both imperfect; `clicks` the click and dwell model; `behavior` the sessions;
-`tables` the canonical tables; `truth` the latent truth, which only evaluation may read.
+`world_settings` settings and the reasons for their defaults; `world` topics and documents;
+`world_words` and `readable_words` their words; `people` users, lasting interests and intents;
+`services` the search engine and the feed, both imperfect; `click_model` clicks and dwell time;
+`behavior` the sessions; `platform` all users in blocks; `canonical_files` the tables of a log;
+`folder` writes the log; `click_probabilities` the latent truth, which only evaluation may read.
 """

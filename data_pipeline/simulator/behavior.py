@@ -1,10 +1,10 @@
-"""Sessions: what users want, where they turn, what they click, and when; vectorised over users.
+"""Sessions: intents, requests and clicks of users in time; vectorised over users.
 
 The loops run over sessions and requests; every step serves all users at once. An intent is a
-sub-topic, kept for each service. A request right after one to the other service takes up what
-that one left, with the strength of that direction; nothing else passes between the services.
-The number and the kinds of requests do not depend on the strengths, so worlds of different
-strengths differ in what unified data tells, not in how much of it there is.
+sub-topic, one for each service. A request right after one to the other service continues the
+intent of that one, with the strength of that direction; nothing else passes between the services.
+The number and the tasks of requests do not depend on the strengths: worlds of different strengths
+hold equally much data, and differ in what data of both tasks reveals.
 """
 
 import dataclasses
@@ -15,35 +15,39 @@ from data_pipeline.common.codes import MINUTE, SECOND
 from data_pipeline.simulator import people as people_lib
 from data_pipeline.simulator import services
 from data_pipeline.simulator.click_model import ClickModel
-from data_pipeline.simulator.people import BROWSE, SEARCH, SERVICES, People
+from data_pipeline.simulator.people import People, Service
 from data_pipeline.simulator.world import World
 from data_pipeline.simulator.world_settings import SimulateSettings
 
 SESSION_BREAK = 45 * MINUTE
 """Least time between sessions in us: above the 30 min that end a session."""
+SEARCH_SHARE = 0.5
+"""Share of requests that are searches: equally much data for both tasks."""
+DRIFT = 0.05
+"""Probability, at each request, of a new intent within a session: sessions are mostly coherent."""
 MEMORY = 8
-"""Satisfied clicks of each service a user remembers and may look for again."""
+"""Satisfied clicks of each service that a user remembers and may search again."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Requests:
-    """Q requests of both kinds, R results each, in order of user and time. Times are in us since
+    """Q requests of both tasks, R results each, in order of user and time. Times are in us since
     the start of the log; `intents` and `states` are latent."""
 
     users: np.ndarray  # [Q]
     times: np.ndarray  # [Q]
-    kinds: np.ndarray  # [Q] 1 recommendation, 2 search
+    tasks: np.ndarray  # [Q] int8 `Task`
     queries: np.ndarray  # [Q, 4] token ids, -1 after the end
     results: np.ndarray  # [Q, R]
     clicked: np.ndarray  # [Q, R] bool
-    click_times: np.ndarray  # [Q, R], without meaning where not clicked
+    click_times: np.ndarray  # [Q, R], meaningless where not clicked
     dwell: np.ndarray  # [Q, R] seconds, likewise
     intents: np.ndarray  # [Q]
     states: np.ndarray  # [Q, k]
 
 
 class _Platform:
-    """Users in the course of their sessions; every method serves a set of distinct users."""
+    """State of all users during their sessions; every method serves a set of distinct users."""
 
     def __init__(
         self,
@@ -56,48 +60,46 @@ class _Platform:
         self.world, self.settings, self.model, self.rng = world, settings, model, rng
         self.people: People = people_lib.draw_people(world, settings, users, rng)
         everybody = np.arange(users)
-        self.intents = np.stack([self._draw_intents(s, everybody) for s in SERVICES])
-        self.left = np.full((2, users), -1)  # what each service leaves to take up, this session
-        self.previous = np.full(users, -1)  # service of the request before, this session
+        self.intents = np.stack([self._draw_intents(s, everybody) for s in Service])
+        self.left = np.full((2, users), -1)  # intent to continue, of this session
+        self.previous = np.full(users, -1)  # service of the last request of this session
         self.clock = np.zeros(users, np.int64)
         self.remembered = np.full((2, users, MEMORY), -1)
         self.remembered_queries = np.full((users, MEMORY, services.QUERY_TOKENS), -1)
         self.memories = np.zeros((2, users), np.int64)
         self.served: list[Requests] = []
 
-    def _draw_intents(self, service: int, users: np.ndarray) -> np.ndarray:
+    def _draw_intents(self, service: Service, users: np.ndarray) -> np.ndarray:
         exploration = self.settings.session.exploration
         return people_lib.draw_intents(
             self.world, self.people, service, users, exploration, self.rng
         )
 
     def begin_session(self, users: np.ndarray, planned: np.ndarray) -> None:
-        """Sets the clock; each service's intent goes on or is drawn anew, independently."""
+        """Set the clock; each service's intent continues or is drawn anew, independently."""
         self.clock[users] = np.maximum(planned, self.clock[users] + SESSION_BREAK)
         self.previous[users] = -1
-        for service in SERVICES:
+        for service in Service:
             anew = users[self.rng.random(len(users)) >= self.settings.session.carry_over]
             self.intents[service, anew] = self._draw_intents(service, anew)
 
-    def serve(self, service: int, users: np.ndarray) -> None:
-        """One request of each of `users` to one service, with its clicks."""
-        rng, world, session = self.rng, self.world, self.settings.session
-        self._turn(service, users)
+    def serve(self, service: Service, users: np.ndarray) -> None:
+        """Serve one request of each of `users` to one service, with its clicks."""
+        rng, world = self.rng, self.world
+        self._update_intents(service, users)
         intents = self.intents[service, users]
         goals = world.subtopic_vectors[intents]
         now = self.clock[users]
-        if service == SEARCH:
-            facets = np.argmax(self.people.tastes[SEARCH, users], axis=1)
-            queries, plain = services.draw_queries(
-                world, intents, facets, session.query_ambiguity, rng
-            )
-            sought = self._look_for(users, queries)
-            again = sought >= 0
-            intents = np.where(again, world.document_subtopic[sought], intents)
+        if service == Service.SEARCH_ENGINE:
+            facets = np.argmax(self.people.tastes[service, users], axis=1)
+            queries, plain = services.draw_queries(world, intents, facets, rng)
+            wanted = self._find_again(users, queries)
+            again = wanted >= 0
+            intents = np.where(again, world.document_subtopic[wanted], intents)
             self.intents[service, users] = intents
-            sought_goals = world.document_vectors[sought, : goals.shape[1]]
-            goals = np.where(again[:, None], sought_goals, goals)
-            results = services.search(world, self.settings.list, intents, plain, sought, now, rng)
+            wanted_goals = world.document_vectors[wanted, : goals.shape[1]]
+            goals = np.where(again[:, None], wanted_goals, goals)
+            results = services.search(world, self.settings.list, intents, plain, wanted, now, rng)
         else:
             queries = np.full((len(users), services.QUERY_TOKENS), -1)
             results = services.feed(
@@ -113,7 +115,7 @@ class _Platform:
             Requests(
                 users=users,
                 times=now,
-                kinds=np.full(len(users), service + 1, np.int8),
+                tasks=np.full(len(users), service.task, np.int8),
                 queries=queries.astype(np.int32),
                 results=results.astype(np.int32),
                 clicked=clicked,
@@ -124,38 +126,40 @@ class _Platform:
             )
         )
 
-    def _turn(self, service: int, users: np.ndarray) -> None:
-        """Lets intents drift, and lets the other service's last request pass its own on."""
+    def _update_intents(self, service: Service, users: np.ndarray) -> None:
+        """Draw some intents anew; continue the other service's where it had the request before."""
         rng, strength = self.rng, self.settings.strength
-        drifting = users[rng.random(len(users)) < self.settings.session.drift]
+        drifting = users[rng.random(len(users)) < DRIFT]
         self.intents[service, drifting] = self._draw_intents(service, drifting)
-        other = SEARCH - service
-        into = strength.browse_to_search if service == SEARCH else strength.search_to_browse
-        follows = (self.previous[users] == other) & (rng.random(len(users)) < into)
-        self.intents[service, users[follows]] = self.left[other, users[follows]]
+        into = {
+            Service.SEARCH_ENGINE: strength.browse_to_search,
+            Service.FEED: strength.search_to_browse,
+        }[service]
+        follows = (self.previous[users] == service.other) & (rng.random(len(users)) < into)
+        self.intents[service, users[follows]] = self.left[service.other, users[follows]]
         self.previous[users] = service
 
-    def _look_for(self, users: np.ndarray, queries: np.ndarray) -> np.ndarray:
-        """Documents to find again [Q], -1 for none; their searches' `queries` change in place."""
+    def _find_again(self, users: np.ndarray, queries: np.ndarray) -> np.ndarray:
+        """Draw documents to find again [Q], -1 for none, and change their `queries` in place."""
         rng, strength = self.rng, self.settings.strength
-        wanted = rng.random(len(users)) < self.settings.session.refinding
+        searching = rng.random(len(users)) < self.settings.session.refinding
         slots = rng.integers(MEMORY, size=len(users))
-        from_browsing = rng.random(len(users)) < strength.browse_to_search / 2
-        source = np.where(from_browsing, BROWSE, SEARCH)
-        sought = np.where(wanted, self.remembered[source, users, slots], -1)
-        repeated = (sought >= 0) & ~from_browsing
+        from_feed = rng.random(len(users)) < strength.browse_to_search / 2
+        source = np.where(from_feed, Service.FEED, Service.SEARCH_ENGINE)
+        wanted = np.where(searching, self.remembered[source, users, slots], -1)
+        repeated = (wanted >= 0) & ~from_feed
         queries[repeated] = self.remembered_queries[users[repeated], slots[repeated]]
-        # An article met while browsing is searched by the first words of its title.
-        new = np.nonzero((sought >= 0) & from_browsing)[0]
-        words = self.world.titles[sought[new], : services.QUERY_TOKENS]
+        # A document of the feed is searched by the first words of its title.
+        new = np.nonzero((wanted >= 0) & from_feed)[0]
+        words = self.world.titles[wanted[new], : services.QUERY_TOKENS]
         lengths = 1 + rng.integers(min(3, words.shape[1]), size=len(new))
         inside = np.arange(words.shape[1]) < lengths[:, None]
         queries[new] = -1
         queries[new, : words.shape[1]] = np.where(inside, words, -1)
-        return sought
+        return wanted
 
     def _pass_time(self, users: np.ndarray, clicked: np.ndarray, dwell: np.ndarray) -> np.ndarray:
-        """Times of the clicks: down the list, each after the one before was read."""
+        """Return the times of the clicks: down the list, each after reading the one before."""
         rng = self.rng
         looking = rng.integers(SECOND, 4 * SECOND, size=clicked.shape)
         reading = np.where(clicked, np.ceil(dwell * SECOND).astype(np.int64), 0)
@@ -167,7 +171,7 @@ class _Platform:
 
     def _remember(
         self,
-        service: int,
+        service: Service,
         users: np.ndarray,
         intents: np.ndarray,
         queries: np.ndarray,
@@ -175,18 +179,18 @@ class _Platform:
         clicked: np.ndarray,
         dwell: np.ndarray,
     ) -> None:
-        """Keeps the last satisfied click: what a request leaves to the other service."""
+        """Remember the last satisfied click; its intent is what the other service may continue."""
         satisfied = clicked & (dwell > self.model.satisfied_seconds)
         last = satisfied.shape[1] - 1 - np.argmax(satisfied[:, ::-1], axis=1)
         some = satisfied.any(axis=1)
         documents = results[np.arange(len(users)), last]
         self.left[service, users] = np.where(some, self.world.document_subtopic[documents], intents)
-        pleased = users[some]
-        slots = self.memories[service, pleased] % MEMORY
-        self.remembered[service, pleased, slots] = documents[some]
-        if service == SEARCH:
-            self.remembered_queries[pleased, slots] = queries[some]
-        self.memories[service, pleased] += 1
+        satisfied_users = users[some]
+        slots = self.memories[service, satisfied_users] % MEMORY
+        self.remembered[service, satisfied_users, slots] = documents[some]
+        if service == Service.SEARCH_ENGINE:
+            self.remembered_queries[satisfied_users, slots] = queries[some]
+        self.memories[service, satisfied_users] += 1
 
 
 def simulate_users(
@@ -196,13 +200,13 @@ def simulate_users(
     users: int,
     rng: np.random.Generator,
 ) -> Requests:
-    """Simulates all sessions of `users` users, numbered from 0.
+    """Simulate all sessions of `users` users, numbered from 0.
 
     Times of one user are distinct: every request and click comes after the one before.
     """
     session = settings.session
     platform = _Platform(world, settings, model, users, rng)
-    # Some users come far more often than others: a Gamma mixture of Poisson counts.
+    # A Gamma mixture of Poisson counts: some users come far more often than others.
     rate = (session.sessions - 1) * rng.gamma(4.0, 0.25, size=users)
     counts = 1 + rng.poisson(rate)
     span = int(session.days * 24 * 3600) * SECOND
@@ -220,21 +224,23 @@ def simulate_users(
         lengths = 1 + rng.poisson(session.requests - 1, len(present))
         for step in range(lengths.max()):
             going = present[lengths > step]
-            searching = rng.random(len(going)) < session.search_share
-            for service, chosen in ((BROWSE, going[~searching]), (SEARCH, going[searching])):
+            searching = rng.random(len(going)) < SEARCH_SHARE
+            for service, chosen in zip(Service, (going[~searching], going[searching]), strict=True):
                 if len(chosen):
                     platform.serve(service, chosen)
     return _ordered(platform.served)
 
 
 def select(requests: Requests, rows: np.ndarray) -> Requests:
-    """The requests that `rows` (bool or int) picks."""
+    """Return the requests that `rows` (bool or int) selects."""
     names = [field.name for field in dataclasses.fields(Requests)]
     return Requests(**{name: getattr(requests, name)[rows] for name in names})
 
 
 def _ordered(parts: list[Requests]) -> Requests:
-    """All requests by user and time."""
+    """Return all requests, sorted by user and time."""
     names = [field.name for field in dataclasses.fields(Requests)]
-    whole = Requests(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
-    return select(whole, np.lexsort((whole.times, whole.users)))
+    all_requests = Requests(
+        **{n: np.concatenate([getattr(part, n) for part in parts]) for n in names}
+    )
+    return select(all_requests, np.lexsort((all_requests.times, all_requests.users)))

@@ -1,4 +1,4 @@
-"""The simulated platform as Arrow tables: the canonical log of both shapes, and the latent truth."""
+"""The simulated platform as Arrow tables: the log in both shapes, and the latent truth."""
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +11,7 @@ TIME = pa.timestamp("us", tz="UTC")
 
 
 def start_microseconds(start: str) -> int:
-    """The first moment of a day, in us since the epoch.
+    """Return the start of a day in us since the epoch.
 
     Example:
         >>> start_microseconds("1970-01-02")
@@ -26,22 +26,22 @@ def _numbered(prefix: str, numbers: np.ndarray, digits: int) -> pa.Array:
 
 
 def document_ids(count: int) -> pa.Array:
-    """Ids of all documents by their number."""
+    """Return the ids of all documents by their number."""
     return _numbered("d", np.arange(count), 7)
 
 
 def user_ids(numbers: np.ndarray) -> pa.Array:
-    """Ids of users by their number, counted over all blocks."""
+    """Return the ids of users by their number, counted over all blocks."""
     return _numbered("user", numbers, 8)
 
 
 def _texts(world: World, tokens: np.ndarray) -> pa.Array:
-    """Words joined by blanks; `tokens` [rows, L] with -1 after the end; "" where there are none."""
+    """Join words by blanks; `tokens` [rows, L] has -1 after the end; no words give ""."""
     names = pa.array(world.words.names.tolist(), pa.string())
     columns = [
         names.take(pa.array(column, mask=column < 0)) for column in np.ascontiguousarray(tokens.T)
     ]
-    # The join leaves out rows of nulls alone, so an empty text needs its one empty word.
+    # The join skips nulls and gives null if all are null, so an empty text needs one empty word.
     columns[0] = columns[0].fill_null("")
     return pc.binary_join_element_wise(*columns, " ", null_handling="skip")
 
@@ -52,9 +52,11 @@ def _times(microseconds: np.ndarray, known: np.ndarray | None = None) -> pa.Arra
 
 
 def documents_table(world: World, start: int) -> pa.Table:
-    """Documents of the log; without times where the world has no fresh ones."""
+    """Return the documents of the log; without times if none is published during the log."""
     dated = bool((world.published > 0).any())
-    topics = _numbered("topic", world.topic_of(world.document_subtopic), 3)
+    topics = pa.array(world.words.topic_names).take(
+        pa.array(world.topic_of(world.document_subtopic))
+    )
     known = np.full(len(world.published), dated)
     return pa.table(
         {
@@ -69,14 +71,14 @@ def documents_table(world: World, start: int) -> pa.Table:
 def requests_table(
     world: World, requests: Requests, users: pa.Array, start: int, first: int
 ) -> pa.Table:
-    """Requests of the log with their lists.
+    """Return the requests of the log with their lists.
 
     Args:
-        users: Id of each request's user.
-        start: First moment of the log in us since the epoch.
+        users: User id of each request.
+        start: Start of the log in us since the epoch.
         first: Number of the first request, for the request ids.
     """
-    rows, places = requests.results.shape
+    rows, positions = requests.results.shape
     clicked = requests.clicked.ravel()
     results = pa.StructArray.from_arrays(
         [
@@ -87,7 +89,7 @@ def requests_table(
         ],
         names=["doc_id", "clicked", "click_time", "dwell_seconds"],
     )
-    offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * places)
+    offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * positions)
     return pa.table(
         {
             "request_id": _numbered("r", first + np.arange(rows), 10),
@@ -100,28 +102,28 @@ def requests_table(
 
 
 def browses_table(world: World, requests: Requests, users: pa.Array, start: int) -> pa.Table:
-    """The articles read from recommendations, each at the time of its click."""
-    rows, places = np.nonzero(requests.clicked)
-    chosen = requests.results[rows, places]
+    """Return the documents read from recommendations, each at the time of its click."""
+    rows, positions = np.nonzero(requests.clicked)
+    chosen = requests.results[rows, positions]
     return pa.table(
         {
             "user_id": users.take(pa.array(rows)),
-            "time": _times(requests.click_times[rows, places] + start),
+            "time": _times(requests.click_times[rows, positions] + start),
             "doc_id": document_ids(len(world.titles)).take(pa.array(chosen)),
-            "dwell_seconds": requests.dwell[rows, places],
+            "dwell_seconds": requests.dwell[rows, positions],
         }
     )
 
 
 def states_table(requests: Requests, users: pa.Array, start: int) -> pa.Table:
-    """Latent states of all requests, at their time."""
+    """Return the latent states of all requests, at their times."""
     return _states(requests, np.arange(len(requests.users)), requests.times, users, start)
 
 
 def browse_states_table(requests: Requests, users: pa.Array, start: int) -> pa.Table:
-    """Latent states of the articles read, each at the time of its click."""
-    rows, places = np.nonzero(requests.clicked)
-    return _states(requests, rows, requests.click_times[rows, places], users, start)
+    """Return the latent states of the documents read, each at the time of its click."""
+    rows, positions = np.nonzero(requests.clicked)
+    return _states(requests, rows, requests.click_times[rows, positions], users, start)
 
 
 def _states(
@@ -131,7 +133,7 @@ def _states(
         {
             "user_id": users.take(pa.array(rows)),
             "time": _times(times + start),
-            "kind": pa.array(requests.kinds[rows], pa.int8()),
+            "kind": pa.array(requests.tasks[rows], pa.int8()),
             "intent": pa.array(requests.intents[rows], pa.int32()),
             "state": vectors(requests.states[rows]),
         }
@@ -139,7 +141,7 @@ def _states(
 
 
 def truth_documents_table(world: World) -> pa.Table:
-    """Latent vectors of all documents."""
+    """Return the latent vectors of all documents."""
     return pa.table(
         {
             "doc_id": document_ids(len(world.titles)),
@@ -151,6 +153,6 @@ def truth_documents_table(world: World) -> pa.Table:
 
 
 def vectors(rows: np.ndarray) -> pa.Array:
-    """A float32 matrix as a column of lists of fixed size."""
+    """Return a float32 matrix as a column of lists of fixed size."""
     flat = pa.array(np.ascontiguousarray(rows, np.float32).ravel())
     return pa.FixedSizeListArray.from_arrays(flat, rows.shape[1])

@@ -1,4 +1,4 @@
-"""The click and dwell model: by relevance, by position, and how long a clicked article is read."""
+"""The click and dwell model: clicks depend on relevance and position, dwell time on relevance."""
 
 import dataclasses
 
@@ -12,7 +12,7 @@ class ClickModel:
 
     With affinity `a = state . document` (axes: Q requests, C candidates, k latent):
     P(click) = position ** -examination * sigmoid(slope * (a - center)), independent for each
-    place of a list, and ln(dwell / s) normal with mean `log_dwell + dwell_slope * (a - center)`
+    position of a list, and ln(dwell / s) normal with mean `log_dwell + dwell_slope * (a - center)`
     and deviation `dwell_deviation`.
     """
 
@@ -25,30 +25,33 @@ class ClickModel:
     satisfied_seconds: float = 30.0
 
     def affinity(self, states: np.ndarray, documents: np.ndarray) -> np.ndarray:
-        """[Q, k] and [Q, C, k] to [Q, C], summed in float64."""
+        """Return affinities [Q, C] of states [Q, k] and documents [Q, C, k], summed in float64."""
         return np.einsum(
             "qk,qck->qc", states.astype(np.float64), documents.astype(np.float64), optimize=False
         )
 
     def click_probability(self, affinity: np.ndarray, positions: np.ndarray) -> np.ndarray:
-        """P(click) [Q, C]; `positions` count from 1."""
+        """Return P(click) [Q, C]; `positions` count from 1."""
         examined = positions.astype(np.float64) ** -self.examination
         return examined * special.expit(self.slope * (affinity - self.center))
 
     def dwell_mean(self, affinity: np.ndarray) -> np.ndarray:
-        """Mean of the logarithm of the dwell in seconds."""
+        """Return the mean of the logarithm of the dwell time in seconds."""
         return self.log_dwell + self.dwell_slope * (affinity - self.center)
 
     def satisfaction_probability(self, affinity: np.ndarray) -> np.ndarray:
-        """P(dwell > satisfied_seconds | click)."""
+        """Return P(dwell > satisfied_seconds | click)."""
         above = self.dwell_mean(affinity) - np.log(self.satisfied_seconds)
         return special.ndtr(above / self.dwell_deviation)
 
     def draw_clicks(
         self, affinity: np.ndarray, positions: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Clicks, and dwell in whole milliseconds as seconds, at most 15 min (so that no list
-        outlasts a session); dwell has no meaning where there is no click."""
+        """Draw clicks and dwell times in seconds, rounded to milliseconds.
+
+        A dwell time is at most 15 min, so that no list outlasts a session; it has no meaning
+        without a click.
+        """
         clicked = rng.random(affinity.shape) < self.click_probability(affinity, positions)
         noise = self.dwell_deviation * rng.standard_normal(affinity.shape)
         dwell = np.exp(self.dwell_mean(affinity) + noise)

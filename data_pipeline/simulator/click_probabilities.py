@@ -1,7 +1,7 @@
 """The latent truth: P(satisfied click | state, position) of any document for any simulated request.
 
-Only evaluation may read it: it tells the best ranking there is. The simulator draws its clicks
-from the same `ClickModel`, so these are the probabilities the log was made with.
+Only evaluation may read it, as an oracle: no ranking is better. The simulator draws clicks from the
+same `ClickModel`, so these are the probabilities of the log itself.
 """
 
 import dataclasses
@@ -27,14 +27,14 @@ def satisfied_click_probability(
     positions: np.ndarray,
     model: ClickModel | None = None,
 ) -> np.ndarray:
-    """P(clicked and dwell above the limit), for Q requests with C candidates.
+    """Return P(clicked and dwell above the limit) for Q requests with C candidates.
 
     Args:
         states: Latent states [Q, k].
         documents: Latent vectors of the candidates [Q, C, k].
-        positions: Places in the list from 1 on [Q, C]; 1 throughout leaves position out of it,
-            for the first place is always examined.
-        model: Constants. Default: `ClickModel()`.
+        positions: Positions in the list, from 1, [Q, C]; all 1 removes the effect of position, as
+            the first position is always examined.
+        model: Constants of the click model. Default: `ClickModel()`.
 
     Returns:
         Probabilities [Q, C], float64.
@@ -57,15 +57,15 @@ class Truth:
         log: The log's folder.
 
     Raises:
-        FileNotFoundError: The log has no truth; it was not simulated, or its truth was removed.
+        FileNotFoundError: The log has no truth: it was not simulated, or its truth was removed.
     """
 
     def __init__(self, log: str | os.PathLike[str]) -> None:
         folder = pathlib.Path(log) / "truth"
         if not (folder / MODEL).is_file():
             raise FileNotFoundError(
-                f"`log` must be a simulated log with its truth. Received: {os.fspath(log)!r}, which "
-                f"has no truth/{MODEL}. Write one with python -m data_pipeline.simulate."
+                f"`log` must be a simulated log with its truth. Got {os.fspath(log)!r}, which has "
+                f"no truth/{MODEL}. Fix: write one with python -m data_pipeline.simulate."
             )
         self.model = ClickModel(**json.loads((folder / MODEL).read_text())["click_model"])
         documents = pq.read_table(folder / DOCUMENTS)
@@ -83,12 +83,12 @@ class Truth:
         )
 
     def probabilities(self, targets: pa.Table) -> pa.Array:
-        """P(satisfied click) of every candidate of every target, list<double> in their order.
+        """Return P(satisfied click) of every candidate of every target, list<double>.
 
         Args:
-            targets: user_id, time (int64 us), task, candidates list<string> and pseudo bool. The
-                place of a candidate in a logged list counts; a list with pseudo-negatives was
-                never shown, so each is taken as surely examined.
+            targets: user_id, time (int64 us), task, candidates list<string> and pseudo bool. In a
+                logged list a candidate's position counts; a list with pseudo-negatives was never
+                shown, so every candidate is treated as examined.
 
         Raises:
             ValueError: A target or a candidate is not of this log.
@@ -99,15 +99,15 @@ class Truth:
         if documents.null_count:
             unknown = candidates.flatten().filter(documents.is_null())[0].as_py()
             raise ValueError(
-                f"`candidates` must be documents of the simulated log. Received: {unknown!r}. "
-                "Give the log that the dataset was prepared from."
+                f"`candidates` must be documents of the simulated log. Got {unknown!r}. "
+                "Fix: set --log to the log that the dataset was prepared from."
             )
         counts = pc.list_value_length(candidates).to_numpy(zero_copy_only=False).astype(np.int64)
         first = np.cumsum(counts) - counts
         positions = 1 + np.arange(counts.sum()) - np.repeat(first, counts)
         pseudo = targets["pseudo"].to_numpy().astype(bool)
         positions = np.where(np.repeat(pseudo, counts), 1, positions)
-        # Lists differ in length, so each candidate is a request of its own here.
+        # Lists differ in length, so each candidate becomes a request with one candidate.
         flat = satisfied_click_probability(
             self._states[np.repeat(state_rows, counts)],
             self._documents[documents.to_numpy()][:, None, :],
@@ -118,7 +118,7 @@ class Truth:
         return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat[:, 0]))
 
     def _state_rows(self, targets: pa.Table) -> np.ndarray:
-        """Row of each target's latent state."""
+        """Return the row of each target's latent state."""
         keys = pa.table(
             {
                 "user_id": targets["user_id"],
@@ -130,16 +130,16 @@ class Truth:
         joined = keys.join(self._keys, keys=KEYS, join_type="left outer").sort_by("row")
         if joined.num_rows != targets.num_rows:
             raise ValueError(
-                "A target must have one latent state. Received: two states of one user, time and "
-                "task in the truth. Simulate the log again."
+                "A target must have one latent state. Got two states of one user, time and task. "
+                "Fix: simulate the log again."
             )
         found = joined["state_row"]
         if found.null_count:
             lost = targets.slice(pc.index(found.is_null(), True).as_py(), 1).to_pylist()[0]
             raise ValueError(
-                "Every target must be a request of the simulated log. Received: task "
-                f"{lost['task']} of user {lost['user_id']!r} at {lost['time']} us, which is not. "
-                "Give the log that the dataset was prepared from."
+                "Every target must be a request of the simulated log. Got task "
+                f"{lost['task']} of user {lost['user_id']!r} at {lost['time']} us. "
+                "Fix: set --log to the log that the dataset was prepared from."
             )
         return found.to_numpy()
 
@@ -147,7 +147,7 @@ class Truth:
 def write_truth_of(
     log: str | os.PathLike[str], dataset: str | os.PathLike[str], output: str | os.PathLike[str]
 ) -> int:
-    """Writes target_id and probability list<double> of every target of a dataset.
+    """Write target_id and probability list<double> of every target of a dataset.
 
     Args:
         log: Folder of the simulated log.
@@ -155,22 +155,22 @@ def write_truth_of(
         output: Parquet file to write; must not exist.
 
     Returns:
-        Targets written.
+        Number of targets.
 
     Raises:
-        FileNotFoundError: There is no truth or no dataset.
-        FileExistsError: `output` exists.
-        ValueError: The dataset is of another log.
+        FileNotFoundError: The truth or the dataset is missing.
+        FileExistsError: `output` exists already.
+        ValueError: The dataset was prepared from another log.
     """
     source, target = pathlib.Path(dataset) / "targets.parquet", pathlib.Path(output)
     if not source.is_file():
         raise FileNotFoundError(
-            f"`dataset` must hold targets.parquet. Received: {os.fspath(dataset)!r}. Write it with "
-            "python -m data_pipeline.prepare."
+            f"`dataset` must hold targets.parquet. Got {os.fspath(dataset)!r}. "
+            "Fix: write it with python -m data_pipeline.prepare."
         )
     if target.exists():
         raise FileExistsError(
-            f"`output` must not exist. Received: {os.fspath(output)!r}. Name another file."
+            f"`output` must not exist. Got {os.fspath(output)!r}. Fix: name another file."
         )
     truth, count = Truth(log), 0
     schema = pa.schema([("target_id", pa.int64()), ("probability", pa.list_(pa.float64()))])
@@ -197,6 +197,6 @@ def _matrix(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def model_json(model: ClickModel, settings: dict[str, object]) -> str:
-    """Text of model.json: the constants of the click and dwell model, and the world's settings."""
+    """Return the text of model.json: constants of the click model, and the settings."""
     contents = {"click_model": dataclasses.asdict(model), "settings": settings}
     return json.dumps(contents, indent=2, sort_keys=True) + "\n"

@@ -1,7 +1,7 @@
-"""A simulated log on disk: the canonical tables through `data_pipeline.log.log_folder`, the truth beside them.
+"""A simulated log on disk: the canonical tables, and the truth in a folder of its own.
 
-LOG/truth/states.parquet     user_id (as in the log), time, kind (1 recommendation or article read,
-                             2 search), intent (sub-topic), state (latent vector, float32)
+LOG/truth/states.parquet     user_id (as in the log), time, kind (task: 1 recommendation or document
+                             read, 2 search), intent (sub-topic), state (latent vector, float32)
 LOG/truth/documents.parquet  doc_id, subtopic, facet, vector (latent vector, float32)
 LOG/truth/model.json         constants of the click and dwell model; settings of the world
 """
@@ -15,31 +15,33 @@ import pyarrow.parquet as pq
 from absl import logging
 
 from data_pipeline.common import flagtree
-from data_pipeline.log.log_folder import LogReport, LogWriter, RawBatch
+from data_pipeline.log.log_summary import LogReport
+from data_pipeline.log.log_writer import LogWriter
+from data_pipeline.log.raw_rows import RawBatch
 from data_pipeline.settings import LogSettings
 from data_pipeline.simulator import click_probabilities
 from data_pipeline.simulator.platform import Platform
 from data_pipeline.simulator.world_settings import SimulateSettings
 
 SOURCE = "simulation"
-"""File named in messages and in the quarantine, which stays empty."""
+"""File name in messages and in the quarantine, which stays empty."""
 
 
 def write_simulated_log(settings: SimulateSettings) -> LogReport:
-    """Simulates a platform and writes its log and truth; the truth joins the log's checksums.
+    """Simulate a platform and write its log and truth; checksums cover both.
 
     Returns:
-        What the log holds.
+        Counts of the log's rows.
 
     Raises:
         ValueError: A setting is out of its range, or masking is on and there is no key.
-        LogError: The folder exists.
+        LogError: The folder exists already.
     """
     platform = Platform(settings)
     log_settings = LogSettings(
         mask_users=settings.mask_users, key_file=settings.key_file, quarantine_share=0.0
     )
-    # Where a log was written, and where its key lies, is no part of what it is.
+    # The same log in another folder, or with its key elsewhere, has the same bytes.
     plain = flagtree.to_dict(dataclasses.replace(settings, output="", key_file=""))
     with LogWriter(settings.output, log_settings) as writer:
         writer.add(RawBatch("documents", platform.documents(), SOURCE))
@@ -54,7 +56,7 @@ def write_simulated_log(settings: SimulateSettings) -> LogReport:
 
 
 def _write_blocks(platform: Platform, writer: LogWriter, states_file: pathlib.Path) -> None:
-    """Writes all users block by block, so that memory does not grow with them."""
+    """Write users block by block, so that memory does not grow with their number."""
     began, done, first = time.perf_counter(), 0, {"requests": 1, "browses": 1}
     states: pq.ParquetWriter | None = None
     try:

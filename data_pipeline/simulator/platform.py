@@ -1,4 +1,4 @@
-"""The whole platform as a stream of tables, one block of users after the other."""
+"""The simulated platform as a stream of tables, one block of users after the other."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
+from data_pipeline.common.codes import Task
 from data_pipeline.simulator import behavior, canonical_files
 from data_pipeline.simulator.click_model import ClickModel
 from data_pipeline.simulator.world import World, build_world
@@ -26,13 +27,13 @@ class Block:
 
 
 class Platform:
-    """A world and its users, from the settings alone.
+    """A world and its users, determined by the settings.
 
-    Blocks of users draw from generators of their own, so the first block of a large log is that
+    Each block of users has its own random generator, so the first block of a large log equals that
     of a small one.
 
     Args:
-        settings: Everything that can be set.
+        settings: Settings of the platform.
 
     Raises:
         ValueError: A setting is out of its range.
@@ -52,15 +53,15 @@ class Platform:
         self._start = canonical_files.start_microseconds(settings.session.start)
 
     def documents(self) -> pa.Table:
-        """Documents of the log."""
+        """Return the documents of the log."""
         return canonical_files.documents_table(self.world, self._start)
 
     def truth_documents(self) -> pa.Table:
-        """Latent vectors of the documents."""
+        """Return the latent vectors of the documents."""
         return canonical_files.truth_documents_table(self.world)
 
     def blocks(self) -> Iterator[Block]:
-        """Simulates all users, block by block, rows in order of user and time."""
+        """Simulate all users, block by block, rows in order of user and time."""
         settings, request = self.settings, 0
         for number, first in enumerate(range(0, settings.users, settings.block_users)):
             users = min(settings.block_users, settings.users - first)
@@ -70,12 +71,12 @@ class Platform:
             shown = canonical_files.requests_table(self.world, served, names, self._start, request)
             request += shown.num_rows
             only_browses = settings.shape == "browses"
-            feeds = behavior.select(served, served.kinds == 1)
+            feeds = behavior.select(served, served.tasks == Task.RECOMMENDATION)
             feed_names = canonical_files.user_ids(first + feeds.users)
             browses = canonical_files.browses_table(self.world, feeds, feed_names, self._start)
             states = canonical_files.states_table(served, names, self._start)
             if only_browses:
-                searching = pa.array(served.kinds == 2)
+                searching = pa.array(served.tasks == Task.SEARCH)
                 shown = shown.filter(searching)
                 read = canonical_files.browse_states_table(feeds, feed_names, self._start)
                 states = pa.concat_tables([states.filter(searching), read])

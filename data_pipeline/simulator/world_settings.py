@@ -5,21 +5,32 @@ import dataclasses
 import numpy as np
 
 from data_pipeline.common.flagtree import setting
+from data_pipeline.simulator.readable_words import read_words
+
+INTERESTS = 3
+"""Topics of lasting interest of each user: enough that the current intent is never certain."""
+GENERAL_WORDS, TOPIC_WORDS, SUBTOPIC_WORDS, FAMILY_WORDS, FACET_WORDS = 200, 30, 8, 6, 10
+"""Words of each block: few enough that a small log holds each of them often."""
 
 
 @dataclasses.dataclass(frozen=True)
 class WorldSettings:
-    """Topics, documents and words: small enough that some ten thousand groups teach the texts."""
+    """Topics, documents and words: few enough that some ten thousand groups teach the texts."""
 
-    topics: int = setting(24, "Topics; few, so that each is met often enough to be learned.")
-    subtopics: int = setting(6, "Sub-topics of each topic: what a session's intent is about.")
+    words: str = setting(
+        "invented",
+        "`invented`: made-up words, as in the published results; `readable`: English words.",
+        choices=("invented", "readable"),
+    )
+    topics: int = setting(24, "Topics; few, so that a model meets each often enough to learn it.")
+    subtopics: int = setting(6, "Sub-topics of each topic; an intent is a sub-topic.")
     senses: int = setting(
         4,
-        "Sub-topics, of as many topics, that share their query words. Four: a short query leaves "
-        "four readings; the user's interests and session have to say which.",
+        "Sub-topics, each of another topic, that share their query words. With four, a short "
+        "query has four readings; the user's interests and session decide between them.",
     )
     facets: int = setting(
-        8, "Kinds of document (review, video, ...) across topics, for which users have a taste."
+        8, "Kinds of document (review, video, ...) across topics; users prefer some of them."
     )
     documents: int = setting(7200, "Documents; 50 for each of 144 sub-topics, so lists differ.")
     fresh_share: float = setting(
@@ -27,130 +38,112 @@ class WorldSettings:
     )
     title_minimum: int = setting(5, "Fewest tokens of a title.")
     title_mean: float = setting(
-        8.0, "Mean tokens of a title: enough to tell the sub-topic, cheap to encode."
+        8.0, "Mean tokens of a title: enough to identify the sub-topic, cheap to encode."
     )
     title_maximum: int = setting(20, "Most tokens of a title.")
     width: int = setting(16, "Width of the latent topic space; topics are nearly orthogonal in it.")
-    zipf: float = setting(1.0, "Zipf exponent of words within their topic, as in natural text.")
     popularity: float = setting(0.7, "Zipf exponent of documents' popularity in their sub-topic.")
 
 
 @dataclasses.dataclass(frozen=True)
 class StrengthSettings:
-    """How much the two services have to do with each other; all 0: independent services."""
+    """Dependence between the two services; all 0: independent services."""
 
     shared_interests: float = setting(
         0.8, "Probability that a lasting interest or taste of a user holds in both services."
     )
     browse_to_search: float = setting(
-        0.8, "Probability that a search right after browsing takes up what was browsed."
+        0.8, "Probability that a search right after browsing continues the browsed intent."
     )
     search_to_browse: float = setting(
-        0.8, "Probability that browsing right after a search takes up what was searched."
+        0.8, "Probability that browsing right after a search continues the searched intent."
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class SessionSettings:
-    """When users come and what they want."""
+    """Times of sessions, and the intents in them."""
 
     start: str = setting("2024-01-01", "First day of the log, UTC.")
     days: float = setting(30.0, "Length of the log in days.")
     sessions: float = setting(
-        9.0, "Mean sessions a user; with 4.5 requests each about 10 satisfied targets a user."
+        9.0, "Mean sessions per user; with 4.5 requests each, about 10 satisfied targets per user."
     )
-    requests: float = setting(4.5, "Mean requests a session; with clicks some 3 to 6 behaviors.")
-    search_share: float = setting(0.5, "Share of requests that are searches: both tasks alike.")
-    interests: int = setting(3, "Topics a user has a lasting interest in.")
+    requests: float = setting(
+        4.5, "Mean requests per session; with their clicks some 3 to 6 behaviors."
+    )
     carry_over: float = setting(
-        0.5, "Probability that a session goes on with the intent of the one before."
-    )
-    drift: float = setting(
-        0.05, "Probability, at each request, that the intent changes within a session."
+        0.5, "Probability that a session continues the intent of the session before."
     )
     exploration: float = setting(0.1, "Share of intents outside the user's interests.")
     refinding: float = setting(
-        0.15, "Share of searches that look for an article the user was satisfied with before."
-    )
-    query_ambiguity: float = setting(
-        0.8, "Probability that a query's first word is one its sub-topic shares with others."
+        0.15, "Share of searches for a document that satisfied the user before."
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class ListSettings:
-    """What the search engine and the feed show."""
+    """Lists of the search engine and the feed."""
 
-    results: int = setting(10, "Documents of a list; 20 in the paper.")
-    engine_relevance: float = setting(
-        0.4,
-        "What the engine knows of the sense meant, in units of its noise; little, so that there "
-        "is something to gain for a personal ranking.",
-    )
-    feed_relevance: float = setting(
-        1.0,
-        "What the feed knows of what its user wants now, in units of its noise; more than the "
-        "engine, so that both services satisfy about as often.",
-    )
-    feed_hit: float = setting(
-        0.85, "Probability that the feed holds articles on what its user wants now."
-    )
+    results: int = setting(10, "Documents per list; 20 in the paper.")
     popularity_weight: float = setting(0.7, "Weight of log popularity in both rankings.")
 
 
 @dataclasses.dataclass(frozen=True)
 class SimulateSettings:
-    """Everything `python -m data_pipeline.simulate` can be told."""
+    """Settings of `python -m data_pipeline.simulate`."""
 
     output: str = setting("", "Folder of the behavior log to write; must not exist.")
-    users: int = setting(2000, "Users; 2,000 give some 23,000 groups, a quickstart's worth.")
+    users: int = setting(2000, "Users; 2,000 give some 23,000 groups, enough for a quickstart.")
     seed: int = setting(1, "Seed of every draw; the same seed gives the same bytes.")
     shape: str = setting(
         "lists",
-        "`lists`: recommendation lists are logged; `browses`: only the articles read from them, "
+        "`lists`: recommendation lists are logged; `browses`: only the documents read from them, "
         "as in the paper.",
         choices=("lists", "browses"),
     )
     mask_users: bool = setting(
         False,
-        "Mask user ids as an importer does. Off: simulated ids name nobody, and a key of one's "
-        "own would change the bytes that a seed gives.",
+        "Mask user ids as an importer does. Off by default: simulated ids identify nobody, and "
+        "every key would give other bytes for the same seed.",
     )
     key_file: str = setting(
         "", "File with the masking key; empty: the environment variable USER_TF_USER_KEY."
     )
-    block_users: int = setting(10_000, "Users simulated side by side; bounds the memory.")
+    block_users: int = setting(10_000, "Users simulated at once; bounds the memory.")
     world: WorldSettings = dataclasses.field(default_factory=WorldSettings)
     strength: StrengthSettings = dataclasses.field(default_factory=StrengthSettings)
     session: SessionSettings = dataclasses.field(default_factory=SessionSettings)
     list: ListSettings = dataclasses.field(default_factory=ListSettings)
 
 
-def check(settings: SimulateSettings) -> None:
-    """Raises an error that names the flag for settings no world can have.
+_SHARES = ("fresh_share", "carry_over", "exploration", "refinding")
 
-    Raises:
-        ValueError: A setting is out of its range or two do not fit together.
+
+def demand(holds: bool, name: str, rule: str, value: object, fix: str = "") -> None:
+    """Raise a `ValueError` that names a setting, unless `holds`.
 
     Example:
-        >>> check(SimulateSettings(output="log", users=0))
+        >>> demand(False, "users", "be at least 1", 0)
         Traceback (most recent call last):
         ...
-        ValueError: `users` must be at least 1. Received: 0. Set --users accordingly.
+        ValueError: `users` must be at least 1. Got 0. Fix: change --users.
+    """
+    if not holds:
+        raise ValueError(f"`{name}` must {rule}. Got {value!r}. Fix: {fix or f'change --{name}'}.")
+
+
+def check(settings: SimulateSettings) -> None:
+    """Raise an error that names the flag if no world can have these settings.
+
+    Raises:
+        ValueError: A setting is out of its range, or two settings contradict each other.
     """
     world, session, lists = settings.world, settings.session, settings.list
-
-    def demand(holds: bool, name: str, rule: str, value: object) -> None:
-        if not holds:
-            raise ValueError(
-                f"`{name}` must be {rule}. Received: {value}. Set --{name} accordingly."
-            )
-
-    demand(bool(settings.output), "output", "the folder to write", repr(settings.output))
+    demand(bool(settings.output), "output", "name the folder to write", settings.output)
     at_least_1 = {
         "users": settings.users,
         "block_users": settings.block_users,
-        "world.topics": world.topics,
         "world.subtopics": world.subtopics,
         "world.senses": world.senses,
         "world.facets": world.facets,
@@ -158,68 +151,79 @@ def check(settings: SimulateSettings) -> None:
         "world.title_minimum": world.title_minimum,
         "session.sessions": session.sessions,
         "session.requests": session.requests,
-        "session.interests": session.interests,
         "list.results": lists.results,
     }
     for name, value in at_least_1.items():
-        demand(value >= 1, name, "at least 1", value)
+        demand(value >= 1, name, "be at least 1", value)
     for part in ("strength", "session", "world", "list"):
         branch = getattr(settings, part)
         for field in dataclasses.fields(branch):
             if field.name in _SHARES or part == "strength":
                 value = getattr(branch, field.name)
-                demand(0 <= value <= 1, f"{part}.{field.name}", "in [0, 1]", value)
-    demand(settings.seed >= 0, "seed", "0 or more", settings.seed)
-    demand(settings.shape in ("lists", "browses"), "shape", "lists or browses", settings.shape)
-    demand(
-        world.topics % world.senses == 0,
-        "world.senses",
-        f"a divisor of `world.topics` = {world.topics}",
-        world.senses,
-    )
-    demand(
-        world.title_minimum <= world.title_mean <= world.title_maximum,
-        "world.title_mean",
-        f"between `world.title_minimum` = {world.title_minimum} and `world.title_maximum` = "
-        f"{world.title_maximum}",
-        world.title_mean,
-    )
-    demand(
-        session.interests <= world.topics,
-        "session.interests",
-        f"at most `world.topics` = {world.topics}",
-        session.interests,
-    )
+                demand(0 <= value <= 1, f"{part}.{field.name}", "be in [0, 1]", value)
+    demand(settings.seed >= 0, "seed", "be 0 or more", settings.seed)
+    demand(settings.shape in ("lists", "browses"), "shape", "be lists or browses", settings.shape)
+    _check_world(world)
     each = world.documents // (world.topics * world.subtopics)
     old = each - int(np.ceil(world.fresh_share * each))
     demand(
-        old * min(world.senses, session.interests) >= lists.results,
+        old * min(world.senses, INTERESTS) >= lists.results,
         "world.documents",
-        f"enough that the sub-topics of a query ({world.senses}) and of a user's interests "
-        f"({session.interests}) hold `list.results` = {lists.results} documents at the start of "
-        f"the log (they hold {old} each)",
+        f"give the sub-topics of a query (`world.senses` = {world.senses}) and of a user's "
+        f"interests ({INTERESTS}) at least `list.results` = {lists.results} documents at the "
+        f"start of the log; each sub-topic has {old}",
         world.documents,
+        fix="raise --world.documents",
     )
-    room = session.days * 24 / max(session.sessions, 1)
     demand(
-        room >= 4,
+        session.days * 24 / max(session.sessions, 1) >= 4,
         "session.days",
-        f"at least {session.sessions / 6:.1f} for `session.sessions` = {session.sessions}",
+        f"be at least {session.sessions / 6:.1f} for `session.sessions` = {session.sessions}",
         session.days,
     )
     try:
         np.datetime64(session.start, "D")
     except ValueError:
-        demand(False, "session.start", "a day such as 2024-01-01", repr(session.start))
+        demand(False, "session.start", "be a day such as 2024-01-01", session.start)
 
 
-_SHARES = (
-    "fresh_share",
-    "search_share",
-    "carry_over",
-    "drift",
-    "exploration",
-    "refinding",
-    "query_ambiguity",
-    "feed_hit",
-)
+def _check_world(world: WorldSettings) -> None:
+    """Check the numbers of topics and words, which must fit together."""
+    rule = f"be at least {INTERESTS}, the interests of a user"
+    demand(world.topics >= INTERESTS, "world.topics", rule, world.topics)
+    rule = f"divide `world.topics` = {world.topics}"
+    demand(world.topics % world.senses == 0, "world.senses", rule, world.senses)
+    demand(
+        world.title_minimum <= world.title_mean <= world.title_maximum,
+        "world.title_mean",
+        f"be between `world.title_minimum` = {world.title_minimum} and `world.title_maximum` = "
+        f"{world.title_maximum}",
+        world.title_mean,
+    )
+    kinds = ("invented", "readable")
+    demand(world.words in kinds, "world.words", "be invented or readable", world.words)
+    if world.words == "readable":
+        words = read_words()
+        limits = {
+            "topics": len(words.topics),
+            "subtopics": len(words.subtopics[0]),
+            "facets": len(words.facets),
+        }
+        invented = "or use --world.words=invented"
+        for name, limit in limits.items():
+            demand(
+                getattr(world, name) <= limit,
+                f"world.{name}",
+                f"be at most {limit} with `world.words` = readable, which has no more words",
+                getattr(world, name),
+                fix=f"lower --world.{name}, {invented}",
+            )
+        families, limit = world.topics * world.subtopics // world.senses, len(words.shared)
+        demand(
+            families * FAMILY_WORDS <= limit,
+            "world.senses",
+            f"give at most {limit // FAMILY_WORDS} families of sub-topics with `world.words` = "
+            f"readable, which has no more ambiguous words; there are {families}",
+            world.senses,
+            fix=f"raise --world.senses, {invented}",
+        )

@@ -1,1 +1,1 @@
-"""Ranking targets and their candidate lists; front door: `candidate_lists`."""
+"""Targets and their candidate lists; front doors: `eligible_targets.choose_targets`, `build_lists.build_candidate_lists`."""

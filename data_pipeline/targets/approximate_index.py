@@ -1,12 +1,12 @@
-"""An approximate index of documents for inner products, brought up to date as time moves on.
+"""An approximate index of documents for inner products, updated as time moves on.
 
 It holds [title, popularity] vectors in inverted lists (faiss IVF): documents are grouped around
 centers, and a search looks into the lists of the centers nearest to it. faiss is chosen because it
 searches inner products as they are, and because vectors in its lists can be replaced: a document
 that was opened gets its new popularity in place, one that became available is added. Graph indexes
-(hnswlib, usearch) would have to be built anew, or would keep what was replaced as dead nodes.
+(hnswlib, usearch) would have to be rebuilt, or would keep replaced vectors as dead nodes.
 
-The normaliser of the popularity, which changes for all documents at once, stands in the query.
+The normaliser of the popularity changes for all documents at once, so it is part of the query.
 """
 
 from collections.abc import Callable
@@ -31,28 +31,29 @@ _GROWTH = 0.005
 
 
 def import_faiss() -> Any:
-    """The module `faiss`.
+    """Return the module `faiss`.
 
     Raises:
-        ModuleNotFoundError: It is not installed; the extra that holds it is named.
+        ModuleNotFoundError: It is not installed; the error names the extra to install.
     """
     try:
         import faiss
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "A log with more documents than --pseudo_negatives.exact_documents needs the package faiss. "
-            f"Received: {error}. Install the extra that holds it: pip install '.[scale]', or set "
-            "--pseudo_negatives.exact_documents to the number of documents for the slower exact search."
+            "`pseudo_negatives.exact_documents` must not be below the number of documents without the "
+            f"package faiss. Got: {error}. Fix: pip install '.[scale]', or set "
+            "--pseudo_negatives.exact_documents to the number of documents for the slower exact "
+            "search."
         ) from error
     return faiss
 
 
 class DocumentIndex:
-    """Proposes documents with large weighted scores.
+    """Index that proposes documents with large weighted scores.
 
     Args:
         titles: Gives the quantised title vectors of columns `first` to `stop`, float32.
-        popularity: Openings of the columns, at the time the index is brought up to.
+        popularity: Opens of the columns, at the time of the index.
         weight: Share of the popularity in the score.
         seed: Seed of the centers.
 
@@ -79,7 +80,7 @@ class DocumentIndex:
         return np.concatenate([self._titles(columns) / np.float32(SCALE), popular], axis=1)
 
     def update(self, reach: int) -> None:
-        """Brings the index up to `popularity` and the first `reach` columns."""
+        """Update the index to `popularity` and the first `reach` columns."""
         if reach >= 2 * self._trained:
             self._build(reach)
         changed = np.unique(self._popularity.opened(self._known, self._popularity.known))
@@ -115,12 +116,12 @@ class DocumentIndex:
         self._known = self._popularity.known
 
     def valid_until(self, start: int, known: Integers, reach: Integers) -> int:
-        """Place of the first target after `start` for which the index would be too old."""
+        """Return the first target after `start` for which the index would be too old."""
         events = known[start : start + _BLOCK] + reach[start : start + _BLOCK]
         return start + int(np.searchsorted(events, events[0] * (1 + _GROWTH), side="right"))
 
     def propose(self, queries: Floats, pool: int) -> Integers:
-        """int64 [targets, 4 * pool] columns with large scores, -1 where there are fewer.
+        """Return columns with large scores, -1 where there are fewer: int64 [targets, 4 * pool].
 
         Args:
             queries: float32 [targets, d], quantised title vectors.

@@ -1,7 +1,7 @@
-"""What could be a target: every request, every browse of a log without lists, and why some are none.
+"""Choice of the targets: eligible requests and browses, and the reasons of the others.
 
-A search is a target of task 2, a recommendation one of task 1. Relevant = satisfied click. What
-DESIGN leaves open is settled in `data_pipeline.targets.candidate_lists.CHOICES`.
+A search is a target of task 2, a recommendation one of task 1; in a log without recommendation
+lists, browses are targets. Relevant = satisfied click. Choices: `candidate_lists.CHOICES`.
 """
 
 import dataclasses
@@ -12,11 +12,12 @@ import numpy.typing as npt
 from data_pipeline.common.array_types import Columns, Integers
 from data_pipeline.common.codes import Task
 from data_pipeline.common.sorted_arrays import Pairs
+from data_pipeline.events import splits
 from data_pipeline.events.as_of import NEVER
 from data_pipeline.events.user_events import UserEvents
+from data_pipeline.settings import SplitSettings
 
 Mask = npt.NDArray[np.bool_]
-
 
 LEFT_OUT = (
     "filtered_session",
@@ -27,44 +28,72 @@ LEFT_OUT = (
     "no_negative",
     "no_pseudo_negative",
 )
-"""Reasons for which a request or browse is no target; the first that holds is the one counted."""
+"""Reasons for which a request or browse is no target; only the first that holds is counted."""
 
 LeftOut = dict[str, dict[str, int]]
 """Counts by task and reason."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Possible:
-    """What could be ranked for: requests, and browses of a log without lists.
+class SelectedTargets:
+    """Valid targets and their splits, before they have candidate lists.
 
     Attributes:
-        rows: int64 columns of those that may be a target: user, time, visit, session, start (of the
-            session), has_both, task, request, doc (0 for a request), query, candidates. Total
-            order: user, time, request, doc.
-        left_out: The others, counted by task and reason (before splits and pseudo-negatives).
-        lists: Whether recommendation lists are logged.
+        rows: int64 columns, one row a target, total order (user, time, request, doc): user, time,
+            activity, session, start (of the session), has_both, task, request, doc (0 for a
+            request), query, candidates (length of the list shown), split (number of the `Split`),
+            first_of_task, query_seen.
+        left_out: The others, counted by task and reason.
+        boundaries: Where the splits begin.
+        lists_logged: Whether the log has recommendation lists.
     """
 
     rows: Columns
     left_out: LeftOut
-    lists: bool
+    boundaries: splits.Boundaries
+    lists_logged: bool
 
 
-def find_possible(sequence: UserEvents, bare: Integers) -> Possible:
-    """Finds what could be ranked for, and why some of it is not.
+def choose_targets(
+    events: UserEvents, empty_requests: Integers, settings: SplitSettings
+) -> SelectedTargets:
+    """Choose the targets and cut the splits.
 
     Args:
-        sequence: What users did.
-        bare: int64 [n], requests that show nothing.
+        events: Events of the unified log.
+        empty_requests: int64 [n], requests with an empty list.
+        settings: Where the splits begin.
+
+    Raises:
+        ValueError: The log is empty, or no session with a target is left to split.
     """
-    lists = bool((sequence.requests["query"] == 0).any())
-    rows, rules = _requests(sequence, bare)
-    if not lists:
-        browses, others = _browses(sequence)
+    times = events.activities["time"]
+    if not len(times):
+        raise ValueError(
+            "`log` must hold at least one request or browse. Got none. Fix: import it again and "
+            "look at its quarantine table."
+        )
+    lists_logged = bool((events.requests["query"] == 0).any())
+    rows, left_out = _find_eligible(events, empty_requests, lists_logged)
+    span = int(times.min()), int(times.max())
+    boundaries = splits.boundaries(_find_session_starts(rows), *span, settings)
+    rows = _leave_out_history(rows, boundaries.train, left_out)
+    rows |= _mark_firsts(rows, events, lists_logged)
+    rows |= {"split": splits.assign(rows["start"], boundaries)}
+    return SelectedTargets(rows, left_out, boundaries, lists_logged)
+
+
+def _find_eligible(
+    events: UserEvents, empty_requests: Integers, lists_logged: bool
+) -> tuple[Columns, LeftOut]:
+    """Return the requests (and browses) that may be targets, and the others counted."""
+    rows, rules = _list_requests(events, empty_requests)
+    if not lists_logged:
+        browses, others = _list_browses(events)
         rows = {name: np.append(column, browses[name]) for name, column in rows.items()}
         rules = {name: np.append(broken, others[name]) for name, broken in rules.items()}
     session = rows["session"] - 1
-    broken = [sequence.sessions["kept"][session] == 0, *rules.values()]
+    broken = [events.sessions["kept"][session] == 0, *rules.values()]
     numbers = [LEFT_OUT.index(name) for name in ("filtered_session", *rules)]
     reason = np.select(broken, numbers, -1)
 
@@ -73,26 +102,26 @@ def find_possible(sequence: UserEvents, bare: Integers) -> Possible:
         counts = np.bincount(reason[rows["task"] == task] + 1, minlength=len(LEFT_OUT) + 1)[1:]
         left_out[task.label] = dict(zip(LEFT_OUT, counts.tolist(), strict=True))
     valid = np.flatnonzero(reason < 0)
-    if not lists:
-        keys = (rows[name][valid] for name in ("doc", "request", "visit"))
+    if not lists_logged:
+        keys = (rows[name][valid] for name in ("doc", "request", "activity"))
         valid = valid[np.lexsort(tuple(keys))]
     rows = {name: column[valid] for name, column in rows.items()}
-    about = {n: sequence.sessions[n][session[valid]] for n in ("start", "has_both")}
-    return Possible(rows | about, left_out, lists)
+    about = {n: events.sessions[n][session[valid]] for n in ("start", "has_both")}
+    return rows | about, left_out
 
 
-def _requests(sequence: UserEvents, bare: Integers) -> tuple[Columns, dict[str, Mask]]:
-    """Requests as rows of `Possible`, and which of them break a rule."""
-    requests, clicks = sequence.requests, sequence.clicks
+def _list_requests(events: UserEvents, empty_requests: Integers) -> tuple[Columns, dict[str, Mask]]:
+    """Return requests as rows of `SelectedTargets`, and which of them break a rule."""
+    requests, clicks = events.requests, events.clicks
     size = len(requests["user"])
-    liked = clicks["request"][clicks["satisfied"] == 1] - 1
-    relevant = np.bincount(liked, minlength=size)
-    # The length of a list without a click is never asked for.
+    satisfied = clicks["request"][clicks["satisfied"] == 1] - 1
+    relevant = np.bincount(satisfied, minlength=size)
+    # The length of a list without a click is not needed.
     candidates = np.zeros(size, np.int64)
     candidates[clicks["request"] - 1] = clicks["candidates"]
     shows = np.ones(size, bool)
-    shows[bare - 1] = False
-    rows = {name: requests[name] for name in ("user", "time", "visit", "session", "query")}
+    shows[empty_requests - 1] = False
+    rows = {name: requests[name] for name in ("user", "time", "activity", "session", "query")}
     rows |= {
         "task": np.where(requests["query"] > 0, Task.SEARCH, Task.RECOMMENDATION),
         "request": np.arange(1, size + 1),
@@ -107,72 +136,61 @@ def _requests(sequence: UserEvents, bare: Integers) -> tuple[Columns, dict[str, 
     }
 
 
-def _browses(sequence: UserEvents) -> tuple[Columns, dict[str, Mask]]:
-    """Browses as rows of `Possible`, and which of them break a rule."""
-    browses = sequence.browses
+def _list_browses(events: UserEvents) -> tuple[Columns, dict[str, Mask]]:
+    """Return browses as rows of `SelectedTargets`, and which of them break a rule."""
+    browses = events.browses
     zero = np.zeros_like(browses["doc"])
-    rows = {name: browses[name] for name in ("user", "time", "visit", "session", "doc")}
+    rows = {name: browses[name] for name in ("user", "time", "activity", "session", "doc")}
     rows |= {"task": zero + Task.RECOMMENDATION, "query": zero, "request": zero}
     held = dict.fromkeys(("no_candidates", "nothing_relevant", "no_negative"), zero > 0)
     return rows | {"candidates": zero}, {"not_satisfied": browses["satisfied"] == 0, **held}
 
 
-def starts_of_sessions(possible: Possible) -> Integers:
-    """Start of every session that holds a possible target, int64 [sessions]."""
-    _, first = np.unique(possible.rows["session"], return_index=True)
-    return possible.rows["start"][first]
+def _find_session_starts(rows: Columns) -> Integers:
+    """Return the start of every session that holds an eligible target: int64 [sessions]."""
+    _, first = np.unique(rows["session"], return_index=True)
+    return rows["start"][first]
 
 
-def valid_targets(possible: Possible, begin: int, sequence: UserEvents) -> tuple[Columns, LeftOut]:
-    """The possible targets whose session starts at `begin` or later, and the others counted.
-
-    Args:
-        possible: `find_possible`.
-        begin: End of the history period.
-        sequence: What users did.
-
-    Returns:
-        (columns of `Possible.rows` in its order, with first_of_task and query_seen; counts by task
-        and reason).
-    """
-    early = possible.rows["start"] < begin
-    left_out = {task: dict(reasons) for task, reasons in possible.left_out.items()}
+def _leave_out_history(rows: Columns, begin: int, left_out: LeftOut) -> Columns:
+    """Return the rows whose session starts at `begin` or later; the others enter `left_out`."""
+    early = rows["start"] < begin
     for task in Task:
-        left_out[task.label]["history_period"] = int((possible.rows["task"][early] == task).sum())
-    rows = {name: column[~early] for name, column in possible.rows.items()}
-    return rows | _firsts(rows, sequence, possible.lists), left_out
+        left_out[task.label]["history_period"] = int((rows["task"][early] == task).sum())
+    return {name: column[~early] for name, column in rows.items()}
 
 
-def _firsts(rows: Columns, sequence: UserEvents, lists: bool) -> Columns:
-    """first_of_task and query_seen of targets, for which the whole log counts."""
-    requests = sequence.requests
+def _mark_firsts(rows: Columns, events: UserEvents, lists_logged: bool) -> Columns:
+    """Return first_of_task and query_seen of targets, over the unfiltered log."""
+    requests = events.requests
     searched = requests["query"] > 0
-    user, visit = requests["user"], requests["visit"]
-    users = int(max(user.max(initial=0), sequence.browses["user"].max(initial=0))) + 1
-    search = _first_visits(user[searched], visit[searched], users)
-    other = _first_visits(user[~searched], visit[~searched], users)
-    if not lists:
-        other = _first_visits(sequence.browses["user"], sequence.browses["visit"], users)
+    user, activity = requests["user"], requests["activity"]
+    users = int(max(user.max(initial=0), events.browses["user"].max(initial=0))) + 1
+    search = _find_first_activities(user[searched], activity[searched], users)
+    other = _find_first_activities(user[~searched], activity[~searched], users)
+    if not lists_logged:
+        browses = events.browses
+        other = _find_first_activities(browses["user"], browses["activity"], users)
     first = np.where(rows["task"] == Task.SEARCH, search[rows["user"]], other[rows["user"]])
 
-    pairs, number = Pairs.of(user[searched], requests["query"][searched])
-    asked = _first_visits(number, visit[searched], pairs.size + 1)
-    earliest = asked[pairs.find(rows["user"], rows["query"])]
+    pairs, number = Pairs.from_columns(user[searched], requests["query"][searched])
+    first_search = _find_first_activities(number, activity[searched], pairs.size + 1)
+    earliest = first_search[pairs.find(rows["user"], rows["query"])]
     return {
-        "first_of_task": (rows["visit"] == first).astype(np.int64),
-        "query_seen": (earliest < rows["visit"]).astype(np.int64),
+        "first_of_task": (rows["activity"] == first).astype(np.int64),
+        "query_seen": (earliest < rows["activity"]).astype(np.int64),
     }
 
 
-def _first_visits(owner: Integers, visit: Integers, size: int) -> Integers:
-    """int64 [size]: the first visit of each owner, `NEVER` of one without.
+def _find_first_activities(owner: Integers, activity: Integers, size: int) -> Integers:
+    """Return the first activity of each owner, `NEVER` without one: int64 [size].
 
     Args:
         owner: int64 [n], below `size`.
-        visit: int64 [n], ascending for each owner.
+        activity: int64 [n], ascending for each owner.
         size: Number of owners.
     """
     first = np.full(size, NEVER)
-    # Of repeated places the last one written stays.
-    first[owner[::-1]] = visit[::-1]
+    # Of repeated indices the value written last stays.
+    first[owner[::-1]] = activity[::-1]
     return first

@@ -1,64 +1,59 @@
-"""Candidate lists of validation and test targets by other protocols than the list shown.
+"""Candidate lists of evaluation protocols other than the list shown.
 
-Many papers rank what a user clicked among N documents drawn from the catalogue. The protocols
-`pseudo` and `sampled` replace the lists of validation and test targets by the relevant documents
-and drawn ones; training lists stay as they were, so that one trained run is evaluated on several
-datasets of a log. Targets and their ids are the same under every protocol.
+Many papers rank the clicked document among N documents drawn from the catalogue. The protocols
+`pseudo` and `sampled` replace the lists of validation and test targets by the relevant documents and
+drawn ones. Training lists do not change, so that one trained run is evaluated on several datasets of
+a log. Targets and their ids are the same under every protocol.
 
-`sampled` draws without replacement from a stream of entries: a document stands in it once, and by
-`popularity` once more for each time it was opened. Only entries known before the target are drawn
-from, a repeated document and one clicked in the target are passed over. All in integers, seeded by
-(seed, target), so that a list depends on no other target.
+`sampled` draws without replacement from entries: each document is one entry, and with `popularity`
+one more for each time it was opened. Only entries known before the target count; repeated documents
+and documents clicked in the target are skipped. Draws are integers seeded by (seed, target), so that
+a list depends on no other target.
 """
 
 import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from data_pipeline.common.array_types import Integers
 from data_pipeline.common.codes import Split
 from data_pipeline.common.keyed_hash import keyed
 from data_pipeline.common.sorted_arrays import concat_ranges, run_starts
 from data_pipeline.events.as_of import NEVER
-from data_pipeline.features.relevance_features import FEATURES
 from data_pipeline.settings import EvalCandidateSettings, PseudoNegativeSettings
-from data_pipeline.targets.candidate_lists import Targets, seed_keys
+from data_pipeline.targets.candidate_lists import CandidateLists, seed_keys
 from data_pipeline.targets.pseudo_negatives import ORDER, BrowseTargets, Documents, draw_negatives
 
 CHOICES = (
     "Under the protocols `pseudo` and `sampled` a validation or test target with r relevant "
-    "documents is one list of those and the drawn ones, in an order that is a seeded shuffle; the "
-    "targets are those of the protocol `shown`.",
+    "documents is one list of those and the drawn ones, in a seeded random order; the targets are "
+    "those of the protocol `shown`.",
     "Sampled documents were published, or first seen, before the target and not clicked in it; "
-    "what the user opened at other times may be drawn.",
-    "Pseudo-negatives of a target with several relevant documents are like the first of them.",
-    "A drawn list was never ranked by a service: the features that tell places in a list have "
-    "their mean for each of its candidates.",
+    "documents the user opened at other times may be drawn.",
+    "Pseudo-negatives of a target with several relevant documents resemble the first of them.",
+    "A drawn list was never ranked by a service: features that depend on the rank have their mean "
+    "for each of its candidates.",
 )
-
-RANK_FEATURES = ("reciprocal_rank", "log_rank", "below_last_opened")
-"""Columns of F that tell where in the list shown a candidate stood."""
 
 _DRAWS, _REST = 3, 4
 
 
-def redrawn(targets: Targets, settings: EvalCandidateSettings) -> Integers:
-    """Rows of the targets whose list a protocol replaces, ascending: int64 [n].
+def find_redrawn(lists: CandidateLists, settings: EvalCandidateSettings) -> Integers:
+    """Return the targets whose list a protocol replaces, ascending: int64 [n].
 
-    None under `shown`; under `pseudo` not those that have pseudo-negatives anyway.
+    None under `shown`; under `pseudo` only targets that have no pseudo-negatives yet.
     """
     if settings.protocol == "shown":
         return np.zeros(0, np.int64)
-    later = targets.rows["split"] != Split.TRAIN.number
+    later = lists.rows["split"] != Split.TRAIN.number
     if settings.protocol == "pseudo":
-        later &= targets.rows["pseudo"] == 0
+        later &= lists.rows["pseudo"] == 0
     return np.flatnonzero(later)
 
 
 def redraw(
-    targets: Targets,
+    lists: CandidateLists,
     rows: Integers,
     user_ids: Sequence[str],
     documents: Documents,
@@ -66,81 +61,81 @@ def redraw(
     settings: EvalCandidateSettings,
     pseudo: PseudoNegativeSettings,
     seed: int,
-) -> Targets:
-    """Replaces the lists of `rows`, by `redrawn`.
+) -> CandidateLists:
+    """Replace the lists of `rows`, of `find_redrawn`.
 
     Args:
-        targets: The targets with the lists shown.
+        lists: The targets with the lists shown.
         rows: int64 [n], targets whose list is replaced.
         user_ids: Masked id of user 1, 2, ...
-        documents: What the draws know of the documents.
-        relevant: (user, document) pairs of what users found relevant, as `draw_negatives` asks.
+        documents: The documents and their opens.
+        relevant: (user, document) pairs of relevant documents, as for `draw_negatives`.
         settings: The protocol.
         pseudo: How pseudo-negatives are drawn.
         seed: Seed of draws and order.
     """
-    about = {name: targets.rows[name][rows] for name in ("user", "time", "doc")}
+    about = {name: lists.rows[name][rows] for name in ("user", "time", "doc")}
     keys = seed_keys(about, user_ids)
     if settings.protocol == "pseudo":
-        labelled = np.flatnonzero(targets.candidates["label"])
-        first = labelled[run_starts(targets.candidates["target_id"][labelled])[:-1]]
-        positive = targets.candidates["doc"][first][rows]
+        labelled = np.flatnonzero(lists.candidates["label"])
+        first = labelled[run_starts(lists.candidates["target_id"][labelled])[:-1]]
+        positive = lists.candidates["doc"][first][rows]
         browses = BrowseTargets(keys, about["user"], about["time"], positive)
         drawn = draw_negatives(browses, documents, relevant, pseudo, seed)
     else:
-        drawn = _sampled(targets, rows, keys, documents, settings, seed)
-    return with_lists(targets, rows, drawn, keys, seed)
+        drawn = _sample(lists, rows, keys, documents, settings, seed)
+    return replace_lists(lists, rows, drawn, keys, seed)
 
 
-def _sampled(
-    targets: Targets,
+def _sample(
+    lists: CandidateLists,
     rows: Integers,
     keys: Integers,
     documents: Documents,
     settings: EvalCandidateSettings,
     seed: int,
 ) -> Integers:
-    """int64 [n, negatives]: drawn documents, 0 where fewer are eligible."""
-    entries, known_after = stream(documents, settings.drawn_by == "popularity")
-    known = np.searchsorted(known_after, targets.rows["time"][rows])
+    """Return drawn documents, 0 where fewer are eligible: int64 [n, count]."""
+    entries, known_at = list_entries(documents, settings.drawn_by == "popularity")
+    known = np.searchsorted(known_at, lists.rows["time"][rows])
     drawn = np.zeros((len(rows), settings.count), np.int64)
     for line, (row, key, size) in enumerate(zip(rows, keys, known, strict=True)):
-        listed = slice(targets.offsets[row], targets.offsets[row + 1])
-        clicked = targets.candidates["doc"][listed][targets.candidates["clicked"][listed] == 1]
+        listed = slice(lists.offsets[row], lists.offsets[row + 1])
+        clicked = lists.candidates["doc"][listed][lists.candidates["clicked"][listed] == 1]
         found = draw(entries[:size], clicked, settings.count, seed, key)
         drawn[line, : len(found)] = found
     return drawn
 
 
-def stream(documents: Documents, openings: bool) -> tuple[Integers, Integers]:
-    """The entries documents are drawn from: (document, from when on it counts), in time order.
+def list_entries(documents: Documents, by_popularity: bool) -> tuple[Integers, Integers]:
+    """Return the entries documents are drawn from: (document, known_at), in time order.
 
     Args:
-        documents: The documents and their openings.
-        openings: Whether each opening is one more entry of its document.
+        documents: The documents and their opens.
+        by_popularity: Each open is one more entry of its document.
 
     Example:
         >>> vectors = np.zeros((3, 1), np.int16)
         >>> documents = Documents(
         ...     np.array([NEVER, 20, 10]), vectors, np.array([2, 2]), np.array([15, 30])
         ... )
-        >>> [column.tolist() for column in stream(documents, openings=True)]
+        >>> [column.tolist() for column in list_entries(documents, by_popularity=True)]
         [[2, 2, 1, 2], [10, 15, 20, 30]]
     """
     entries = np.arange(len(documents.available))
-    known_after = documents.available
-    if openings:
-        # A log may hold an opening of a document earlier than its publication.
-        later = np.maximum(documents.known_after, documents.available[documents.opened])
+    known_at = documents.available
+    if by_popularity:
+        # A log may hold an open of a document earlier than its publication.
+        later = np.maximum(documents.known_at, documents.available[documents.opened])
         entries = np.concatenate([entries, documents.opened])
-        known_after = np.concatenate([known_after, later])
-    order = np.lexsort((entries, known_after))
-    order = order[known_after[order] < NEVER]
-    return entries[order], known_after[order]
+        known_at = np.concatenate([known_at, later])
+    order = np.lexsort((entries, known_at))
+    order = order[known_at[order] < NEVER]
+    return entries[order], known_at[order]
 
 
 def draw(entries: Integers, excluded: Integers, count: int, seed: int, key: int) -> Integers:
-    """Draws distinct documents, each time in proportion to the entries of those still left.
+    """Draw distinct documents, each time in proportion to the entries of those left.
 
     Args:
         entries: int64 [entries], documents, as often as they weigh.
@@ -161,32 +156,32 @@ def draw(entries: Integers, excluded: Integers, count: int, seed: int, key: int)
     numbers = keyed(seed, _DRAWS, key, np.arange(2 * count)) % np.uint64(len(entries))
     found = _distinct(excluded, entries[numbers.astype(np.int64)])
     if len(found) < count:
-        # Few are left, or a few weigh nearly all: go on through every entry in random order.
+        # Few are left, or a few weigh nearly all: continue through every entry in random order.
         order = np.argsort(keyed(seed, _REST, key, np.arange(len(entries))), kind="stable")
         found = _distinct(excluded, np.concatenate([found, entries[order]]))
     return found[:count]
 
 
 def _distinct(excluded: Integers, documents: Integers) -> Integers:
-    """The distinct documents in the order of their first place, without the excluded ones."""
+    """Return the distinct documents in the order of their first place, without the excluded."""
     together = np.concatenate([excluded, documents])
     _, first = np.unique(together, return_index=True)
     return together[np.sort(first)[len(excluded) :]]
 
 
-def with_lists(
-    targets: Targets, rows: Integers, drawn: Integers, keys: Integers, seed: int
-) -> Targets:
-    """Targets whose lists at `rows` are their relevant documents and drawn ones, shuffled.
+def replace_lists(
+    lists: CandidateLists, rows: Integers, drawn: Integers, keys: Integers, seed: int
+) -> CandidateLists:
+    """Return targets whose lists at `rows` are their relevant documents and drawn ones, shuffled.
 
     Args:
-        targets: The targets.
+        lists: The targets.
         rows: int64 [n], targets whose list is replaced.
         drawn: int64 [n, drawn], documents, 0 where there is none.
         keys: int64 [n], `seed_keys`.
         seed: Seed of the shuffle, that of `data_pipeline.targets.pseudo_negatives.shuffled_lists`.
     """
-    old, count = targets.candidates, len(targets.rows["target_id"])
+    old, count = lists.candidates, len(lists.rows["target_id"])
     replaced, key = np.zeros(count, bool), np.zeros(count, np.int64)
     replaced[rows], key[rows] = True, keys
     stays = ~replaced[old["target_id"]] | (old["label"] == 1)
@@ -200,29 +195,10 @@ def with_lists(
     order = np.lexsort((doc, place, target_id))
     sizes = np.bincount(target_id, minlength=count)
     return dataclasses.replace(
-        targets,
-        rows=targets.rows | {"pseudo": np.where(replaced, 1, targets.rows["pseudo"])},
+        lists,
+        rows=lists.rows | {"pseudo": np.where(replaced, 1, lists.rows["pseudo"])},
         candidates={name: column[order] for name, column in new.items()}
         | {"position": concat_ranges(np.zeros(count, np.int64), sizes)},
         offsets=np.concatenate([[0], np.cumsum(sizes)]),
+        redrawn=rows,
     )
-
-
-def forget_ranks(
-    features: npt.NDArray[np.float32],
-    targets: Targets,
-    rows: Integers,
-    mean: npt.NDArray[np.float32],
-) -> None:
-    """Sets `RANK_FEATURES` of the candidates of the targets `rows` to their mean, in place.
-
-    Args:
-        features: float32 [candidates, features], F.
-        targets: The targets.
-        rows: int64 [n], targets whose list was drawn.
-        mean: float32 [features], which is 0 once standardised.
-    """
-    replaced = np.isin(targets.candidates["target_id"], rows)
-    for column, feature in enumerate(FEATURES):
-        if feature.name in RANK_FEATURES:
-            features[replaced, column] = mean[column]

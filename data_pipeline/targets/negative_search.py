@@ -1,12 +1,12 @@
-"""The best-scored documents of targets, each as of its own time: exactly, or among proposed ones.
+"""Search for the best-scored documents of targets, each as of its own time: exact or approximate.
 
-The score of DESIGN 4 is an inner product: the target has [(1 - a) * title, a], a document [title,
+The score (`pseudo_negatives`) is an inner product: the target has [(1 - a) * title, a], a document [title,
 popularity]. Title products are whole numbers that float32 holds exactly; they come from one matrix
-product for a block of targets. The popularity dimension is added target by target, for it changes
-with every opening. These float32 scores are off by less than `_SLACK`, so every document within it
-of the best `pool` is taken, and among those few the score in whole numbers decides.
+product for a block of targets. The popularity dimension is added target by target, since it changes
+with every open. The error of these float32 scores is below `_SLACK`, so every document within it of
+the best `pool` is kept, and the score in whole numbers decides among those few.
 
-Above a number of available documents an index proposes those few (`data_pipeline.targets.approximate_index`).
+Above a number of available documents an approximate index proposes those few (`data_pipeline.targets.approximate_index`).
 """
 
 from collections.abc import Callable, Iterator
@@ -32,16 +32,16 @@ _CHUNK = 50_000
 
 
 class BestDocuments:
-    """Finds the best eligible documents of targets whose times ascend.
+    """Search of the best eligible documents for targets in ascending order of time.
 
     Columns are the documents in the order they became available, so that what a target may draw is
     a range of columns; the pad document 0 is the last and never available.
 
     Args:
-        available: int64 [documents], from when on each may be drawn.
+        available: int64 [documents], time after which each may be drawn.
         vectors: int16 [documents, d], quantised title vectors.
-        opened: int64 [openings], the document of each opening.
-        known_after: int64 [openings], from when on it counts.
+        opened: int64 [opens], the document of each open.
+        known_at: int64 [opens], from when on it counts.
         settings: Weight, pool, and up to how many documents the search is exact.
         seed: Seed of the index.
         cells: Targets times documents scored at a time; changes memory, never an exact result.
@@ -52,7 +52,7 @@ class BestDocuments:
         available: Integers,
         vectors: npt.NDArray[np.int16],
         opened: Integers,
-        known_after: Integers,
+        known_at: Integers,
         settings: PseudoNegativeSettings,
         seed: int,
         cells: int,
@@ -66,7 +66,7 @@ class BestDocuments:
         self._vectors, self._pool, self._cells = vectors, settings.pool, cells
         self._exact = min(size - 1, settings.exact_documents)
         self._titles = self._floats(slice(0, self._exact))
-        self._popularity = Popularity(self._column[opened], known_after, size)
+        self._popularity = Popularity(self._column[opened], known_at, size)
         self._weight = round(settings.popularity_weight * _WEIGHT_STEPS)
         if size - 1 > self._exact:
             share = self._weight / _WEIGHT_STEPS
@@ -78,7 +78,7 @@ class BestDocuments:
     def search(
         self, time: Integers, positive: Integers, excluded: Callable[[int], Integers]
     ) -> Iterator[tuple[slice, Integers]]:
-        """Yields the best documents by blocks of targets.
+        """Yield the best documents by blocks of targets.
 
         Args:
             time: int64 [T], ascending.
@@ -89,7 +89,7 @@ class BestDocuments:
             The block, and int64 [its targets, pool]: documents ascending, then 0 where fewer are
             eligible.
         """
-        known = self._popularity.known_at(time)
+        known = self._popularity.known_before(time)
         reach = np.searchsorted(self._available, time)
         start = 0
         while start < len(time):
@@ -133,7 +133,7 @@ class BestDocuments:
         return np.concatenate(parts)
 
     def _of_all(self, products: Floats, away: Integers) -> Integers:
-        """The best documents among the first columns, whose title products are given."""
+        """Return the best documents among the first columns, from their title products."""
         title = np.float32(1 - self._weight / _WEIGHT_STEPS)
         popular = np.float32(self._weight / _WEIGHT_STEPS * SCALE**2 / self._popularity.norm)
         scores = self._popularity.logarithm[: len(products)] * popular
@@ -143,7 +143,7 @@ class BestDocuments:
         return self._of_some(columns, products[columns])
 
     def _of_some(self, columns: Integers, products: Floats) -> Integers:
-        """The best documents of some columns by whole numbers; ties: the smaller document."""
+        """Return the best documents of some columns by whole numbers; ties: the smaller document."""
         documents = self._document[columns]
         popular = np.rint(self._popularity.shares(columns, SCALE**2)).astype(np.int64)
         # Steps of 1 / (1024 * 2048**2).
@@ -157,10 +157,10 @@ class BestDocuments:
 
 
 def _at_most_best(scores: Floats, pool: int) -> np.float32:
-    """A number that is at most the `pool`-th largest score, and near it.
+    """Return a number that is at most the `pool`-th largest score, and near it.
 
-    Of many scores only the largest of each group is looked at: the `pool`-th largest of those is
-    one of at least `pool` scores that are as large.
+    Of many scores only the largest of each group is compared: at least `pool` scores are as large
+    as the `pool`-th largest of those.
 
     Example:
         >>> float(_at_most_best(np.array([4, 1, 3, 2], np.float32), 2))

@@ -1,16 +1,18 @@
 """Pseudo lists of browses: the document read among its pseudo-negatives, in a seeded order.
 
-Lists are made log by log, each from what that log and the earlier ones tell, documents numbered as
-if there were no later one. So a later log changes no list of an earlier one, and the lists of an
-earlier preparation can be taken over (`data_pipeline.preparation.extension`).
+Lists are made log by log, each from that log and the earlier ones, with documents numbered as if
+later logs did not exist. So a later log changes no list of an earlier one.
 """
 
 import dataclasses
 from collections.abc import Sequence as Items
 
 import numpy as np
+import numpy.typing as npt
 
 from data_pipeline.common.array_types import Columns, Integers
+from data_pipeline.events.log_tables import find_availability
+from data_pipeline.events.prepared_log import PreparedLog
 from data_pipeline.settings import PseudoNegativeSettings
 from data_pipeline.targets.candidate_lists import seed_keys
 from data_pipeline.targets.pseudo_negatives import (
@@ -23,73 +25,99 @@ from data_pipeline.targets.pseudo_negatives import (
 
 @dataclasses.dataclass(frozen=True)
 class DocumentCatalogue:
-    """What is known of documents and openings, and which log told it first.
+    """Documents and their opens, with the log that first listed or held each.
 
     Attributes:
-        documents: The documents and their openings.
-        part: int64 [documents], number of the first log that lists each; 0 for the pad document.
-        user: int64 [openings], who opened.
-        satisfied: int64 [openings], 0 or 1.
-        opened_part: int64 [openings], number of the log that holds each opening.
+        documents: The documents and their opens.
+        log_index: int64 [documents], first log that lists each; 0 for the pad document.
+        user: int64 [opens], the user.
+        satisfied: int64 [opens], 0 or 1.
+        opened_log_index: int64 [opens], log that holds each open.
     """
 
     documents: Documents
-    part: Integers
+    log_index: Integers
     user: Integers
     satisfied: Integers
-    opened_part: Integers
+    opened_log_index: Integers
 
-    def relevant(self) -> tuple[Integers, Integers]:
-        """(user, document) of the openings that satisfied."""
-        liked = self.satisfied == 1
-        return self.user[liked], self.documents.opened[liked]
+    def list_relevant(self) -> tuple[Integers, Integers]:
+        """Return (user, document) of the satisfied opens."""
+        satisfied = self.satisfied == 1
+        return self.user[satisfied], self.documents.opened[satisfied]
 
-    def until(self, part: int) -> tuple["DocumentCatalogue", Integers]:
-        """What the logs up to number `part` tell, and the number here of each document there."""
-        told = np.flatnonzero(self.part <= part)
-        opened = self.opened_part <= part
+    def select_until(self, log_index: int) -> tuple["DocumentCatalogue", Integers]:
+        """Return the catalogue of logs 0 ... `log_index`, and the number here of each document."""
+        listed = np.flatnonzero(self.log_index <= log_index)
+        opened = self.opened_log_index <= log_index
         documents = Documents(
-            self.documents.available[told],
-            self.documents.vectors[told],
-            np.searchsorted(told, self.documents.opened[opened]),
-            self.documents.known_after[opened],
+            self.documents.available[listed],
+            self.documents.vectors[listed],
+            np.searchsorted(listed, self.documents.opened[opened]),
+            self.documents.known_at[opened],
         )
-        parts = self.part[told], self.opened_part[opened]
-        known = DocumentCatalogue(
-            documents, parts[0], self.user[opened], self.satisfied[opened], parts[1]
+        catalogue = DocumentCatalogue(
+            documents,
+            self.log_index[listed],
+            self.user[opened],
+            self.satisfied[opened],
+            self.opened_log_index[opened],
         )
-        return known, told
+        return catalogue, listed
 
 
-def pseudo_lists(
+def build_catalogue(
+    log: PreparedLog, document_opens: Columns, vectors: npt.NDArray[np.int16]
+) -> DocumentCatalogue:
+    """Build the catalogue of a log.
+
+    Args:
+        log: The log.
+        document_opens: Opens of the unfiltered log.
+        vectors: int16 [documents, d], title vectors.
+    """
+    keys = ("request_time", "known_at", "satisfied", "doc", "user")
+    order = np.lexsort([document_opens[name] for name in keys])
+    opened = {name: document_opens[name][order] for name in keys}
+    available = find_availability(log.engine, log.tables, log.shown)
+    return DocumentCatalogue(
+        Documents(available, vectors, opened["doc"], opened["known_at"]),
+        np.append(0, log.documents["log_index"].to_numpy()),
+        opened["user"],
+        opened["satisfied"],
+        log.tables.find_log(opened["request_time"]),
+    )
+
+
+def draw_pseudo_lists(
     browses: Columns,
-    part: Integers,
-    known: DocumentCatalogue,
+    log_index: Integers,
+    catalogue: DocumentCatalogue,
     user_ids: Items[str],
     settings: PseudoNegativeSettings,
     seed: int,
 ) -> Integers:
-    """Draws the lists of browses.
+    """Draw the lists of browses.
 
     Args:
         browses: user, time, doc: int64 [n].
-        part: int64 [n], number of the log that holds each.
-        known: What all logs tell.
+        log_index: int64 [n], log that holds each.
+        catalogue: The documents of all logs.
         user_ids: Masked id of user 1, 2, ...
         settings: How pseudo-negatives are drawn.
         seed: Seed of draws and order.
 
     Returns:
-        int64 [n, 1 + drawn] documents in the order of the list, 0 at the end where it is shorter.
+        int64 [n, 1 + drawn] documents in the order of the list, 0 at the end of a shorter one.
     """
-    lists = np.zeros((len(part), 1 + settings.count), np.int64)
-    for number in np.unique(part).tolist():
-        mine = np.flatnonzero(part == number)
-        then, told = known.until(number)
+    lists = np.zeros((len(log_index), 1 + settings.count), np.int64)
+    for index in np.unique(log_index).tolist():
+        mine = np.flatnonzero(log_index == index)
+        known, listed = catalogue.select_until(index)
         rows = {name: column[mine] for name, column in browses.items()}
-        rows["doc"] = np.searchsorted(told, rows["doc"])
+        rows["doc"] = np.searchsorted(listed, rows["doc"])
         keys = seed_keys(rows, user_ids)
-        asked = BrowseTargets(keys, rows["user"], rows["time"], rows["doc"])
-        drawn = draw_negatives(asked, then.documents, then.relevant(), settings, seed)
-        lists[mine] = told[shuffled_lists(rows["doc"], drawn, keys, seed)]
+        targets = BrowseTargets(keys, rows["user"], rows["time"], rows["doc"])
+        drawn = draw_negatives(targets, known.documents, known.list_relevant(), settings, seed)
+        lists[mine] = listed[shuffled_lists(rows["doc"], drawn, keys, seed)]
     return lists

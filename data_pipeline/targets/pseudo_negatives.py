@@ -1,14 +1,14 @@
-"""Pseudo-negatives for browses whose list was not logged (DESIGN 4).
+"""Pseudo-negatives for browses whose list was not logged.
 
 A document's score for a target is
 
-    a * log(1 + openings known before t) / log(1 + the largest such number)
+    a * log(1 + opens known before t) / log(1 + the largest such number)
     + (1 - a) * cosine(title, title of the document read)
 
 in whole numbers, so that order and ties are exact on every machine. The best `pool` eligible
 documents are kept (ties: the smaller document number, that is the smaller doc_id), and `count` of
-them are drawn without replacement by a hash of (seed, target, document): a target's negatives
-depend on nothing else in the dataset's order.
+them are drawn without replacement by a hash of (seed, target, document): the negatives of a target
+do not depend on the order of the dataset.
 """
 
 import dataclasses
@@ -27,20 +27,20 @@ _NEGATIVES, ORDER = 1, 2
 
 @dataclasses.dataclass(frozen=True)
 class Documents:
-    """What the draw knows of the documents; number 0 is the pad document and never drawn.
+    """Documents to draw from, with their opens; number 0 is the pad document and never drawn.
 
     Attributes:
-        available: int64 [documents], time it was published, or first seen in the log where that is
-            not known. A target may draw it iff its own time is strictly later.
+        available: int64 [documents], time it was published, or first seen in the log if that is
+            unknown. A target may draw it if and only if its own time is strictly later.
         vectors: int16 [documents, d], title vectors of `data_pipeline.text.word_vectors.text_vectors`.
-        opened: int64 [openings], the opened document of each opening of the whole log.
-        known_after: int64 [openings], from when on it counts.
+        opened: int64 [opens], the document of each open of the unfiltered log.
+        known_at: int64 [opens], from when on it counts.
     """
 
     available: Integers
     vectors: npt.NDArray[np.int16]
     opened: Integers
-    known_after: Integers
+    known_at: Integers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,13 +68,13 @@ def draw_negatives(
     seed: int,
     cells: int = _CELLS,
 ) -> Integers:
-    """Draws pseudo-negatives for every target.
+    """Draw pseudo-negatives for every target.
 
     Args:
         targets: The browses.
-        documents: The documents and their openings.
-        relevant: (user, document) pairs, int64 [pairs] each: what a user found relevant at ANY
-            time is never a negative of that user; repeated pairs do no harm.
+        documents: The documents and their opens.
+        relevant: (user, document) pairs, int64 [pairs] each, may repeat: a document that was
+            relevant to a user at ANY time is never a negative of that user.
         settings: Weight, pool and number drawn.
         seed: Seed of the draw.
         cells: Targets times documents scored at a time; changes memory, never the result.
@@ -99,7 +99,7 @@ def draw_negatives(
         documents.available,
         documents.vectors,
         documents.opened,
-        documents.known_after,
+        documents.known_at,
         settings,
         seed,
         cells,
@@ -115,13 +115,13 @@ def draw_negatives(
 def _check(settings: PseudoNegativeSettings) -> None:
     if not 0 <= settings.popularity_weight <= 1:
         raise ValueError(
-            "`popularity_weight` must be between 0 and 1. Received: `popularity_weight` = "
-            f"{settings.popularity_weight}. Set --pseudo_negatives.popularity_weight to such a number."
+            "`pseudo_negatives.popularity_weight` must be between 0 and 1. Got "
+            f"{settings.popularity_weight}. Fix: set --pseudo_negatives.popularity_weight."
         )
     if not 1 <= settings.count <= settings.pool:
         raise ValueError(
-            "`count` must be at least 1 and at most `pool`. Received: `count` = "
-            f"{settings.count}, `pool` = {settings.pool}. Set --pseudo_negatives.pool to "
+            "`pseudo_negatives.count` must be at least 1 and at most `pseudo_negatives.pool`. Got "
+            f"count {settings.count}, pool {settings.pool}. Fix: set --pseudo_negatives.pool to "
             f"{max(settings.count, 1)} or more and --pseudo_negatives.count to 1 or more."
         )
 
@@ -132,7 +132,7 @@ def _by_user(relevant: tuple[Integers, Integers]) -> tuple[Integers, Integers]:
 
 
 def _draw(best: Integers, target_id: Integers, drawn: int, seed: int) -> Integers:
-    """Draws from the documents of each row, which ends in zeros where it has fewer."""
+    """Draw from the documents of each row, which ends in zeros if it has fewer."""
     hashes = keyed(seed, _NEGATIVES, target_id[:, np.newaxis], best)
     hashes[best == 0] = np.iinfo(np.uint64).max
     chosen = np.argsort(hashes, axis=1, kind="stable")[:, :drawn]
@@ -142,7 +142,7 @@ def _draw(best: Integers, target_id: Integers, drawn: int, seed: int) -> Integer
 def shuffled_lists(
     positive: Integers, negatives: Integers, target_id: Integers, seed: int
 ) -> Integers:
-    """The "original order" of pseudo lists: a seeded shuffle, so that position tells nothing.
+    """Return pseudo lists in their "original order": a seeded shuffle, so that rank tells nothing.
 
     Args:
         positive: int64 [T].

@@ -1,1 +1,4 @@
-"""Tokenizers, vocabulary, word vectors; front door: `corpus`."""
+"""Texts as tokens: tokenizers, vocabulary, word vectors.
+
+Front door: `corpus.encode_texts`; `tokenizers.build_tokenizer` for serving.
+"""

@@ -1,8 +1,8 @@
-"""The texts of a log, how often each is met before the validation period, and their tokens.
+"""The texts of a log, their occurrences before the validation period, and their tokens.
 
-An occurrence of a text is a query issued, a title shown in a list, or a title browsed, each as
-often as it happens. Words enter the vocabulary by their occurrences before the validation period;
-word2vec reads each text met in that time once.
+An occurrence of a text is an issued query, a title shown in a list, or a browsed title. Words enter
+the vocabulary by their occurrences before the validation period; word2vec reads each text that
+occurs in that time once.
 """
 
 import dataclasses
@@ -17,11 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from data_pipeline.common.array_types import Integers
-from data_pipeline.engine.base import Engine
-from data_pipeline.events.impressions import ShownLists
-from data_pipeline.events.log_tables import LogTables
+from data_pipeline.events.prepared_log import PreparedLog
 from data_pipeline.events.user_events import UserEvents
-from data_pipeline.features.relevance_features import TextTable
 from data_pipeline.settings import PrepareSettings, TextSettings
 
 CHOICES = (
@@ -33,29 +30,73 @@ CHOICES = (
 )
 
 
-def occurrences(
-    engine: Engine,
-    shown: ShownLists,
-    sequence: UserEvents,
-    document_text: Integers,
+@dataclasses.dataclass(frozen=True)
+class Encoded:
+    """The texts as tokens.
+
+    Attributes:
+        tokens: int32 [texts, L]; row 0 is the empty text.
+        used: int64 [n], the texts that occur before the validation period.
+    """
+
+    tokens: npt.NDArray[np.int32]
+    used: Integers
+
+
+@dataclasses.dataclass(frozen=True)
+class TextTable:
+    """Tokens and vectors of the texts.
+
+    Attributes:
+        tokens: int32 [texts, L]; row 0 is the empty text.
+        vectors: int16 [texts, d] of `data_pipeline.text.word_vectors.text_vectors`.
+        document_text: int64 [documents], text of each document; number 0 is the pad document.
+    """
+
+    tokens: npt.NDArray[np.int32]
+    vectors: npt.NDArray[np.int16]
+    document_text: Integers
+
+
+def encode_texts(
+    folder: str | os.PathLike[str],
+    log: PreparedLog,
+    events: UserEvents,
     before: int,
-    texts: int,
-) -> Integers:
-    """int64 [texts]: how often each text is met at a time earlier than `before`.
+    settings: TextSettings,
+    taken: pathlib.Path | None = None,
+) -> Encoded:
+    """Learn the vocabulary, or take it over, and encode all texts of a log.
+
+    Writes vocabulary.txt and text_tokens.npy.
 
     Args:
-        engine: Where the lists live.
-        shown: The lists.
-        sequence: Its requests and browses.
-        document_text: int64 [documents], text of each document, number 0 the pad document.
+        folder: Existing folder.
+        log: The log.
+        events: Its events.
+        before: Time before which texts count: the start of the validation period.
+        settings: Tokens and vocabulary.
+        taken: Folder of a dataset whose vocabulary is taken. Default: it is learned.
+    """
+    texts = log.read_texts()
+    met = count_occurrences(log, events, before, len(texts))
+    return encode(folder, texts, met, settings, taken)
+
+
+def count_occurrences(log: PreparedLog, events: UserEvents, before: int, texts: int) -> Integers:
+    """Return how often each text is met at a time earlier than `before`: int64 [texts].
+
+    Args:
+        log: The log.
+        events: Its events.
         before: A time.
         texts: Number of texts, the empty one included.
     """
-    requests, browses = sequence.requests, sequence.browses
+    requests, browses, document_text = events.requests, events.browses, log.document_text
     queries = requests["query"][requests["time"] < before]
     titles = document_text[browses["doc"][browses["time"] < before]]
     result = np.bincount(queries, minlength=texts) + np.bincount(titles, minlength=texts)
-    seen = shown.occurrences(engine, before)
+    seen = log.shown.occurrences(log.engine, before)
     np.add.at(result, document_text[seen["doc"]], seen["count"])
     # Recommendations have no query, and some documents no title.
     result[0] = 0
@@ -65,13 +106,13 @@ def occurrences(
 def count_words(
     split: Callable[[Any], Any], texts: list[str], weights: Integers, workers: int | None = None
 ) -> Counter[str]:
-    """Occurrences of every word, each text counting as often as its weight says.
+    """Count the occurrences of every word, each text with its weight.
 
     Args:
         split: string [X] -> RaggedTensor of strings [X, (words)].
         texts: The texts.
         weights: int64 [texts].
-        workers: As of `data_pipeline.text.words.in_chunks`.
+        workers: As for `data_pipeline.text.words.in_chunks`.
 
     Example:
         >>> from data_pipeline.text.words import tokenize
@@ -97,24 +138,6 @@ def count_words(
     return Counter({word.decode("utf-8"): n for word, n in counts.items()})
 
 
-def read_texts(engine: Engine, log: LogTables) -> list[str]:
-    """Every text in the order of its number; the first is the empty one."""
-    return ["", *engine.collect(log.texts, ["text"])["content"].to_pylist()]
-
-
-@dataclasses.dataclass(frozen=True)
-class Encoded:
-    """The texts as tokens.
-
-    Attributes:
-        tokens: int32 [texts, L]; row 0 is the empty text.
-        used: int64 [n], the texts met before the validation period.
-    """
-
-    tokens: npt.NDArray[np.int32]
-    used: Integers
-
-
 def encode(
     folder: str | os.PathLike[str],
     texts: list[str],
@@ -122,17 +145,17 @@ def encode(
     settings: TextSettings,
     taken: pathlib.Path | None = None,
 ) -> Encoded:
-    """Writes vocabulary.txt and text_tokens.npy.
+    """Write vocabulary.txt and text_tokens.npy.
 
     Args:
         folder: Existing folder.
         texts: Every text in the order of its number.
-        met: int64 [texts], `occurrences` before the validation period.
+        met: int64 [texts], `count_occurrences` before the validation period.
         settings: Tokens and vocabulary.
         taken: Folder of a dataset whose vocabulary is taken. Default: it is learned.
     """
+    from data_pipeline.text import words
     from data_pipeline.text.tokenizers import KINDS, build_tokenizer
-    from data_pipeline.text.words import encode_texts, write_vocabulary
 
     root = pathlib.Path(folder)
     used = np.flatnonzero(met)
@@ -141,11 +164,11 @@ def encode(
     else:
         kind = KINDS[settings.tokenizer]
         counts = count_words(kind.split, [texts[number] for number in used.tolist()], met[used])
-        write_vocabulary(root / "vocabulary.txt", kind.learn(counts, settings))
+        words.write_vocabulary(root / "vocabulary.txt", kind.learn(counts, settings))
     tokenizer = build_tokenizer(
         settings.tokenizer, root / "vocabulary.txt", settings.oov_buckets, settings.text_length
     )
-    tokens = encode_texts(tokenizer.encode, texts)
+    tokens = words.encode_texts(tokenizer.encode, texts)
     np.save(root / "text_tokens.npy", tokens)
     return Encoded(tokens, used)
 
@@ -157,13 +180,13 @@ def build_vectors(
     settings: PrepareSettings,
     taken: pathlib.Path | None = None,
 ) -> TextTable:
-    """Writes word_vectors.npy.
+    """Write word_vectors.npy.
 
     Args:
         folder: Folder with vocabulary.txt.
         texts: The texts as tokens.
-        document_text: int64 [documents], text of each document, number 0 the pad document.
-        settings: Word vectors, and the seed of random ones and of word2vec.
+        document_text: int64 [documents], text of each document; number 0 is the pad document.
+        settings: Word vectors, and the seed of random vectors and of word2vec.
         taken: Folder of a dataset whose word vectors are taken. Default: they are learned.
 
     Returns:

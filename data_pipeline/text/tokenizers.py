@@ -1,8 +1,8 @@
-"""The tokenizers a dataset may be prepared with, by the name that `--text.tokenizer` gives.
+"""The tokenizers of datasets, by their name in `--text.tokenizer`.
 
-Each splits texts into words, makes a vocabulary of the words' counts, and encodes texts by that
-vocabulary: in preparation, and inside the exported graph, by the same object (`Tokenizer.encode`:
-string [X] -> int32 [X, L]).
+Each splits texts into words, makes a vocabulary from the counts of words, and encodes texts with
+it. Preparation and the exported graph use the same object (`Tokenizer.encode`: string [X] -> int32
+[X, L]).
 """
 
 import dataclasses
@@ -19,10 +19,10 @@ from data_pipeline.text.words import Tokenizer, build_vocabulary, tokenize
 
 
 def split_ids(texts: Any) -> Any:
-    """Splits texts at spaces and takes what stands between them as it is.
+    """Split texts at spaces and keep the parts unchanged.
 
-    Right for terms that a publisher has hashed: case and signs are part of them, and their bytes
-    need not be UTF-8. A space is one of ASCII, a tab or line break too.
+    For terms that a publisher has hashed: case and signs are part of them, and their bytes need not
+    be UTF-8. Spaces are those of ASCII, including tabs and line breaks.
 
     Args:
         texts: string [X].
@@ -39,12 +39,12 @@ def split_ids(texts: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """A way to make tokens of texts.
+    """One way to make tokens from texts.
 
     Attributes:
         split: string [X] -> RaggedTensor of strings [X, (words)].
         learn: Counts of words, and settings -> the vocabulary, id 0 first.
-        tokenizer: vocabulary.txt, oov_buckets, text_length -> its `Tokenizer`.
+        tokenizer: vocabulary.txt, oov_buckets, text_length -> `Tokenizer`.
     """
 
     split: Callable[[Any], Any]
@@ -62,7 +62,7 @@ KINDS = {
 def build_tokenizer(
     name: str, vocabulary: str | os.PathLike[str], oov_buckets: int, text_length: int
 ) -> Tokenizer:
-    """The tokenizer of a dataset.
+    """Build the tokenizer of a dataset.
 
     Args:
         name: `words`, `ids` or `wordpiece`.
@@ -71,6 +71,6 @@ def build_tokenizer(
         text_length: L, tokens kept of a text.
 
     Raises:
-        ImportError: `wordpiece` where TensorFlow Text is not installed.
+        ImportError: `wordpiece` without TensorFlow Text.
     """
     return KINDS[name].tokenizer(vocabulary, oov_buckets, text_length)

@@ -17,7 +17,7 @@ _CHUNK = 100_000
 
 
 class _Sentences:
-    """Re-iterable stream of the texts' known words, as gensim wants them."""
+    """Re-iterable stream of the known words of texts, as gensim reads it."""
 
     def __init__(self, tokens: npt.NDArray[np.int32], vocabulary: Sequence[str]) -> None:
         self._tokens = tokens
@@ -45,19 +45,19 @@ def word_vectors(
     settings: TextSettings,
     seed: int,
 ) -> npt.NDArray[np.float32]:
-    """Vectors of all token ids: skip-gram word2vec over `tokens`, small normals for the rest.
+    """Learn vectors of all token ids: skip-gram word2vec over `tokens`, small normals for the rest.
 
     The same tokens, settings and seed give the same bytes (with one worker).
 
     Args:
-        tokens: int32 [n, L], texts to learn from; ids at or above V (hashed words) are passed over.
-        vocabulary: V words, the first being the padding.
-        settings: Width, epochs, workers, number of hashed buckets.
+        tokens: int32 [n, L], texts to learn from; ids of V and above (hashed words) are skipped.
+        vocabulary: V words; the first is padding.
+        settings: Width, epochs, number of hashed buckets.
         seed: Seed of the random rows and of word2vec.
 
     Returns:
-        float32 [V + B, width]; row 0 is zero. Words without a neighbor anywhere and hashed buckets
-        hold normals of standard deviation 0.1.
+        float32 [V + B, width]; row 0 is zero. Words without any neighbor, and hashed buckets, have
+        normals of standard deviation 0.1.
 
     Example:
         >>> settings = TextSettings(width=4, oov_buckets=2, word2vec_epochs=0)
@@ -78,7 +78,8 @@ def word_vectors(
             sg=1,
             min_count=1,
             epochs=settings.word2vec_epochs,
-            workers=settings.word2vec_workers,
+            # More than one thread gives other vectors in each run.
+            workers=1,
             seed=seed,
             hashfxn=_stable_hash,
         )
@@ -91,10 +92,10 @@ def word_vectors(
 def text_vectors(
     tokens: npt.NDArray[np.int32], words: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.int16]:
-    """Direction of each text's mean word vector, quantised so that dot products are exact.
+    """Return the direction of the mean word vector of each text, quantised for exact dot products.
 
     Args:
-        tokens: int32 [n, L], 0 where padded.
+        tokens: int32 [n, L], 0 is padding.
         words: float32 [V + B, d], row 0 zero.
 
     Returns:
@@ -117,26 +118,26 @@ def text_vectors(
 
 
 def unit(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.int16]:
-    """Rows scaled to length 2048 and rounded; a zero row stays zero."""
+    """Scale rows to length 2048 and round them; a zero row stays zero."""
     norms = np.sqrt(np.square(vectors).sum(axis=1, keepdims=True))
     return np.rint(vectors * (SCALE / np.where(norms > 0, norms, 1.0))).astype(np.int16)
 
 
 def dots(left: npt.NDArray[np.float32], right: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
-    """Dot product of each row of `left` with the same row of `right`, exact for quantised units.
+    """Return the dot product of the same rows of `left` and `right`, exact for quantised units.
 
     Args:
-        left: float32 [n, d], whole numbers of `text_vectors`.
+        left: float32 [n, d], integers of `text_vectors`.
         right: int16 [n, d].
 
     Returns:
-        float32 [n], whole numbers.
+        float32 [n], integers.
     """
     return np.einsum("nd,nd->n", left, right.astype(np.float32))
 
 
 def lengths(vectors: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
-    """Length of each row; 1 for a zero row, so that a cosine with it is 0.
+    """Return the length of each row; 1 for a zero row, so that a cosine with it is 0.
 
     Args:
         vectors: int16 [n, d] of `text_vectors`.

@@ -1,12 +1,11 @@
-"""WordPiece by keras-hub: words cut into the longest pieces of a learned vocabulary.
+"""WordPiece by keras-hub: words are split into the longest pieces of a learned vocabulary.
 
-Words are those of `data_pipeline.text.words.tokenize`, so every script gets what it gets there, and a word
-outside the vocabulary is cut: "hotels" is hotel, ##s. A word that cannot be cut (a letter never met,
-or more than 100 bytes, as a long run of Thai) goes to its hashed bucket as a whole and still matches
-itself.
+Words are those of `data_pipeline.text.words.tokenize`, so all scripts are handled as there, and a
+word outside the vocabulary is split: "hotels" is hotel, ##s. A word that cannot be split (an unknown
+letter, or more than 100 bytes, as a long run of Thai) gets its hashed bucket as one token.
 
-The pieces are found by an operation of TensorFlow Text. Whatever runs this tokenizer must have it:
-preparation, export, and a server of the exported model. Training reads token ids and does not.
+An operation of TensorFlow Text finds the pieces, so it must be installed for preparation, export,
+and serving of the exported model. Training reads token ids and does not need it.
 """
 
 import os
@@ -21,13 +20,13 @@ from data_pipeline.settings import TextSettings
 from data_pipeline.text.words import Tokenizer, build_vocabulary, read_vocabulary
 
 PADDING, UNKNOWN = "[PAD]", "[UNK]"
-# Learning takes minutes for that many words, and rarer ones add next to nothing to the pieces.
+# Learning takes minutes for so many words; rarer words hardly change the pieces.
 _LEARNED_FROM = 50_000
 _CHUNK = 100_000
 
 
 def need_tensorflow_text() -> None:
-    """Makes the operations of TensorFlow Text known to TensorFlow.
+    """Register the operations of TensorFlow Text with TensorFlow.
 
     Raises:
         ImportError: It is not installed.
@@ -36,61 +35,61 @@ def need_tensorflow_text() -> None:
         import tensorflow_text  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            "The tokenizer `wordpiece` needs TensorFlow Text. Received: no module tensorflow_text. "
-            "Install tensorflow-text of TensorFlow's version, or prepare a dataset with "
+            "`text.tokenizer` must be 'words' or 'ids' without TensorFlow Text. Got 'wordpiece'. Fix: "
+            "install tensorflow-text of TensorFlow's version, or prepare a dataset with "
             "--text.tokenizer=words."
         ) from error
 
 
 def check(settings: TextSettings) -> None:
-    """Refuses settings of pieces that cannot be, before any work starts.
+    """Raise an error for wrong settings of pieces, before any work starts.
 
     Raises:
         ImportError: TensorFlow Text is needed and not installed.
-        ValueError: A file of pieces is given for another tokenizer, or is none.
+        ValueError: A file of pieces is given for another tokenizer, or holds no pieces.
         OSError: The file cannot be read.
     """
     if settings.tokenizer == "wordpiece":
         need_tensorflow_text()
     elif settings.wordpiece_vocabulary:
         raise ValueError(
-            "`text.wordpiece_vocabulary` goes with the tokenizer `wordpiece`. Received: "
-            f"`text.wordpiece_vocabulary` = {settings.wordpiece_vocabulary!r} with the tokenizer "
-            f"`{settings.tokenizer}`. Set --text.tokenizer=wordpiece, or leave the file out."
+            "`text.wordpiece_vocabulary` must be empty for other tokenizers than `wordpiece`. Got "
+            f"{settings.wordpiece_vocabulary!r} with the tokenizer `{settings.tokenizer}`. "
+            "Fix: set --text.tokenizer=wordpiece, or leave the file out."
         )
     if settings.wordpiece_vocabulary:
         read_pieces(settings.wordpiece_vocabulary)
 
 
 def read_pieces(path: str | os.PathLike[str]) -> list[str]:
-    """Reads a published vocabulary; the pieces keep its ids.
+    """Read a published vocabulary; the pieces keep its ids.
 
     Raises:
-        ValueError: The first line is not [PAD], [UNK] is missing, or a line stands there twice.
+        ValueError: The first line is not [PAD], [UNK] is missing, or a line is repeated.
     """
     text = pathlib.Path(path).read_bytes().decode("utf-8").removesuffix("\n")
     pieces = [line.removesuffix("\r") for line in text.split("\n")]
-    for holds, rule, found in (
+    for is_kept, rule, found in (
         (pieces[0] in (PADDING, ""), f"start with {PADDING}, the id 0", pieces[0]),
         (UNKNOWN in pieces, f"hold {UNKNOWN}", "no such line"),
-        (len(set(pieces)) == len(pieces), "hold a piece once", "a line that is there twice"),
+        (len(set(pieces)) == len(pieces), "hold a piece only once", "a repeated line"),
     ):
-        if not holds:
+        if not is_kept:
             raise ValueError(
-                f"The vocabulary {os.fspath(path)!r} should {rule}. Received: {found!r}. Set "
-                "--text.wordpiece_vocabulary to a file of one piece a line, as BERT's vocab.txt."
+                f"The vocabulary {os.fspath(path)!r} must {rule}. Got {found!r}. Fix: set "
+                "--text.wordpiece_vocabulary to a file of one piece per line, as BERT's vocab.txt."
             )
     return ["", *pieces[1:]]
 
 
 def build_pieces(counts: Mapping[str, int], settings: TextSettings) -> list[str]:
-    """Pieces in the order of their ids; id 0 is "", the padding, id 1 stands for unknown words.
+    """Return pieces in the order of their ids; id 0 is "", the padding, id 1 is for unknown words.
 
-    They are those of the file `settings.wordpiece_vocabulary` if there is one. Otherwise every word
-    of one character and at least `minimum_count` occurrences is a piece, most frequent first; the
-    rest, up to `wordpiece_limit` in all, are learned from the 50,000 most frequent longer words, each
-    counting as often as it occurs. (The learner keeps 1,000 different characters, enough for
-    alphabets; Chinese has more, but there each character is a word.) Same counts, same pieces.
+    If the file `settings.wordpiece_vocabulary` is set, it has the pieces. Otherwise every word of one
+    character with at least `minimum_count` occurrences is a piece, most frequent first; the rest, up
+    to `wordpiece_limit` in total, are learned from the 50,000 most frequent longer words, weighted by
+    their occurrences. (The learner keeps 1,000 different characters, enough for alphabets; in
+    Chinese, each character is a word.) Same counts, same pieces.
 
     Args:
         counts: Occurrences of words.
@@ -112,13 +111,13 @@ def build_pieces(counts: Mapping[str, int], settings: TextSettings) -> list[str]
 
 
 def _learn(words: Sequence[str], counts: Sequence[int], limit: int) -> list[str]:
-    """At most `limit` pieces of words that occur `counts` times."""
+    """Learn at most `limit` pieces of words that occur `counts` times."""
     if not words or limit < 1:
         return []
     need_tensorflow_text()
     from keras_nlp.tokenizers import compute_word_piece_vocabulary
 
-    # The learner counts the words of a stream: every word, as often as it occurs, in chunks.
+    # The learner counts the words of a stream: every word, repeated by its count, in chunks.
     table, ends = tf.constant(list(words)), tf.constant(np.cumsum(counts))
 
     def chunk(start: Any) -> Any:
@@ -130,7 +129,7 @@ def _learn(words: Sequence[str], counts: Sequence[int], limit: int) -> list[str]
 
 
 class WordPieceTokenizer(Tokenizer):
-    """Encodes raw strings as ids of pieces; unknown words have hashed buckets as in `Tokenizer`.
+    """Encode raw strings as ids of pieces; unknown words have hashed buckets as in `Tokenizer`.
 
     Args:
         vocabulary: Path of vocabulary.txt, pieces of `build_pieces`.
@@ -152,13 +151,13 @@ class WordPieceTokenizer(Tokenizer):
         words = read_vocabulary(vocabulary)
         cutter = tokenizers.WordPieceTokenizer(words, split=False, oov_token=UNKNOWN)
         self._unknown = words.index(UNKNOWN)
-        # Called eagerly, keras-hub cuts by other code, in Python; a traced function never does.
+        # Eagerly, keras-hub splits by other code, in Python; a traced function never does.
         self._cut = tf.function(
             cutter.tokenize, input_signature=[tf.TensorSpec([None, 1], tf.string)], autograph=False
         )
 
     def ids(self, words: Any) -> Any:
-        """Ids of the pieces of words.
+        """Return the ids of the pieces of words.
 
         Args:
             words: RaggedTensor of strings [X, (words)].

@@ -1,19 +1,19 @@
 """Words, vocabulary and encoding: one tokenizer for preparation and for the exported graph.
 
-A word is a run of letters, marks and digits; a character of Han, Hiragana or Katakana is a word of
-its own; everything else separates. The rule is made of TensorFlow string operations only, so a
-SavedModel that takes raw strings splits them exactly as preparation did. What each script gets:
+A word is a run of letters, marks and digits. A character of Han, Hiragana or Katakana is a word of
+its own. All other characters are separators. The rule uses TensorFlow string operations only, so a
+SavedModel splits raw strings exactly as preparation did. Words by script:
 
 * Latin, Cyrillic, Greek, Arabic, Hebrew, the scripts of India: words with their accents and vowel
-  signs, in lower case. A zero-width joiner or non-joiner separates.
-* Chinese, Japanese: a character each, also inside a word of another script ("東京hotel" is 東, 京,
-  hotel). The sign of a long vowel (ー) and combining voice marks are letters or marks that belong to
-  no script: they stay with what follows them, as a word of their own before another character.
-* Korean: what stands between spaces, particles included.
-* Thai, Lao, Khmer, Burmese, written without spaces: the whole run up to the next space or sign.
-* Emoji, symbols and punctuation separate and leave nothing; the digit of a keycap stays.
+  signs, in lower case. A zero-width joiner or non-joiner is a separator.
+* Chinese, Japanese: single characters, also inside a word of another script ("東京hotel" is 東, 京,
+  hotel). The sign of a long vowel (ー) and combining voice marks are letters or marks without a
+  script: they stay with the text that follows, as a word of their own before another character.
+* Korean: text between spaces, including particles.
+* Thai, Lao, Khmer, Burmese, written without spaces: the run up to the next space or sign.
+* Emoji, symbols and punctuation are separators; the digit of a keycap stays.
 
-Nothing is normalised but case: "é" as one character or as two, and "Ａ" of full width and "a" of
+Only case is normalised: "é" as one character or as two, and "Ａ" of full width and "a" of
 usual width, are different words.
 """
 
@@ -33,7 +33,7 @@ from data_pipeline.settings import TextSettings
 Result = TypeVar("Result")
 
 _CHUNK = 100_000
-# Variation selectors are marks that only choose how an emoji is drawn.
+# Variation selectors are marks that only select how an emoji is drawn.
 _REWRITES = (
     (r"[\x{FE00}-\x{FE0F}\x{E0100}-\x{E01EF}]+", ""),
     (r"([\p{Han}\p{Hiragana}\p{Katakana}])", r" \1 "),
@@ -42,10 +42,10 @@ _REWRITES = (
 
 
 def tokenize(texts: Any) -> Any:
-    """Splits texts into lower-case words.
+    """Split texts into lower-case words.
 
     Args:
-        texts: string [X], UTF-8; bytes that are not UTF-8 separate tokens.
+        texts: string [X], UTF-8; bytes that are not UTF-8 are separators.
 
     Returns:
         RaggedTensor of strings [X, (tokens)].
@@ -64,15 +64,15 @@ def tokenize(texts: Any) -> Any:
 def in_chunks(
     work: Callable[[slice], Result], count: int, workers: int | None = None
 ) -> Iterator[Result]:
-    """Results of work on some 100,000 texts at a time, in the order of the texts.
+    """Yield results of work on 100,000 texts at a time, in the order of the texts.
 
-    Threads are enough: TensorFlow's string operations run side by side. No more than one result a
+    Threads are enough: TensorFlow's string operations run in parallel. At most one result per
     thread waits to be taken.
 
     Args:
-        work: Gets the part of the texts it works on.
+        work: Works on a part of the texts.
         count: Number of texts.
-        workers: Threads; the results do not depend on it. Default: one a core.
+        workers: Threads; results do not depend on it. Default: one per core.
 
     Example:
         >>> list(in_chunks(lambda part: "abcde"[part], 5))
@@ -90,7 +90,7 @@ def in_chunks(
 
 
 def build_vocabulary(counts: Mapping[str, int], settings: TextSettings) -> list[str]:
-    """Words of the vocabulary in the order of their ids; id 0 is "", the padding.
+    """Return the words of the vocabulary in the order of their ids; id 0 is "", the padding.
 
     Words with at least `minimum_count` occurrences enter, most frequent first, ties in
     alphabetical order, up to `vocabulary_limit`.
@@ -105,31 +105,31 @@ def build_vocabulary(counts: Mapping[str, int], settings: TextSettings) -> list[
 
 
 def write_vocabulary(path: str | os.PathLike[str], vocabulary: Iterable[str]) -> None:
-    """Writes one word a line, UTF-8, line n holding the word with id n."""
+    """Write one word per line, UTF-8; line n has the word with id n."""
     pathlib.Path(path).write_bytes("".join(f"{word}\n" for word in vocabulary).encode("utf-8"))
 
 
 def read_vocabulary(path: str | os.PathLike[str]) -> list[str]:
-    """Reads what `write_vocabulary` wrote.
+    """Read the file of `write_vocabulary`.
 
     Raises:
-        ValueError: The first line is not empty: it is not a vocabulary of this program.
+        ValueError: The first line is not empty: the file is not a vocabulary of this program.
     """
     words = pathlib.Path(path).read_bytes().decode("utf-8").split("\n")[:-1]
     if not words or words[0]:
         raise ValueError(
-            f"Line 1 of the vocabulary {os.fspath(path)!r} should be empty (id 0 is the padding). "
-            f"Received: {words[:1]}. Take vocabulary.txt from a dataset of this program."
+            f"Line 1 of the vocabulary {os.fspath(path)!r} must be empty (id 0 is the padding). Got "
+            f"{words[:1]}. Fix: take vocabulary.txt from a dataset of this program."
         )
     return words
 
 
 class Tokenizer(tf.Module):
-    """Encodes raw strings as token ids; works eagerly, in tf.data and in a SavedModel.
+    """Encode raw strings as token ids; works eagerly, in tf.data and in a SavedModel.
 
-    id 0 is padding, 1 ... V-1 are the vocabulary's words, V ... V+B-1 hashed buckets for all other
-    words: the same unknown word always has the same id. A SavedModel that holds this object holds the
-    words too and no longer needs the file.
+    Id 0 is padding, 1 ... V-1 are words of the vocabulary, V ... V+B-1 are hashed buckets for all
+    other words: an unknown word always has the same id. A SavedModel with this object includes the
+    words and does not need the file.
 
     Args:
         vocabulary: Path of vocabulary.txt.
@@ -152,8 +152,8 @@ class Tokenizer(tf.Module):
         for name, value in (("oov_buckets", oov_buckets), ("text_length", text_length)):
             if value < 1:
                 raise ValueError(
-                    f"`{name}` must be at least 1. Received: `{name}` = {value}. "
-                    f"Set --text.{name} to 1 or more."
+                    f"`text.{name}` must be at least 1. Got {value}. "
+                    f"Fix: set --text.{name} to 1 or more."
                 )
         words = read_vocabulary(vocabulary)
         self.text_length = text_length
@@ -166,7 +166,7 @@ class Tokenizer(tf.Module):
         )
 
     def ids(self, words: Any) -> Any:
-        """Token ids of words, one or more a word.
+        """Return the token ids of words, one or more per word.
 
         Args:
             words: RaggedTensor of strings [X, (words)].
@@ -177,7 +177,7 @@ class Tokenizer(tf.Module):
         return self.table.lookup(words)
 
     def encode(self, texts: Any) -> Any:
-        """Token ids of texts.
+        """Return the token ids of texts.
 
         Args:
             texts: string [X].
@@ -192,16 +192,16 @@ class Tokenizer(tf.Module):
 def encode_texts(
     encode: Callable[[Any], Any], texts: Sequence[str], workers: int | None = None
 ) -> npt.NDArray[np.int32]:
-    """Token table of many texts.
+    """Return the token table of many texts.
 
     Args:
         encode: `Tokenizer.encode`.
         texts: The texts in the order of their ids.
-        workers: As of `in_chunks`.
+        workers: As for `in_chunks`.
 
     Returns:
-        int32 [n_texts, L], L being the longest text's tokens or `text_length`, whichever is
-        smaller, and at least 1.
+        int32 [n_texts, L]; L is the number of tokens of the longest text, at most `text_length` and
+        at least 1.
     """
 
     def part(rows: slice) -> npt.NDArray[np.int32]:
@@ -212,7 +212,7 @@ def encode_texts(
     parts = collections.deque(in_chunks(part, len(texts), workers))
     result = np.zeros([len(texts), max([1, *(part.shape[1] for part in parts)])], np.int32)
     start = 0
-    # A part is let go as soon as it is copied, so that the table is held about once, not twice.
+    # A part is freed as soon as it is copied, so memory holds the table about once, not twice.
     while parts:
         tokens = parts.popleft()
         result[start : start + len(tokens), : tokens.shape[1]] = tokens

@@ -1,11 +1,11 @@
-"""Grids and a tuning as their commands leave them, and what benchmarks.grids makes of them."""
+"""Grids and a tuning as their commands leave them, and their JSON from benchmarks.grid_summaries."""
 
 import json
 import shutil
 
 import pytest
 
-from benchmarks import grids
+from benchmarks import grid_summaries
 from benchmarks.results_page.grid_results import ROOT
 from tests.user_tf.reporting import made_grid
 from user_tf.run_folder import write_json
@@ -59,15 +59,15 @@ def write_tuning(folder):
 def _results(work, tmp_path_factory):
     """The JSON files."""
     output = tmp_path_factory.mktemp("results")
-    settings = grids.GridsSettings(
+    settings = grid_summaries.GridsSettings(
         grids=str(work / "grids"),
         tunings=str(work / "tuning"),
         output=str(output),
-        beside="tests",
+        other_load="tests",
         samples=50,
     )
     names = ["grid_independent.json", "grid_linked.json", "tuning_simulated.json"]
-    assert [path.name for path in grids.collect(settings)] == names
+    assert [path.name for path in grid_summaries.collect(settings)] == names
     return output
 
 

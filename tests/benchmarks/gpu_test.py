@@ -31,7 +31,7 @@ def with_more_padding(batch, rows=3):
 def test_training_falls_without_tensorflow_and_padding_weighs_nothing(tmp_path):
     batch = random_batch(3, behaviors=14, targets=8)
     for windows, packed in ((1, batch), (2, with_more_padding(batch))):
-        folder = packed_batches.folder_of(tmp_path, 100, windows)
+        folder = packed_batches.batches_folder(tmp_path, 100, windows)
         packed_batches.save(folder, [packed], dataclasses.asdict(SIZES), {"test": windows})
     # Stand-ins that leave a trace where anything tries to import them.
     for name in ("tensorflow", "tensorflow_ranking", "tensorflow_text"):
@@ -91,7 +91,7 @@ def test_packed_batches_come_back_whole(tmp_path):
         assert one.keys() == other.keys()
         for name in one:
             np.testing.assert_array_equal(one[name], other[name], strict=True)
-    with pytest.raises(FileNotFoundError, match=r"`work` should hold packed batches.*packed_batc"):
+    with pytest.raises(FileNotFoundError, match=r"`work` must hold packed batches.*packed_batc"):
         packed_batches.load(tmp_path)
 
 
@@ -100,7 +100,7 @@ def test_packed_batches_come_back_whole(tmp_path):
     [
         ({"precision": ("float16",)}, "`precision` .* float32, mixed_bfloat16.*'float16'"),
         ({"peak_tflops": (1.0,)}, r"`peak_tflops` .* for each --precision .*\(1.0,\)"),
-        ({"passes": 0}, "`passes` should be at least 1. Received: 0. Set --passes."),
+        ({"passes": 0}, "`passes` must be at least 1. Got 0. Fix: set --passes."),
     ],
 )
 def test_impossible_settings_are_named(settings, message):

@@ -27,7 +27,7 @@ def _work(tmp_path, monkeypatch):
         rankings = {
             name: {
                 "metrics": dict.fromkeys(study_tables.METRICS, value),
-                "share_of_gain": {"map": value - 0.25},
+                "fraction_of_oracle_gain": {"map": value - 0.25},
             }
             for name in ("original order", "user")
         }

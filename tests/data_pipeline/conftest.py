@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_pipeline import settings as data_settings
-from data_pipeline.log.log_folder import LOG_FILE, SCHEMA_VERSION
 from data_pipeline.log.log_summary import LogReport
+from data_pipeline.log.log_writer import LOG_FILE, SCHEMA_VERSION
 
 _TIME = pa.timestamp("us", tz="UTC")
 _RESULTS = pa.list_(
@@ -167,9 +167,10 @@ def log_builder():
 def small_settings():
     """Makes cheap settings: no word2vec, narrow vectors, every word in the vocabulary."""
 
-    def make(log="", output="", sequence=None, split=None, **others):
+    def make(log=(), output="", sequence=None, split=None, **others):
+        logs = log if isinstance(log, list | tuple) else [log]
         return data_settings.PrepareSettings(
-            log=str(log),
+            log=tuple(str(folder) for folder in logs),
             output=str(output),
             threads=1,
             memory_gib=1.0,
@@ -184,8 +185,8 @@ def small_settings():
     return make
 
 
-def _resolve(dataset, view):
-    """What every target of a view receives, in strings: {(user, time, request, doc): inputs}."""
+def _resolve(dataset, scenario):
+    """Return the inputs of every target of a scenario, in strings: {(user, time, request, doc): inputs}."""
     import tensorflow as tf
 
     from data_pipeline.common.codes import Split
@@ -201,7 +202,7 @@ def _resolve(dataset, view):
 
     resolved = {}
     for split in Split:
-        for record in tf.data.TFRecordDataset(dataset.window_files(view, split)):
+        for record in tf.data.TFRecordDataset(dataset.window_files(scenario, split)):
             fields = tf.train.Example.FromString(record.numpy()).features.feature
             value = {
                 name: np.array(field.int64_list.value or field.float_list.value)
@@ -262,5 +263,5 @@ def _resolve(dataset, view):
 
 @pytest.fixture(scope="session")
 def resolve():
-    """`resolve(dataset, view)`: what every target receives, in strings."""
+    """`resolve(dataset, scenario)`: the inputs of every target, in strings."""
     return _resolve

@@ -12,7 +12,7 @@ import pytest
 from data_pipeline.dataset.dataset_folder import open_dataset
 from data_pipeline.describe import describe
 from data_pipeline.description import dataset_page
-from data_pipeline.prepare import prepare
+from data_pipeline.preparation.prepare_folder import prepare
 
 
 @pytest.fixture(name="dataset", scope="module")
@@ -77,7 +77,7 @@ def row(page, name):
     return next(cells for cells in parsed(page).rows if cells[:1] == [name])
 
 
-def test_the_page_is_whole_and_needs_nothing_beside_it(page):
+def test_the_page_is_complete_and_needs_no_other_file(page):
     tags = parsed(page[0])
     assert tags.open == [] and page[0].count("<svg") == 3
     assert all(link.startswith("#") and link[1:] in tags.ids for link in tags.links)
@@ -103,7 +103,7 @@ def test_table_1_is_that_of_the_manifest(page, dataset):
     assert short[1:] == row(page[0], "searches")[1:]
 
 
-def test_what_is_no_target_stands_with_its_reason(page, dataset):
+def test_requests_that_are_no_targets_are_counted_by_reason(page, dataset):
     counts = open_dataset(dataset).manifest["left_out"]
     assert row(page[0], "no pseudo negative")[1:] == [
         str(counts[task]["no_pseudo_negative"]) for task in ("recommendation", "search")
@@ -129,7 +129,7 @@ def test_histories_are_those_of_the_targets(page, dataset):
     assert f"mean {past.mean():.1f}, median {np.quantile(past, 0.5, method='lower')}" in page[1]
 
 
-def test_settings_are_told_as_flags(page):
+def test_settings_are_shown_as_flags(page):
     assert "--text.word2vec_epochs=0" in page[0] and "--seed=1" in page[0]
 
 
@@ -178,7 +178,7 @@ def command(*arguments, **options):
     )
 
 
-def test_the_command_writes_beside_the_dataset_or_where_it_is_told(dataset, tmp_path):
+def test_the_command_writes_next_to_the_dataset_or_to_its_output(dataset, tmp_path):
     done = command(dataset)
     assert done.returncode == 0 and done.stderr == ""
     page = dataset.parent / "a<b-description.html"
@@ -189,10 +189,10 @@ def test_the_command_writes_beside_the_dataset_or_where_it_is_told(dataset, tmp_
     assert done.returncode == 0 and "<h1>The dataset a&lt;b" in (tmp_path / "page.html").read_text()
 
 
-def test_the_command_tells_a_person_what_is_wrong(tmp_path):
+def test_the_command_reports_mistakes_without_a_traceback(tmp_path):
     done = command(tmp_path / "none")
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "A dataset is a folder with a manifest.json" in done.stderr
     unnamed = command()
-    assert unnamed.returncode == 1 and "One dataset should be named" in unnamed.stderr
+    assert unnamed.returncode == 1 and "`DATASET` must be one folder" in unnamed.stderr
     assert not list(tmp_path.iterdir())

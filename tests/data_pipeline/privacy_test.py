@@ -15,7 +15,7 @@ from data_pipeline.import_log import ImportSettings, import_log
 from data_pipeline.log.log_folder import open_log
 from data_pipeline.log.schema import LogError
 from data_pipeline.log.user_ids import mask_user, read_key
-from data_pipeline.prepare import prepare
+from data_pipeline.preparation.prepare_folder import prepare
 from data_pipeline.settings import LogSettings, PrepareSettings
 from data_pipeline.simulator.world_settings import SimulateSettings
 from data_pipeline.truth import TruthSettings

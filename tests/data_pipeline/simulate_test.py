@@ -43,7 +43,9 @@ def test_unknown_flags_and_impossible_settings_stop_before_anything_is_written(t
     unknown = _command("simulate", f"--output={log}", "--strenght.shared_interests=1")
     assert unknown.returncode != 0 and "Unknown command line flag" in unknown.stderr
     wrong = _command("simulate", f"--output={log}", "--world.senses=5")
-    assert wrong.returncode != 0 and "`world.senses` must be a divisor" in wrong.stderr
+    assert wrong.returncode != 0 and "`world.senses` must divide" in wrong.stderr
     missing = _command("truth", f"--log={log}")
-    assert missing.returncode != 0 and "`dataset` must be given" in missing.stderr + missing.stdout
+    assert (
+        missing.returncode != 0 and "`dataset` must name a path" in missing.stderr + missing.stdout
+    )
     assert not list(tmp_path.iterdir())

@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from user_tf.config import Config, DataConfig, RuntimeConfig, TrainConfig, check
+from user_tf.config import Config, DataConfig, RuntimeConfig, TrainConfig
+from user_tf.config_rules import check
 
 GOOD = Config(run="run", data=DataConfig(dataset="dataset"))
 
@@ -31,20 +32,22 @@ def test_the_defaults_are_possible():
         ("model.dropout", 1.0),
         ("model.width", 0),
         ("data.batch.negatives", 0),
-        ("data.batch.rungs", 5),
+        ("data.batch.fixed_sizes", "maybe"),
+        ("data.scenario", "both"),
+        ("model.init_scheme", "random"),
         ("train.patience", 0),
     ],
 )
-def test_an_impossible_value_is_named_with_its_mend(path, value):
-    with pytest.raises(ValueError, match=rf"`{path}`.*Received: .*Set --"):
+def test_an_impossible_value_is_named_with_its_fix(path, value):
+    with pytest.raises(ValueError, match=rf"^`{path}` must .*[.] Got .*[.] Fix: set --"):
         check(replace(GOOD, path, value))
 
 
 def test_xla_needs_fixed_sizes():
     config = replace(GOOD, "runtime", RuntimeConfig(jit=True))
     check(config)
-    with pytest.raises(ValueError, match=r"`data.batch.rungs`"):
-        check(replace(config, "data.batch.rungs", 0))
+    with pytest.raises(ValueError, match=r"`data.batch.fixed_sizes`"):
+        check(replace(config, "data.batch.fixed_sizes", "off"))
 
 
 @pytest.mark.parametrize("name", ["htps", "htps_unified"])
@@ -70,5 +73,5 @@ def test_a_run_reads_its_own_settings_back(tmp_path):
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no config\.json\. Set --run"):
+    with pytest.raises(FileNotFoundError, match=r"no config\.json\. Fix: set --run"):
         Config.load(tmp_path)

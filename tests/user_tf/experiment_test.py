@@ -68,9 +68,9 @@ def _work(tmp_path_factory):
 def test_a_run_that_fails_is_told_and_the_other_finishes(work):
     folder, _, first, _, _ = work
     assert first.returncode == 1
-    assert "1 of 2 runs failed: single/seed1. The same command goes on" in first.stderr
+    assert "1 of 2 runs failed: single/seed1. Rerun the same command to continue" in first.stderr
     assert "/2] single/seed1: failed: `user_tf.train" in first.stdout
-    assert "should be that of the run" in (folder / "single" / "seed1.txt").read_text()
+    assert "be that of the run" in (folder / "single" / "seed1.txt").read_text()
     assert "/2] whole/seed1: " in first.stdout and "recommendation MAP 0." in first.stdout
 
 
@@ -109,7 +109,7 @@ def test_other_settings_for_finished_runs_are_refused(work):
     common.write_text(COMMON + "--model.dropout=0.5\n")
     refused = call(*flags)
     common.write_text(COMMON)
-    assert refused.returncode and "`common_flags` should be that of the runs" in refused.stderr
+    assert refused.returncode and "`common_flags` must be that of the runs" in refused.stderr
 
 
 def test_the_command_helps_without_tensorflow():
@@ -121,8 +121,8 @@ def test_the_command_helps_without_tensorflow():
 def test_wrong_flags_fail_before_any_work(tmp_path):
     for flag, message in (
         ("--system=user", "Unknown command line flag 'system'"),
-        ("stray", "Settings should be flags"),
-        ("--dataset=absent", "`dataset` should be a prepared dataset"),
+        ("stray", "Settings must be flags"),
+        ("--dataset=absent", "`dataset` must be a prepared dataset"),
     ):
         ran = call(f"--runs={tmp_path}/runs", flag)
         assert ran.returncode and message in ran.stderr

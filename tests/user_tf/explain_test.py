@@ -1,201 +1,22 @@
 """The command `python -m user_tf.explain` on runs with random weights."""
 
-import dataclasses
 import json
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
-from data_pipeline.batching.batches import evaluation_batches
-from data_pipeline.common.codes import Task
+from tests.user_tf.reporting.made_runs import make_run
 from tests.user_tf.training import tiny_dataset
-from user_tf import explain, run_folder
-from user_tf.config import Config, DataConfig, ModelConfig, TrainConfig
-from user_tf.models.ranker import padded_history, padded_session
-from user_tf.training import checkpoints
-
-MODEL = ModelConfig(width=tiny_dataset.WIDTH, num_heads=2, key_dim=3, intermediate_dim=10)
+from user_tf import explain
 
 
-def make_run(folder, dataset, name, scenario="unified"):
-    phase = "pretrain" if scenario == "unified" else scenario
-    config = Config(
-        run=str(folder),
-        data=DataConfig(dataset=str(dataset.path), scenario=scenario),
-        model=dataclasses.replace(MODEL, name=name),
-        train=TrainConfig(phases=(phase,)),
-    )
-    run_folder.open_run(config)
-    (folder / phase).mkdir()
-    checkpoints.save_weights(
-        folder / phase / run_folder.BEST, run_folder.build_model(config, dataset)
-    )
-    return str(folder)
-
-
-@pytest.fixture(name="made", scope="module")
-def _made(tmp_path_factory):
-    """A dataset, and runs of three models on it."""
-    work = tmp_path_factory.mktemp("explain")
-    dataset = tiny_dataset.write(work / "dataset")
-    return dataset, {
-        name: make_run(work / name, dataset, name) for name in ("user", "nrms", "hrnn")
-    }
-
-
-def seen_by(dataset, run, target):
-    """Places, kinds, texts and weights of a target, straight from the batch and the model."""
-    model, config, _ = run_folder.load_model(run, "pretrain")
-    for batch in evaluation_batches(dataset, "unified", "test", config.data.batch):
-        for row in np.flatnonzero(batch["target_id"].numpy() == target):
-            sequences = (padded_history(batch), padded_session(batch))
-            behaviors = np.concatenate([np.asarray(s.behaviors)[row] for s in sequences])
-            real = np.flatnonzero(behaviors)
-            return (
-                batch["behavior_type"].numpy()[behaviors[real]],
-                batch["text_tokens"].numpy()[batch["behavior_text"].numpy()[behaviors[real]]],
-                np.asarray(model.attention(batch))[row][real],
-            )
-    raise AssertionError(target)
-
-
-def targets_of(dataset, split="test", task="search"):
-    """Targets whose relevant candidate is a document of the dataset."""
-    rows = dataset.targets().to_pylist()
-    return [
-        row["target_id"]
-        for row in rows
-        if row["split"] == split and row["task"] == Task.of(task) and not row["labels"][0]
-    ]
-
-
-def settings_of(*folders, target, **more):
-    return explain.ExplainSettings(run=folders, target=target, output="out", **more)
-
-
-@pytest.mark.parametrize("task", ["search", "recommendation"])
-def test_behaviors_come_in_their_order_with_the_weights_of_every_run(made, task):
-    dataset, folders = made
-    target = targets_of(dataset, task=task)[0]
-    content = explain.explain(settings_of(folders["user"], folders["nrms"], target=target))
-    assert content["target"]["task"] == task and len(content["target"]["opened"]) == 1
-    assert [run["label"] for run in content["runs"]] == ["user", "nrms"]
-    assert [b["order"] for b in content["behaviors"]] == list(
-        range(1, len(content["behaviors"]) + 1)
-    )
-    for name in ("user", "nrms"):
-        kinds, tokens, weights = seen_by(dataset, folders[name], target)
-        assert len(kinds) == len(content["behaviors"]) > 0
-        found = [b["weights"][name] for b in content["behaviors"]]
-        np.testing.assert_allclose(found, weights, rtol=1e-5)
-        assert [b["type"] for b in content["behaviors"]] == [
-            {1: "browse", 2: "search"}[kind] for kind in kinds
-        ]
-        for behavior, words in zip(content["behaviors"], tokens, strict=True):
-            expected = [f"word{t}" if t < tiny_dataset.WORDS else "▯" for t in words if t]
-            assert behavior["text"].split() == expected
-    parts = [b["part"] for b in content["behaviors"]]
-    assert parts == sorted(parts, reverse=True)
-    json.dumps(content, allow_nan=False)
-
-
-def test_runs_of_different_views_share_the_rows_of_what_both_see():
-    def behavior(kind, text, weight, part="past sessions"):
-        return {"part": part, "type": kind, "text": text, "clicked": [], "weight": weight}
-
-    both = [
-        behavior("search", "sushi", 0.5),
-        behavior("browse", "fish", 0.5),
-        behavior("search", "fish", 1.0, "current session"),
-    ]
-    searches = [
-        behavior("search", "rice", 0.7),
-        behavior("search", "sushi", 0.3),
-        behavior("search", "fish", 0.0),
-    ]
-    rows = explain.merge({"user": both, "htps": searches})
-    assert [(row["order"], row["text"], row["part"]) for row in rows] == [
-        (1, "rice", "past sessions"),
-        (2, "sushi", "past sessions"),
-        (3, "fish", "past sessions"),
-        (4, "fish", "current session"),
-    ]
-    assert [row["weights"] for row in rows] == [
-        {"user": None, "htps": 0.7},
-        {"user": 0.5, "htps": 0.3},
-        {"user": 0.5, "htps": None},
-        {"user": 1.0, "htps": 0.0},
-    ]
-
-
-def test_a_target_of_the_other_task_is_shown_to_a_run_in_the_view_of_both(made, tmp_path):
-    dataset, folders = made
-    single = make_run(tmp_path / "nrms", dataset, "nrms", "recommendation")
-    target = targets_of(dataset, task="search")[0]
-    content = explain.explain(settings_of(folders["user"], single, target=target))
-    weights = [row["weights"]["nrms"] for row in content["behaviors"]]
-    clicks = [row["type"] == "browse" and bool(row["text"]) for row in content["behaviors"]]
-    assert [weight > 0 for weight in weights] == clicks
-    assert sum(weights) == pytest.approx(1)
-
-
-def test_the_view_of_both_tasks_decides_on_order_and_parts(made, tmp_path, monkeypatch):
-    dataset, folders = made
-    single = make_run(tmp_path / "nrms", dataset, "nrms", "recommendation")
-
-    def seen(folder, config, target):
-        part = "current session" if config.data.scenario == "unified" else "past sessions"
-        return [{"part": part, "type": "browse", "text": "hat", "clicked": [], "weight": 1.0}]
-
-    monkeypatch.setattr(explain, "_seen", seen)
-    target = targets_of(dataset, task="recommendation")[0]
-    content = explain.explain(settings_of(single, folders["user"], target=target))
-    assert [run["label"] for run in content["runs"]] == ["nrms", "user"]
-    assert [row["part"] for row in content["behaviors"]] == ["current session"]
-
-
-def test_runs_of_one_model_are_named_by_the_end_of_their_paths(made, tmp_path):
-    dataset, folders = made
-    twin = make_run(tmp_path / "twin" / "seed1", dataset, "user")
-    target = targets_of(dataset)[0]
-    content = explain.explain(settings_of(folders["user"], twin, target=target))
-    assert [run["label"] for run in content["runs"]][1] == "twin/seed1"
-    (tmp_path / "more" / "twin").mkdir(parents=True)
-    again = make_run(tmp_path / "more" / "twin" / "seed1", dataset, "user")
-    with pytest.raises(ValueError, match=r"can be told apart.*twin/seed1"):
-        explain.explain(settings_of(twin, again, target=target))
-
-
-@pytest.mark.parametrize(
-    ("names", "changes", "message"),
-    [
-        ((), {}, "`run` should name a folder"),
-        (("user",), {"output": ""}, "`output` should name a folder"),
-        (("user", "hrnn"), {}, r"tell their attention: user,.*'hrnn'.*--run"),
-        (("user",), {"split": "validation"}, r"`target` .* validation split.*--split"),
-        (("user",), {"target": 10**6}, "`target` .* test split"),
-    ],
-)
-def test_impossible_settings_are_refused(made, names, changes, message):
-    dataset, folders = made
-    settings = settings_of(*(folders[name] for name in names), target=targets_of(dataset)[0])
-    with pytest.raises(ValueError, match=message):
-        explain.explain(dataclasses.replace(settings, **changes))
-
-
-def test_runs_of_different_datasets_are_refused(made, tmp_path):
-    dataset, folders = made
-    other = make_run(tmp_path / "nrms", tiny_dataset.write(tmp_path / "other"), "nrms")
-    with pytest.raises(ValueError, match=r"runs of one dataset.*other"):
-        explain.explain(settings_of(folders["user"], other, target=targets_of(dataset)[0]))
-
-
-def test_the_command_writes_its_files(made, tmp_path):
-    dataset, folders = made
-    target = targets_of(dataset)[0]
-    runs_flag = f"--run={folders['user']},{folders['nrms']}"
+def test_the_command_writes_its_files(tmp_path):
+    dataset = tiny_dataset.write(tmp_path / "dataset")
+    runs = [make_run(tmp_path / name, dataset, name) for name in ("user", "nrms")]
+    rows = dataset.targets(["target_id", "split"]).to_pylist()
+    target = next(row["target_id"] for row in rows if row["split"] == "test")
+    runs_flag = f"--run={','.join(runs)}"
     arguments = [runs_flag, f"--target={target}", f"--output={tmp_path / 'out'}"]
     result = subprocess.run(
         [sys.executable, "-m", "user_tf.explain", *arguments], capture_output=True, text=True
@@ -204,6 +25,11 @@ def test_the_command_writes_its_files(made, tmp_path):
     content = json.loads((tmp_path / "out" / "attention.json").read_text(encoding="utf-8"))
     assert content["target"]["target_id"] == target and "--target" in content["command"]
     assert "<svg" in (tmp_path / "out" / "attention.html").read_text(encoding="utf-8")
+
+
+def test_a_missing_output_is_refused():
+    with pytest.raises(ValueError, match=r"`output` must name a folder.*--output"):
+        explain.write_explanation(explain.ExplainSettings(run=("run",)), "")
 
 
 def test_flags_are_parsed_before_tensorflow_is_imported():

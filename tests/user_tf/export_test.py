@@ -9,18 +9,21 @@ import tensorflow as tf
 
 from data_pipeline.batching.batches import evaluation_batches
 from data_pipeline.dataset.dataset_folder import open_dataset
-from data_pipeline.prepare import prepare
+from data_pipeline.preparation.prepare_folder import prepare
 from data_pipeline.settings import PrepareSettings, PseudoNegativeSettings, TextSettings
 from data_pipeline.simulator.folder import write_simulated_log
 from data_pipeline.simulator.world_settings import SessionSettings, SimulateSettings, WorldSettings
 from user_tf import run_folder
 from user_tf.config import Config, DataConfig, ModelConfig, TrainConfig
 from user_tf.evaluation.evaluator import score_targets
-from user_tf.export import ExportSettings, export_run, summary
-from user_tf.predict import PredictSettings, SavedRanker, predict
 from user_tf.serving.example_requests import target_requests
 from user_tf.serving.layout import cli_command
+from user_tf.serving.model_summary import summary
+from user_tf.serving.request_file import rank_file
 from user_tf.serving.request_json import from_json, to_json
+from user_tf.serving.run_export import export_run
+from user_tf.serving.saved_ranker import SavedRanker
+from user_tf.training.phases import by_task
 
 PHASES = ("search", "recommendation")
 
@@ -39,7 +42,7 @@ def folder(tmp_path_factory):
     )
     prepare(
         PrepareSettings(
-            log=str(root / "log"),
+            log=(str(root / "log"),),
             output=str(root / "dataset"),
             scenarios=("unified",),
             text=TextSettings(width=16, word2vec_epochs=0, minimum_count=3, oov_buckets=50),
@@ -66,10 +69,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def version(folder):
-    settings = ExportSettings(
-        run=str(folder / "run"), output=str(folder / "served"), version=3, log=str(folder / "log")
-    )
-    return export_run(settings, "the command")
+    run = folder / "run"
+    phases = by_task(Config.load(run))
+    return export_run(run, folder / "served", phases, 3, folder / "log", "the command")
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +96,8 @@ def test_predict_on_raw_strings_gives_the_scores_of_evaluation(folder, version, 
     lines = [to_json(request) for request in requests.values()]
     (folder / "requests.jsonl").write_text("\n".join(lines), encoding="utf-8")
     output = folder / "answers.jsonl"
-    served, asked = str(folder / "served"), str(folder / "requests.jsonl")
-    assert predict(PredictSettings(served, asked, str(output))) == len(requests)
+    served, asked = folder / "served", folder / "requests.jsonl"
+    assert rank_file(served, asked, output) == len(requests)
     answers = map(json.loads, output.read_text(encoding="utf-8").splitlines())
     scores = {int(answer["request_id"]): answer["scores"] for answer in answers}
     compared = 0
@@ -129,7 +131,7 @@ def test_predict_and_saved_model_cli_rank_the_example_alike(version):
     np.testing.assert_allclose(by_arrays, served.scores([example])[0], atol=1e-5)
 
 
-def test_the_manifest_says_where_the_model_came_from(folder, version):
+def test_the_manifest_names_the_source_of_the_model(folder, version):
     manifest = json.loads((version / "assets.extra" / "export.json").read_text(encoding="utf-8"))
     assert manifest["command"] == "the command"
     assert manifest["phases"] == {phase: phase for phase in PHASES}
@@ -154,18 +156,19 @@ def test_the_user_table_is_an_asset_of_its_own(folder, version):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"run": ""}, "`run` should name a folder"),
-        ({"output": ""}, "`output` should name a folder"),
-        ({"version": 3}, "should not hold version 3 yet"),
-        ({"version": 0}, "`version` should be at least 1"),
-        ({"log": "nowhere"}, "`log` should be the folder of a behavior log.*'nowhere'"),
+        ({"run": ""}, "`run` must name a folder"),
+        ({"output": ""}, "`output` must name a folder"),
+        ({"version": 3}, "must not hold version 3 yet"),
+        ({"version": 0}, "`version` must be at least 1"),
+        ({"log": "nowhere"}, "`log` must be the folder of a behavior log.*'nowhere'"),
         ({"run": "nowhere"}, "nowhere"),
     ],
 )
 def test_impossible_settings_are_refused(folder, version, changes, message):
     settings = {"run": str(folder / "run"), "output": str(folder / "served"), "version": 4}
+    phases = {phase: phase for phase in PHASES}
     with pytest.raises((ValueError, OSError), match=message):
-        export_run(ExportSettings(**(settings | changes)), "")
+        export_run(**(settings | changes), phases=phases)
 
 
 def test_another_log_is_refused(folder, tmp_path):
@@ -177,5 +180,5 @@ def test_another_log_is_refused(folder, tmp_path):
         )
     )
     dataset = open_dataset(folder / "dataset")
-    with pytest.raises(ValueError, match="`log` should be the log the dataset was prepared from"):
+    with pytest.raises(ValueError, match="`log` must be the log the dataset was prepared from"):
         next(target_requests(dataset, tmp_path / "log", "unified", "test"))

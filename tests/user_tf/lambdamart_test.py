@@ -10,14 +10,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.user_tf.training import tiny_dataset
-from user_tf import lambdamart
 from user_tf.config import DataConfig
 from user_tf.evaluation import evaluated_targets
+from user_tf.experiments import lambdamart_system
 
 
 def settings_of(dataset, run, **others):
     data = DataConfig(dataset=str(dataset.path))
-    return lambdamart.LambdaMartSettings(run=str(run), data=data, samples=20, threads=1, **others)
+    return lambdamart_system.LambdaMartSettings(
+        run=str(run), data=data, samples=20, threads=1, **others
+    )
 
 
 @pytest.fixture(name="dataset", scope="module")
@@ -30,7 +32,7 @@ def _run(dataset, tmp_path_factory):
     """Folder of a finished run evaluated on the validation split, and the JSON."""
     folder = tmp_path_factory.mktemp("runs") / "run"
     settings = settings_of(dataset, folder, split="validation")
-    return folder, lambdamart.run_lambdamart(settings, "command")
+    return folder, lambdamart_system.run_lambdamart(settings, "command")
 
 
 def test_trees_find_the_feature_that_tells_the_relevant_document(run):
@@ -56,13 +58,13 @@ def test_the_files_are_those_of_an_evaluation(run):
 def test_the_best_of_the_grid_on_validation_is_kept(run):
     folder, content = run
     chosen = json.loads((folder / "lambdamart.json").read_text())
-    assert chosen["columns"] == ["telling", "noise", *lambdamart.LIST_COLUMNS]
+    assert chosen["columns"] == ["telling", "noise", *lambdamart_system.LIST_COLUMNS]
     for task, report in chosen["tasks"].items():
         assert len(report["grid"]) == 4 and report["seconds"] > 0
         maps = [entry["validation_map"] for entry in report["grid"]]
         best = report["grid"][int(np.argmax(maps))]
         assert {name: report[name] for name in best} == best
-        assert 1 <= report["trees"] <= lambdamart.TREES
+        assert 1 <= report["trees"] <= lambdamart_system.TREES
         # LightGBM's MAP of whole lists is the evaluator's.
         evaluated = content["tasks"][task]["rankings"]["lambdamart"]["metrics"]["map"]
         assert report["validation_map"] == pytest.approx(evaluated)
@@ -78,10 +80,10 @@ def test_recommendations_see_no_feature_unless_told_so(run, dataset):
 def read(dataset, task):
     from data_pipeline.batching.batches import evaluation_batches
 
-    rows = evaluated_targets.load(dataset.path, "train").of_task(task)
+    rows = evaluated_targets.load(dataset, "train").select_task(task)
     settings = DataConfig().batch
     batches = evaluation_batches(dataset, "unified", "train", settings, tasks=(task,))
-    return rows, lambdamart.candidate_columns(batches, rows)
+    return rows, lambdamart_system.candidate_columns(batches, rows)
 
 
 def hand_made(pseudo=False):
@@ -99,7 +101,7 @@ def hand_made(pseudo=False):
 
 def test_columns_are_features_rank_popularity_and_rank_by_touch_of_the_same_target():
     rows, batches = hand_made()
-    columns = lambdamart.candidate_columns(batches, rows)
+    columns = lambdamart_system.candidate_columns(batches, rows)
     # Target 3: popularity 2, 2, 7, the third touched; target 8: 5, 9, the second touched.
     assert columns[0].tolist() == [[1, 1, 2, 2], [2, 2, 2, 3], [3, 3, 7, 1]]
     assert columns[1].tolist() == [[8, 1, 5, 2], [8, 2, 9, 1], [0, 0, 0, 0]]
@@ -107,25 +109,25 @@ def test_columns_are_features_rank_popularity_and_rank_by_touch_of_the_same_targ
 
 def test_a_list_that_was_never_shown_has_no_original_rank():
     rows, batches = hand_made(pseudo=True)
-    columns = lambdamart.candidate_columns(batches, rows)
+    columns = lambdamart_system.candidate_columns(batches, rows)
     assert np.isnan(columns[1, :2, 1]).all()
     assert np.isfinite(np.delete(columns, 1, axis=-1)).all() and np.isfinite(columns[0]).all()
 
 
 def test_a_target_without_features_is_refused():
     rows, batches = hand_made()
-    with pytest.raises(ValueError, match=r"`windows` should hold every target.*1 of 2"):
-        lambdamart.candidate_columns(batches[:1], rows)
+    with pytest.raises(ValueError, match=r"`windows` must hold every target.*1 of 2"):
+        lambdamart_system.candidate_columns(batches[:1], rows)
 
 
 def test_lists_without_a_choice_cannot_be_learned_from():
     import lightgbm
 
     rows, batches = hand_made()
-    columns = lambdamart.candidate_columns(batches, rows)
+    columns = lambdamart_system.candidate_columns(batches, rows)
     rows.labels[:] = 0
-    with pytest.raises(ValueError, match="Received: none among 2 targets"):
-        lambdamart.fit(lightgbm, (rows, columns), (rows, columns))
+    with pytest.raises(ValueError, match="Got none among 2 targets"):
+        lambdamart_system.fit(lightgbm, (rows, columns), (rows, columns))
 
 
 def test_a_missing_package_names_the_extra_before_anything_is_written(
@@ -133,17 +135,17 @@ def test_a_missing_package_names_the_extra_before_anything_is_written(
 ):
     monkeypatch.setitem(sys.modules, "lightgbm", None)
     with pytest.raises(ModuleNotFoundError, match=r"lightgbm.*\[evidence\]"):
-        lambdamart.run_lambdamart(settings_of(dataset, tmp_path / "run"), "command")
+        lambdamart_system.run_lambdamart(settings_of(dataset, tmp_path / "run"), "command")
     assert not (tmp_path / "run").exists()
 
 
 def test_the_folder_of_another_run_is_refused(dataset, tmp_path):
-    lambdamart.open_run(settings_of(dataset, tmp_path))
-    lambdamart.open_run(settings_of(dataset, tmp_path, split="validation"))
-    with pytest.raises(ValueError, match=r"`seed`.*1\. Received: 2"):
-        lambdamart.open_run(settings_of(dataset, tmp_path, seed=2))
-    with pytest.raises(ValueError, match="`run` should name a folder"):
-        lambdamart.open_run(lambdamart.LambdaMartSettings())
+    lambdamart_system.open_run(settings_of(dataset, tmp_path))
+    lambdamart_system.open_run(settings_of(dataset, tmp_path, split="validation"))
+    with pytest.raises(ValueError, match=r"`seed`.*1\. Got 2\. Fix:"):
+        lambdamart_system.open_run(settings_of(dataset, tmp_path, seed=2))
+    with pytest.raises(ValueError, match="`run` must name a folder"):
+        lambdamart_system.open_run(lambdamart_system.LambdaMartSettings())
 
 
 def test_flags_are_parsed_before_tensorflow_and_lightgbm_are_imported():

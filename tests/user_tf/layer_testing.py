@@ -1,4 +1,4 @@
-"""What every layer must satisfy, in one call (after keras-hub's `run_layer_test`)."""
+"""Check in one call what every layer must satisfy, like `run_layer_test` of keras-hub."""
 
 import json
 
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 def randomize(layer, seed=0):
-    """Gives every trainable weight random values, biases and norms included."""
+    """Give every trainable weight random values, biases and norms included."""
     rng = np.random.default_rng(seed)
     for weight in layer.trainable_variables:
         weight.assign(rng.normal(scale=0.3, size=weight.shape))
@@ -16,7 +16,7 @@ def randomize(layer, seed=0):
 
 
 def weights_of(layer):
-    """Trainable weights by path, without the name of the layer itself."""
+    """Return trainable weights by path, without the name of the layer itself."""
     return {
         weight.path.split("/", 1)[1] if "/" in weight.path else weight.path: np.asarray(
             weight, np.float64
@@ -30,13 +30,13 @@ def _flat(outputs):
 
 
 def _apply(layer, arguments, **more):
-    """Calls with the first argument by position, as layers want their main input."""
+    """Call with the first argument by position, as layers take their main input."""
     first, *others = arguments
     return layer(arguments[first], **{name: arguments[name] for name in others}, **more)
 
 
 def run_layer_test(make, arguments, weights, varying=(), half_tolerance=0.2):
-    """Checks serialization, weights, compilation, precision and trainability of a layer.
+    """Check serialization, weights, compilation, precision and trainability of a layer.
 
     Args:
         make: Function of keyword arguments (`dtype`, `dropout` if the layer has any) to a layer.
@@ -51,12 +51,17 @@ def run_layer_test(make, arguments, weights, varying=(), half_tolerance=0.2):
     outputs = _flat(_apply(layer, arguments))
     assert all(np.isfinite(x).all() for x in outputs)
 
-    # Weights and configuration.
+    # Weights and configuration: every argument is kept under its own name.
     assert len(layer.trainable_variables) == weights, [w.path for w in layer.trainable_variables]
     assert len({w.path for w in layer.trainable_variables}) == weights
     config = json.loads(json.dumps(layer.get_config()))
     copy = type(layer).from_config(config)
     assert copy.get_config() == layer.get_config()
+    for name in set(config) - {"name", "trainable", "dtype"}:
+        assert getattr(layer, name) == config[name], name
+    assert keras.saving.get_registered_name(type(layer)) == f"user_tf>{type(layer).__name__}"
+    rebuilt = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert type(rebuilt) is type(layer) and rebuilt.get_config() == layer.get_config()
     assert set(dir(copy)) == set(dir(type(layer).from_config(config)))
     _apply(copy, arguments)
     copy.set_weights(layer.get_weights())
@@ -114,7 +119,7 @@ def run_layer_test(make, arguments, weights, varying=(), half_tolerance=0.2):
 
 
 def run_dropout_test(make, arguments):
-    """Dropout is on in training only, and keeps its state as a Keras weight."""
+    """Check that dropout acts in training only and keeps its state as a Keras weight."""
     layer = make(dtype="float64", dropout=0.5)
     keras.utils.set_random_seed(3)
     still = _flat(_apply(layer, arguments))

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from user_tf.predict import PredictSettings, SavedRanker, predict
+from user_tf.serving.request_file import rank_file
+from user_tf.serving.saved_ranker import SavedRanker
 
 SPECS = {
     "user_id": ([None], tf.string),
@@ -70,13 +71,12 @@ def read(path):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_answers_come_in_order_whatever_the_batch_size(model, tmp_path):
+def test_answers_come_in_order_for_every_batch_size(model, tmp_path):
     requests = [search("a" * (n + 1), "b" * 3, request_id=f"r{n}") for n in range(5)]
     path = write(tmp_path / "in.jsonl", *requests[:3], "", *requests[3:])
     for batch_size in (1, 2, 64):
         output = tmp_path / f"{batch_size}.jsonl"
-        settings = PredictSettings(str(model), path, str(output), batch_size)
-        assert predict(settings) == 5
+        assert rank_file(model, path, output, batch_size) == 5
         found = read(output)
         assert [line["line"] for line in found] == [1, 2, 3, 5, 6]
         assert [line["request_id"] for line in found] == ["r0", "r1", "r2", "r3", "r4"]
@@ -89,7 +89,7 @@ def test_features_may_be_given_to_some_requests_of_a_batch(model, tmp_path):
     path = write(
         tmp_path / "in.jsonl", search("a", "bb", features=[[5, None], [1, 1]]), search("ccc")
     )
-    predict(PredictSettings(str(model), path, str(tmp_path / "out.jsonl")))
+    rank_file(str(model), path, str(tmp_path / "out.jsonl"))
     assert [line["scores"] for line in read(tmp_path / "out.jsonl")] == [[6.0, 4.0], [3.0]]
 
 
@@ -97,7 +97,7 @@ def test_sessions_are_cut_by_the_gap_the_model_was_trained_with(model, tmp_path)
     request = search("a", time=900, history=[{"time": 0, "title": "x"}])
     del request["session"]
     path = write(tmp_path / "in.jsonl", request)
-    predict(PredictSettings(str(model), path, str(tmp_path / "out.jsonl")))
+    rank_file(str(model), path, str(tmp_path / "out.jsonl"))
     assert read(tmp_path / "out.jsonl")[0]["scores"] == [101.0]
 
 
@@ -108,7 +108,7 @@ def test_the_highest_version_is_taken_and_a_version_may_be_named(model):
 
 def test_a_single_request_is_printed_as_a_ranking(model, tmp_path, capsys):
     path = write(tmp_path / "in.jsonl", search("Cap", "Sun hat"))
-    predict(PredictSettings(str(model), path))
+    rank_file(str(model), path)
     printed = capsys.readouterr().out
     assert "search 'q' by an unnamed user, 0 past behaviors" in printed
     assert printed.index("Sun hat") < printed.index("Cap\n")
@@ -117,32 +117,32 @@ def test_a_single_request_is_printed_as_a_ranking(model, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", r"in.jsonl, line 3: A request should be one JSON object.*Received: '\{"),
+        ("{", r"in.jsonl, line 3: A request must be one JSON object.*Got '\{"),
         (search(), r"in.jsonl, line 3: `candidates` .* at least 1 title"),
-        (search("a", features=[[1, 2, 3]]), "line 3: `features` should hold 2 values.*Received: 3"),
-        (search("a", query=""), "line 3: `query` should fit the model.*trained for search only"),
+        (search("a", features=[[1, 2, 3]]), "line 3: `features` must hold 2 values.*Got 3"),
+        (search("a", query=""), "line 3: `query` must fit the model.*trained for search only"),
     ],
 )
 def test_a_malformed_line_stops_without_output(model, tmp_path, line, message):
     path = write(tmp_path / "in.jsonl", search("a"), "", line)
     with pytest.raises(ValueError, match=message):
-        predict(PredictSettings(str(model), path, str(tmp_path / "out.jsonl"), 1))
+        rank_file(str(model), path, str(tmp_path / "out.jsonl"), 1)
     assert [item.name for item in tmp_path.iterdir()] == ["in.jsonl"]
 
 
 def test_bytes_that_are_not_utf8_are_refused(model, tmp_path):
     (tmp_path / "in.jsonl").write_bytes(b'{"query": "\xff"}\n')
-    with pytest.raises(ValueError, match=r"line 1: a line should be UTF-8.*xff.*byte 12"):
-        predict(PredictSettings(str(model), str(tmp_path / "in.jsonl")))
+    with pytest.raises(ValueError, match=r"line 1: a line must be UTF-8.*xff.*byte 12"):
+        rank_file(str(model), str(tmp_path / "in.jsonl"))
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": ""}, "`model` should name"),
-        ({"requests": "absent"}, "`requests` should be a JSON Lines file.*'absent'"),
+        ({"model": ""}, "`model` must name"),
+        ({"requests": "absent"}, "`requests` must be a JSON Lines file.*'absent'"),
         ({"model": "."}, "holds no saved_model.pb"),
-        ({"batch_size": 0}, "`batch_size` should be at least 1"),
+        ({"batch_size": 0}, "`batch_size` must be at least 1"),
     ],
 )
 def test_impossible_settings_are_refused(model, tmp_path, changes, message):
@@ -151,7 +151,7 @@ def test_impossible_settings_are_refused(model, tmp_path, changes, message):
     if changes.get("model") == ".":
         settings["model"] = str(tmp_path)
     with pytest.raises((ValueError, OSError), match=message):
-        predict(PredictSettings(**settings))
+        rank_file(**settings)
 
 
 def test_the_command_needs_no_model_code(model, tmp_path):

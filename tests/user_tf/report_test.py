@@ -9,16 +9,15 @@ from html.parser import HTMLParser
 import pytest
 
 from tests.user_tf.reporting import made_grid
-from user_tf import report
-from user_tf.reporting import contents, figures
+from user_tf.reporting import contents, figures, grid_report
 from user_tf.reporting.grid_folder import read_grid
 
 
 @pytest.fixture(name="folder", scope="module")
 def _folder(tmp_path_factory):
     folder = made_grid.write(tmp_path_factory.mktemp("runs"))
-    settings = report.ReportSettings(slice=("past_behaviors:2:6", "known_user"), samples=50)
-    report.write_report(folder, settings, "python -m user_tf.report runs")
+    settings = grid_report.ReportSettings(slice=("past_behaviors:2:6", "known_user"), samples=50)
+    grid_report.write_report(folder, settings, "python -m user_tf.report runs")
     return folder
 
 
@@ -75,7 +74,7 @@ def test_page_and_markdown_tell_the_same_tables(folder):
 
 def test_table_2_has_every_system_of_its_data_the_best_in_bold(folder):
     text, numbers = read(folder, "md"), json.loads(read(folder, "json"))
-    found = numbers["tasks"]["search"]["whole"]["rankings"]
+    found = numbers["tasks"]["search"]["all_queries"]["rankings"]
     table = text[text.index("Table 2, search") : text.index("Table 2, recommendation")]
     user = found["user"]["metrics"]["map"]
     expected = f"**{user['mean']:.4f} ± {user['std']:.4f}** <br> {user['improvement']:+.1f} %"
@@ -88,7 +87,7 @@ def test_table_2_has_every_system_of_its_data_the_best_in_bold(folder):
     assert line(table, "best known").rstrip(" |").endswith("1.00")
     for name in ("original order", "random", "popularity", "most recently touched"):
         assert line(table, name)
-    counts = numbers["tasks"]["search"]["whole"]
+    counts = numbers["tasks"]["search"]["all_queries"]
     assert f"{counts['queries']} queries of {counts['users']} users" in table
     assert f"{counts['left_out']} left out" in table
 
@@ -96,7 +95,7 @@ def test_table_2_has_every_system_of_its_data_the_best_in_bold(folder):
 def test_table_3_sets_the_variants_of_the_reference_beside_it(folder):
     text, numbers = read(folder, "md"), json.loads(read(folder, "json"))
     table = text[text.index("Table 3") : text.index("## Parts")]
-    found = numbers["tasks"]["recommendation"]["whole"]["rankings"]
+    found = numbers["tasks"]["recommendation"]["all_queries"]["rankings"]
     full, part = (found[n]["metrics"]["map"]["mean"] for n in ("user", "user_no_session"))
     assert f"{100 * (part / full - 1):+.2f} %" in line(table, r"USER \| no session")
     assert line(table, "USER-S").count("–") == 3
@@ -109,7 +108,7 @@ def test_slices_asked_for_stand_beside_the_default_ones(folder):
     assert list(found) == ["Slices", "By past_behaviors:2:6", "By known_user"]
     part = found["By past_behaviors:2:6"]["2 <= past_behaviors < 6"]
     assert f"2 <= past_behaviors < 6 ({part['queries']})" in text
-    whole = numbers["tasks"]["search"]["whole"]["queries"]
+    whole = numbers["tasks"]["search"]["all_queries"]["queries"]
     assert sum(part["queries"] for part in found["By known_user"].values()) == whole
 
 
@@ -136,15 +135,15 @@ def test_a_single_system_makes_a_report(tmp_path):
     grid = json.loads((tmp_path / "grid.json").read_text())
     grid["systems"] = grid["systems"][:1]
     (tmp_path / "grid.json").write_text(json.dumps(grid))
-    settings = report.ReportSettings(output=str(tmp_path / "out"), reference="hrnn", samples=5)
-    report.write_report(tmp_path, settings, "command")
+    settings = grid_report.ReportSettings(output=str(tmp_path / "out"), reference="hrnn", samples=5)
+    grid_report.write_report(tmp_path, settings, "command")
     text = read(tmp_path / "out", "md")
     assert "Ablations" not in text and "HRNN" in text
 
 
 def test_the_reference_may_be_a_system_of_one_task(folder, tmp_path):
-    settings = report.ReportSettings(output=str(tmp_path), reference="user_s", samples=5)
-    report.write_report(folder, settings, "command")
+    settings = grid_report.ReportSettings(output=str(tmp_path), reference="user_s", samples=5)
+    grid_report.write_report(folder, settings, "command")
     text = read(tmp_path, "md")
     assert "▲" in line(text[text.index("Differences in MAP to USER-S, search") :], "USER")
     table = text[text.index("Table 3: USER-S") : text.index("## Parts")]
@@ -155,19 +154,21 @@ def test_the_reference_may_be_a_system_of_one_task(folder, tmp_path):
     ("changes", "message"),
     [
         ({"reference": "usr"}, "`reference`.*'usr'.*hrnn, user_s, nrms, user"),
-        ({"samples": 0}, "`samples` should be at least 1"),
+        ({"samples": 0}, "`samples` must be at least 1"),
         ({"slice": ("age",)}, "`slice`.*'age'"),
     ],
 )
 def test_impossible_settings_are_refused(folder, changes, message):
     with pytest.raises(ValueError, match=message):
-        report.write_report(folder, report.ReportSettings(**changes), "command")
+        grid_report.write_report(folder, grid_report.ReportSettings(**changes), "command")
 
 
 def test_without_matplotlib_the_extra_is_named_before_anything_is_read(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ModuleNotFoundError, match=r"user_tf.report .*matplotlib.*\.\[evidence\]"):
-        report.write_report(tmp_path, report.ReportSettings(), "command")
+    with pytest.raises(
+        ModuleNotFoundError, match=r"`matplotlib` .*user_tf\.report\..*\.\[evidence\]"
+    ):
+        grid_report.write_report(tmp_path, grid_report.ReportSettings(), "command")
 
 
 def test_a_drawing_is_the_same_every_time():
@@ -179,7 +180,7 @@ def test_bars_show_the_systems_between_the_original_order_and_the_best_known(fol
     grid = read_grid(folder)
     numbers = json.loads(read(folder, "json"))
     part = numbers["tasks"]["search"]["slices"]["Slices"]["first of the user"]
-    found = contents.bars_of(part, grid.systems, "user")
+    found = contents.make_bars(part, grid.systems, "user")
     assert [bar.name for bar in found] == [
         "original order",
         "HRNN",
@@ -201,9 +202,9 @@ def test_the_folder_of_results_is_named_once(arguments):
 def test_a_report_needs_no_tensorflow(folder, tmp_path):
     code = (
         "import pathlib, sys\n"
-        "from user_tf import report\n"
-        f"settings = report.ReportSettings(output={str(tmp_path)!r}, samples=5)\n"
-        f"report.write_report(pathlib.Path({str(folder)!r}), settings, '')\n"
+        "from user_tf.reporting import grid_report\n"
+        f"settings = grid_report.ReportSettings(output={str(tmp_path)!r}, samples=5)\n"
+        f"grid_report.write_report(pathlib.Path({str(folder)!r}), settings, '')\n"
         "print('tensorflow' in sys.modules)\n"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""The run folder."""
+"""Tests of the run folder."""
 
 import json
 
@@ -8,7 +8,7 @@ from user_tf import run_folder
 from user_tf.evaluation import metrics_table
 
 
-def test_json_is_written_whole_and_finite(tmp_path):
+def test_json_is_written_completely_and_finite(tmp_path):
     path = tmp_path / "evaluation" / "test.json"
     content = {"map": 0.5} | metrics_table.provenance("command", 3)
     run_folder.write_json(path, content)

@@ -1,4 +1,4 @@
-"""Tests of the real training command on a dataset written in a moment."""
+"""Tests of the training command on a tiny dataset."""
 
 import json
 import os
@@ -12,12 +12,13 @@ from absl import flags as absl_flags
 
 from data_pipeline.common import flagtree
 from tests.user_tf.training import tiny_dataset
-from user_tf import run_folder, train
+from user_tf import run_folder
+from user_tf.api.fit import train_run
 from user_tf.config import Config
 from user_tf.training.loop import NonFiniteLossError
 
 ROOT = pathlib.Path(__file__).parents[2]
-# Without the encoders the graph is small: what is tested here does not depend on them.
+# The graph is small without the encoders, which these tests do not depend on.
 SMALL = [
     "--model.width=8",
     "--model.num_heads=2",
@@ -52,11 +53,11 @@ def call(*flags, check=True, module="user_tf.train"):
 
 
 def train_here(*flags):
-    """Trains in this process, as `main` does after parsing flags; spares TensorFlow's import."""
+    """Train in this process as `main` does after parsing flags, to save the import of TensorFlow."""
     values = absl_flags.FlagValues()
     flagtree.define(Config, values=values)
     values(["train", *map(str, flags)])
-    train.train(flagtree.read(Config, values=values))
+    train_run(flagtree.read(Config, values=values))
 
 
 def checkpoint(run, phase):
@@ -65,21 +66,21 @@ def checkpoint(run, phase):
 
 
 @pytest.fixture(scope="module")
-def whole(dataset, tmp_path_factory):
-    """A run of all phases that nothing interrupted."""
-    run = tmp_path_factory.mktemp("whole") / "run"
+def uninterrupted(dataset, tmp_path_factory):
+    """Train all phases without interruption; return folder, flags and output."""
+    run = tmp_path_factory.mktemp("uninterrupted") / "run"
     flags = [*SMALL, "--train.pretrain_epochs=2", "--train.finetune_epochs=1"]
     flags += [f"--data.dataset={dataset}", f"--run={run}"]
     return run, flags, call(*flags)
 
 
-def test_all_phases_leave_weights_metrics_and_results(whole):
-    run, _, ran = whole
+def test_all_phases_leave_weights_metrics_and_results(uninterrupted):
+    run, _, ran = uninterrupted
     for phase, steps in (("pretrain", 12), ("search", 6), ("recommendation", 6)):
         done = json.loads((run / phase / "done.json").read_text())
         lines = [json.loads(line) for line in (run / phase / "metrics.jsonl").open()]
         assert done["steps"] == steps == lines[-1]["step"]
-        # Fine-tuning is first judged by the weights it starts from.
+        # Fine-tuning first evaluates the weights it starts from.
         first = 3 if phase == "pretrain" else 0
         assert [line["step"] for line in lines] == list(range(first, steps + 1, 3))
         assert done["best_map"] == max(line["validation"]["map"] for line in lines)
@@ -91,12 +92,12 @@ def test_all_phases_leave_weights_metrics_and_results(whole):
     assert "groups/s" in ran.stderr
 
 
-def test_killed_run_resumes_to_bit_equal_weights(whole, tmp_path):
-    run, flags, _ = whole
+def test_killed_run_resumes_to_bit_equal_weights(uninterrupted, tmp_path):
+    run, flags, _ = uninterrupted
     again = tmp_path / "run"
     flags = [*flags, f"--run={again}"]
-    # Killed in the middle of an epoch; the last checkpoint is of the evaluation after step 3, and
-    # steps 4 and 5 are done again.
+    # Killed in the middle of an epoch. The last checkpoint is that of the evaluation after step 3,
+    # so that steps 4 and 5 are done again.
     train_here(*flags, "--train.stop_after_steps=5")
     assert json.loads(str(checkpoint(again, "pretrain")["position"]))["step"] == 3
     train_here(*flags, "--train.stop_after_steps=9")
@@ -112,14 +113,14 @@ def test_killed_run_resumes_to_bit_equal_weights(whole, tmp_path):
     assert first == second and len(first) == 4
 
 
-def test_done_run_does_nothing_more(whole, capsys):
-    _, flags, _ = whole
+def test_a_finished_run_does_nothing_more(uninterrupted, capsys):
+    _, flags, _ = uninterrupted
     train_here(*flags)
     assert capsys.readouterr().out.count("done before") == 3
 
 
-def test_a_warm_start_begins_where_the_earlier_run_ended(whole, dataset, tmp_path, capsys):
-    run, _, _ = whole
+def test_a_warm_start_begins_where_the_earlier_run_ended(uninterrupted, dataset, tmp_path, capsys):
+    run, _, _ = uninterrupted
     train_here(
         *SMALL,
         "--train.phases=pretrain",
@@ -136,9 +137,9 @@ def test_a_warm_start_begins_where_the_earlier_run_ended(whole, dataset, tmp_pat
     assert first["validation"]["map"] == pytest.approx(best, abs=1e-9)
 
 
-def test_other_settings_for_the_same_run_are_named(whole):
-    _, flags, _ = whole
-    message = r"`model.dropout` should be that of the run in .*, 0.3. Received: 0.2"
+def test_other_settings_for_the_same_run_are_named(uninterrupted):
+    _, flags, _ = uninterrupted
+    message = r"`model.dropout` must be 0.3, the value of the run in .*[.] Got 0.2. Fix: set --"
     with pytest.raises(ValueError, match=message):
         train_here(*flags, "--model.dropout=0.2")
 
@@ -180,10 +181,10 @@ def test_two_logical_cpus_train_what_one_device_does(dataset, tmp_path):
     [
         (["--model.widht=8"], "Unknown command line flag 'model.widht'"),
         (["--train.phases=search,pretrain"], "pretrain first"),
-        (["--data.scenario=search"], "Set --train.phases=search"),
+        (["--data.scenario=search"], "Fix: set --train.phases=search"),
         (["--runtime.precision=mixed_float16"], "runtime.precision"),
         (["--data.dataset=nowhere"], "which has no manifest.json"),
-        (["stray"], "Settings should be flags"),
+        (["stray"], "Arguments must be flags"),
     ],
 )
 def test_wrong_flags_fail_before_any_work(flags, message, tmp_path):
@@ -200,3 +201,24 @@ def test_flag_files_are_valid(name):
         f"--flagfile=configs/train/{name}.flags", "--run=r", "--data.dataset=none", check=False
     )
     assert "which has no manifest.json" in ran.stderr
+
+
+def test_help_lists_the_essential_settings_and_helpfull_all_of_them_before_those_of_absl():
+    essential = call("--help", check=False).stdout
+    assert "--run: " in essential and "--train.pretrain_epochs: " in essential
+    assert "--model.num_heads: " not in essential and "--log_dir: " not in essential
+    assert len(essential.splitlines()) < 60
+    full = call("--helpfull", check=False).stdout
+    places = [
+        full.index(text)
+        for text in (
+            "--run: ",
+            "Settings of data:",
+            "Settings of model:",
+            "--model.num_heads: ",
+            "Settings of runtime:",
+            "Settings of train:",
+            "absl.app:",
+        )
+    ]
+    assert places == sorted(places)

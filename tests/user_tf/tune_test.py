@@ -59,4 +59,4 @@ def test_the_best_trial_is_written_as_a_flagfile(work):
 
 def test_a_folder_that_is_not_given_is_named():
     result = call("--dataset=x", "--runs=y")
-    assert result.returncode != 0 and "`output` should name a folder" in result.stderr
+    assert result.returncode != 0 and "`output` must name a folder" in result.stderr

@@ -1,1 +1,1 @@
-"""Evaluation of whole lists: metrics, non-learned rankings, the evaluator."""
+"""Evaluation on complete lists: metrics, heuristics, significance, comparison."""

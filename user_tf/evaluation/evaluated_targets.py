@@ -1,17 +1,15 @@
-"""The targets of a split as padded arrays, read from the dataset's targets.parquet."""
+"""Read the targets of a split as padded arrays from a dataset's targets.parquet."""
 
 import dataclasses
-import pathlib
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data_pipeline.common.codes import Task
+from data_pipeline.dataset.dataset_folder import Dataset
 from user_tf.evaluation.metrics import Array
 
-# Codes of the column `task`, as in a Batch.
 _STORED = (
     "first_of_task",
     "session_has_both",
@@ -20,12 +18,9 @@ _STORED = (
     "past_behaviors",
     "pseudo",
 )
-SLICE_COLUMNS = (*_STORED, "query_words")
+SLICE_COLUMNS = (*_STORED, "query_tokens")
 
 _COLUMNS = ("target_id", "task", "user_id", "query", "labels", "popularity", "last_touch")
-# Words as preparation's tokenizer has them: a character of a script without spaces is one.
-_UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}])"
-_WORD = r"[\p{L}\p{Mn}\p{Mc}\p{N}]+"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,12 +29,13 @@ class Targets:
 
     Attributes:
         target_id: int64 [Q].
-        task: int8 [Q], 1 recommendation, 2 search.
+        task: int8 [Q], codes of `Task`.
         user: [Q], masked user ids as an Arrow array.
         labels: int8 [Q, C], 1 relevant.
         mask: bool [Q, C], real candidates, in original order.
-        popularity: int64 [Q, C], clicks or openings known before the target.
-        last_touch: int64 [Q, C], microseconds of the user's last touch of the document, -1 never.
+        popularity: int64 [Q, C], clicks of the document known before the target.
+        last_touch: int64 [Q, C], time of the user's last touch of the document in
+            microseconds since the epoch, -1 for none.
         slices: [Q] for each name of SLICE_COLUMNS.
     """
 
@@ -56,7 +52,7 @@ class Targets:
         return len(self.target_id)
 
     def take(self, rows: Array) -> "Targets":
-        """The targets at `rows`, int [n] ascending or bool [Q]."""
+        """Return the targets at `rows`, int [n] ascending or bool [Q]."""
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
         return Targets(
             target_id=self.target_id[rows],
@@ -69,12 +65,12 @@ class Targets:
             slices={name: column[rows] for name, column in self.slices.items()},
         )
 
-    def of_task(self, task: str) -> "Targets":
-        """The targets of one task, `search` or `recommendation`."""
-        return self.take(self.task == Task.of(task))
+    def select_task(self, task: str) -> "Targets":
+        """Return the targets of one task, `search` or `recommendation`."""
+        return self.take(self.task == Task.from_label(task))
 
     def align(self, target_ids: Array, lists: Array) -> tuple[Array, Array]:
-        """Brings lists keyed by target id into this order.
+        """Bring lists keyed by target id into the order of these targets.
 
         Args:
             target_ids: int64 [n], in any order; of a repeated id the first counts.
@@ -99,9 +95,9 @@ class Targets:
         found[found] = self.target_id[rows[found]] == ids[found]
         if not found.all():
             raise ValueError(
-                "`target_ids` should be targets of this split. Received: "
-                f"{ids[~found][:5].tolist()}, {int((~found).sum())} unknown ones of {len(ids)}. "
-                "Check that scores and targets are of one dataset and split."
+                "`target_ids` must be targets of this split. Got "
+                f"{ids[~found][:5].tolist()}, {int((~found).sum())} unknown of {len(ids)}. Fix: "
+                "take scores and targets from one dataset and split."
             )
         lists = np.asarray(lists, np.float64)[first]
         width = self.mask.shape[1]
@@ -115,42 +111,61 @@ class Targets:
         if short.any():
             row = int(np.flatnonzero(short)[0])
             raise ValueError(
-                "`lists` should hold a number for every candidate. Received: target "
-                f"{ids[row]} has {int(mask[row].sum())} candidates and {lists[row].tolist()}, "
-                f"{int(short.sum())} such targets. Look for a diverged model or cut lists."
+                "`lists` must hold a number for every candidate. Got target "
+                f"{ids[row]} with {int(mask[row].sum())} candidates and {lists[row].tolist()}, "
+                f"{int(short.sum())} such targets. Fix: look for a diverged model or cut lists."
             )
         return rows, np.where(mask, lists, np.nan)
 
 
-def load(dataset: pathlib.Path, split: str) -> Targets:
-    """Reads the targets of a split (`train`, `validation`, `test`) of a dataset folder."""
+def load(dataset: Dataset, split: str) -> Targets:
+    """Read the targets of a split (`train`, `validation`, `test`) of a dataset.
+
+    Raises:
+        ValueError: The split has no targets.
+    """
     table = pq.read_table(
-        dataset / "targets.parquet",
+        dataset.path / "targets.parquet",
         columns=[*_COLUMNS, *_STORED],
         filters=[("split", "==", split)],
     )
     if not table.num_rows:
         raise ValueError(
-            f"`split` should have targets in {dataset}. Received: {split!r}, which has none. "
-            "Choose train, validation or test, or prepare a longer log."
+            f"`split` must have targets in {dataset.path}. Got {split!r}, which has none. Fix: "
+            "choose train, validation or test, or prepare a longer log."
         )
-    return from_table(table)
+    return from_table(table.append_column("query_tokens", count_tokens(dataset, table["query"])))
+
+
+def count_tokens(dataset: Dataset, texts: pa.ChunkedArray) -> pa.Array:
+    """Count the tokens of texts [Q] as the dataset encodes them; 0 for an empty text.
+
+    The dataset's own tokenizer makes them, so a token is a word, an id or a word piece; tokens
+    beyond the dataset's text length do not count.
+    """
+    from data_pipeline.text.tokenizers import build_tokenizer
+
+    tokenizer = build_tokenizer(
+        dataset.tokenizer, dataset.vocabulary_file, dataset.oov_buckets, dataset.text_length
+    )
+    distinct = texts.combine_chunks().dictionary_encode()
+    counts = np.count_nonzero(np.asarray(tokenizer.encode(distinct.dictionary.to_pylist())), axis=1)
+    return pa.array(counts[distinct.indices.to_numpy()], pa.int32())
 
 
 def from_table(table: pa.Table) -> Targets:
-    """Targets of an Arrow table with the columns of targets.parquet.
+    """Make targets of a table with the columns of targets.parquet and `query_tokens`.
 
     Example:
         >>> from_table(example_table()).labels.tolist()
         [[0, 1, 0], [1, 0, 0]]
     """
     table = table.sort_by("target_id").combine_chunks()
-    table = table.append_column("query_words", words_of(table["query"]))
     lengths = table["labels"].combine_chunks().value_lengths().to_numpy(zero_copy_only=False)
     width = max(int(lengths.max(initial=0)), 1)
     mask = np.arange(width) < lengths[:, None]
 
-    def padded(name: str, fill: int, dtype: type[np.generic]) -> Array:
+    def pad(name: str, fill: int, dtype: type[np.generic]) -> Array:
         values = np.full(mask.shape, fill, dtype)
         values[mask] = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         return values
@@ -159,23 +174,12 @@ def from_table(table: pa.Table) -> Targets:
         target_id=_column(table, "target_id"),
         task=_column(table, "task"),
         user=table["user_id"].combine_chunks(),
-        labels=padded("labels", 0, np.int8),
+        labels=pad("labels", 0, np.int8),
         mask=mask,
-        popularity=padded("popularity", 0, np.int64),
-        last_touch=padded("last_touch", -1, np.int64),
+        popularity=pad("popularity", 0, np.int64),
+        last_touch=pad("last_touch", -1, np.int64),
         slices={name: _column(table, name) for name in SLICE_COLUMNS},
     )
-
-
-def words_of(queries: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Number of words of each query; 0 for the empty one of a recommendation.
-
-    Example:
-        >>> words_of(pa.chunked_array([["sea-view hotel", "東京 hotel", ""]])).to_pylist()
-        [3, 3, 0]
-    """
-    spaced = pc.replace_substring_regex(queries, _UNSPACED, r" \1 ")
-    return pc.count_substring_regex(spaced, _WORD)
 
 
 def _column(table: pa.Table, name: str) -> Array:
@@ -184,7 +188,7 @@ def _column(table: pa.Table, name: str) -> Array:
 
 
 def example_table() -> pa.Table:
-    """Two targets, a search of three candidates and a recommendation of two, for examples."""
+    """Return two targets for examples: a search of 3 candidates, a recommendation of 2."""
     return pa.table(
         {
             "target_id": pa.array([8, 3], pa.int64()),
@@ -192,6 +196,7 @@ def example_table() -> pa.Table:
             "task": pa.array([1, 2], pa.int8()),
             "user_id": ["ann", "bob"],
             "query": ["", "sea view"],
+            "query_tokens": pa.array([0, 2], pa.int32()),
             "labels": pa.array([[1, 0], [0, 1, 0]], pa.list_(pa.int8())),
             "popularity": pa.array([[5, 9], [2, 2, 7]], pa.list_(pa.int64())),
             "last_touch": pa.array([[-1, 40], [-1, -1, 10]], pa.list_(pa.int64())),

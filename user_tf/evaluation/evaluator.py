@@ -1,4 +1,4 @@
-"""The one evaluator: scores of a split's targets to metrics, during training and after."""
+"""The evaluator: metrics of the scores of a split's targets, in training and after it."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
@@ -35,15 +35,15 @@ class Evaluation:
         return ~np.isnan(self.values["map"])
 
     def summary(self) -> dict[str, Summary]:
-        """`summarize` of each task that has targets: {"search": {"map": ...}, ...}."""
+        """Summarize each task that has targets: {"search": {"map": ...}, ...}."""
         return {
-            task: self.summarize(self.targets.task == Task.of(task))
+            task: self.summarize(self.targets.task == Task.from_label(task))
             for task in TASK_LABELS
-            if (self.targets.task == Task.of(task)).any()
+            if (self.targets.task == Task.from_label(task)).any()
         }
 
     def summarize(self, rows: Array) -> Summary:
-        """Means over the counted queries among `rows`, bool [Q].
+        """Return means over the counted queries among `rows`, bool [Q].
 
         Returns:
             `queries` counted, `left_out` (no relevant or no irrelevant candidate), every name of
@@ -61,7 +61,7 @@ class Evaluation:
         return result
 
     def table(self) -> pa.Table:
-        """One row a query: target_id, task, user_id, slice columns, counted, metrics (or null)."""
+        """Return one row a query: target_id, task, user_id, slice columns, counted, metrics (or null)."""
         columns: dict[str, Any] = {
             "target_id": self.targets.target_id,
             "task": [Task(code).label for code in self.targets.task.tolist()],
@@ -75,7 +75,7 @@ class Evaluation:
 
 
 def evaluate(targets: Targets, target_ids: Array, scores: Array) -> Evaluation:
-    """Metrics of scores keyed by target id, for the targets that are keyed.
+    """Compute the metrics of scores keyed by target id, for the keyed targets.
 
     Args:
         targets: The split's targets.
@@ -97,7 +97,7 @@ def evaluate(targets: Targets, target_ids: Array, scores: Array) -> Evaluation:
 
 
 def compiled_forward(model: Any, element_spec: Any = None) -> Callable[[Mapping[str, Any]], Any]:
-    """A `tf.function` of `model(batch, training=False)`; keep it, so that it is traced once.
+    """Return a `tf.function` of `model(batch, training=False)`; keep it, so that it is traced once.
 
     Args:
         model: A Keras model.
@@ -113,7 +113,7 @@ def compiled_forward(model: Any, element_spec: Any = None) -> Callable[[Mapping[
 def score_targets(
     model_or_forward: Any, batches: Iterable[Mapping[str, Any]]
 ) -> tuple[Array, Array]:
-    """Scores every target of evaluation batches.
+    """Score every target of evaluation batches.
 
     Args:
         model_or_forward: A Keras model, or a function from a batch to scores [T, C], such as

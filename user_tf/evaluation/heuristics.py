@@ -1,7 +1,7 @@
-"""Scores of the rankings that learn nothing, [Q, C] for the targets of a split.
+"""Heuristic baselines: scores [Q, C] of the targets of a split without any training.
 
-Ties keep the original order (`user_tf.evaluation.metrics.rank`), so that of two documents that
-are equally popular, or never touched, the one shown first stays first.
+Ties keep the original order (`user_tf.evaluation.metrics.rank`), so of two equally
+popular or untouched documents the one shown first stays first.
 """
 
 import pathlib
@@ -19,7 +19,7 @@ BEST = "best known"
 
 
 def rankings(targets: Targets, seed: int) -> dict[str, Array]:
-    """Scores of every non-learned ranking by name, the original order first.
+    """Return the scores of every heuristic by name, the original order first.
 
     Example:
         >>> from user_tf.evaluation.evaluated_targets import example_table, from_table
@@ -37,13 +37,13 @@ def rankings(targets: Targets, seed: int) -> dict[str, Array]:
 
 
 def original_order(targets: Targets) -> Array:
-    """Minus the original rank: float64 [Q, C]."""
+    """Return minus the original rank: float64 [Q, C]."""
     places = -np.arange(1, targets.mask.shape[1] + 1, dtype=np.float64)
     return np.broadcast_to(places, targets.mask.shape)
 
 
 def random_order(targets: Targets, seed: int) -> Array:
-    """Uniform [0, 1) drawn by (seed, target id, slot) alone: float64 [Q, C].
+    """Return uniform [0, 1) numbers drawn by (seed, target id, slot): float64 [Q, C].
 
     A target's order does not depend on which other targets are evaluated, nor on padding.
     """
@@ -53,7 +53,7 @@ def random_order(targets: Targets, seed: int) -> Array:
 
 
 def most_recently_touched(targets: Targets) -> Array:
-    """Minus the rank by the user's last touch, untouched documents last: float64 [Q, C].
+    """Return minus the rank by the user's last touch, untouched documents last: float64 [Q, C].
 
     Ranks rather than times, because times of different targets do not compare in a pooled AUC,
     and because the original order of the untouched is part of this ranking.
@@ -64,9 +64,9 @@ def most_recently_touched(targets: Targets) -> Array:
 
 
 def touched_then_random(targets: Targets, seed: int) -> Array:
-    """As `most_recently_touched`, but the untouched in random order: float64 [Q, C].
+    """Return `most_recently_touched` with the untouched in random order: float64 [Q, C].
 
-    What touches alone are worth: the line for a model that is not shown the original order.
+    The baseline for a model that does not see the original order.
     """
     touched = np.where(targets.last_touch >= 0, -most_recently_touched(targets), np.inf)
     shuffled = metrics.rank(random_order(targets, seed), targets.mask)
@@ -74,7 +74,7 @@ def touched_then_random(targets: Targets, seed: int) -> Array:
 
 
 def best_known(targets: Targets, truth: pathlib.Path) -> Array:
-    """P(satisfied click | state, position) of every candidate from the simulator's truth.
+    """Return P(satisfied click | state, position) of every candidate from the simulator's truth.
 
     Args:
         targets: Targets to score; each must have a truth.
@@ -96,7 +96,7 @@ def best_known(targets: Targets, truth: pathlib.Path) -> Array:
     if len(rows) < len(targets):
         missing = np.setdiff1d(targets.target_id, ids[keep])
         raise ValueError(
-            f"`truth` should hold every target. Received: {truth} without {missing[:5].tolist()}, "
-            f"{len(missing)} missing. Export the truth of this dataset again."
+            f"`truth` must hold every target. Got {truth} without {missing[:5].tolist()}, "
+            f"{len(missing)} missing. Fix: export the truth of this dataset again."
         )
     return scores

@@ -1,7 +1,7 @@
 """Ranking metrics on padded lists, in NumPy: one value a query.
 
 Axis letters: Q queries, C candidates. `labels`, `scores` and `mask` are [Q, C]; a label above 0
-is a relevant candidate and a False in `mask` is padding, wherever it stands. Ties keep the
+is a relevant candidate and a False in `mask` is padding, at any place. Ties keep the
 original order of the list, so no value depends on chance. A query is counted where it has a
 relevant and an irrelevant candidate: elsewhere every ranking is equally good.
 """
@@ -33,7 +33,7 @@ LOWER_IS_BETTER = "average_click_position"
 
 
 def rank(scores: Array, mask: Array) -> Array:
-    """Rank of every candidate, 1 the highest score; ties keep the original order.
+    """Return the rank of every candidate, 1 for the highest score; ties keep the original order.
 
     Args:
         scores: [Q, C], finite where `mask` holds.
@@ -52,17 +52,17 @@ def rank(scores: Array, mask: Array) -> Array:
     scores, mask = np.asarray(scores, np.float64), np.asarray(mask, bool)
     if scores.ndim != 2 or scores.shape != mask.shape:
         raise ValueError(
-            "`scores` and `mask` should have one shape [Q, C]. Received: "
-            f"{scores.shape} and {mask.shape}. Pad both to the same number of candidates."
+            "`scores` and `mask` must have one shape [Q, C]. Got "
+            f"{scores.shape} and {mask.shape}. Fix: pad both to the same number of candidates."
         )
     keys = np.where(mask, -scores, np.inf)
     bad = ~np.isfinite(keys) & mask
     if bad.any():
         row = int(np.flatnonzero(bad.any(axis=1))[0])
         raise ValueError(
-            "`scores` should be finite for every candidate. Received: "
+            "`scores` must be finite for every candidate. Got "
             f"{scores[row][mask[row]].tolist()} in row {row}, {int(bad.any(axis=1).sum())} such "
-            "rows. Look for a diverged model or candidates that were not scored."
+            "rows. Fix: look for a diverged model or candidates that were not scored."
         )
     order = np.argsort(keys, axis=1, kind="stable")
     ranks = np.empty(order.shape, np.int64)
@@ -83,7 +83,7 @@ def countable(labels: Array, mask: Array) -> Array:
 
 
 def query_metrics(labels: Array, scores: Array, mask: Array) -> dict[str, Array]:
-    """Every metric of every query.
+    """Compute every metric of every query.
 
     With ranks r of the relevant candidates, sorted, and n of them:
         map: mean of (relevant candidates up to r) / r.
@@ -116,8 +116,8 @@ def query_metrics(labels: Array, scores: Array, mask: Array) -> dict[str, Array]
     ranks = rank(scores, mask)
     if labels.shape != mask.shape or not np.isin(labels[mask], (0, 1)).all():
         raise ValueError(
-            f"`labels` should be 0 or 1, of shape [Q, C] = {mask.shape}. Received: shape "
-            f"{labels.shape}, values {np.unique(labels)[:5].tolist()}. Prepare the labels as 0/1."
+            f"`labels` must be 0 or 1, of shape [Q, C] = {mask.shape}. Got shape "
+            f"{labels.shape}, values {np.unique(labels)[:5].tolist()}. Fix: prepare the labels as 0/1."
         )
     relevant = (labels > 0) & mask
     count = relevant.sum(axis=1)

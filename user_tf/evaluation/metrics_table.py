@@ -1,4 +1,4 @@
-"""What a person reads of an evaluation, and the JSON that README's tables are made of."""
+"""The tables of an evaluation as text, its rows by query, and its provenance."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from user_tf.evaluation import metrics
 from user_tf.evaluation.evaluator import Evaluation
-from user_tf.provenance import provenance as of_machine
+from user_tf.provenance import provenance as describe_machine
 
 HEADINGS = {
     "map": "MAP",
@@ -33,7 +33,7 @@ _SIGNIFICANT = 0.05
 
 
 def text_table(title: str, comparison: Mapping[str, Any]) -> str:
-    """The rankings of a task, one below the other, with the improvement to the original order.
+    """Return the rankings of a task as text with the improvement to the original order.
 
     Args:
         title: First words of the heading, such as the task.
@@ -54,14 +54,14 @@ def text_table(title: str, comparison: Mapping[str, Any]) -> str:
                 _change(entry["improvement"][key], entry["p_value"].get(key)) for key in HEADINGS
             ]
             lines.append(_row("  to the original, %", cells))
-        if "share_of_gain" in entry:
-            shares = [_number(entry["share_of_gain"][key], 2) for key in HEADINGS]
-            lines.append(_row("  of the possible gain", shares))
+        if "fraction_of_oracle_gain" in entry:
+            shares = [_number(entry["fraction_of_oracle_gain"][key], 2) for key in HEADINGS]
+            lines.append(_row("  of the oracle gain", shares))
     return "\n".join(lines)
 
 
 def slice_table(comparison: Mapping[str, Any], names: Sequence[str], metric: str = "map") -> str:
-    """One metric of the named rankings on every slice of a task; rows are slices."""
+    """Return one metric of the named rankings on every slice of a task; rows are slices."""
     rankings = comparison["rankings"]
     width = max(_CELL_WIDTH, *(len(name) + 2 for name in names))
     lines = [f"{HEADINGS[metric] + ' on slices':<32}{'queries':>10}"]
@@ -75,7 +75,7 @@ def slice_table(comparison: Mapping[str, Any], names: Sequence[str], metric: str
 
 
 def query_table(evaluations: Mapping[str, Evaluation], model: str) -> pa.Table:
-    """One row a query: the model's `Evaluation.table`, and columns `<ranking>: <metric>`."""
+    """Return one row a query: the model's `Evaluation.table` and columns `<ranking>: <metric>`."""
     table = evaluations[model].table()
     for name, evaluation in evaluations.items():
         if name != model:
@@ -86,13 +86,13 @@ def query_table(evaluations: Mapping[str, Evaluation], model: str) -> pa.Table:
 
 
 def provenance(command: str, seed: int) -> dict[str, Any]:
-    """Where numbers come from: command, seed, UTC date, machine and versions.
+    """Return the origin of numbers: command, seed, UTC date, machine and versions.
 
     Example:
         >>> sorted(provenance("python -m user_tf.evaluate", 1))
         ['command', 'date', 'machine', 'seed', 'versions']
     """
-    return {"command": command, "seed": seed, **of_machine(_PACKAGES)}
+    return {"command": command, "seed": seed, **describe_machine(_PACKAGES)}
 
 
 def _row(name: str, cells: Sequence[str]) -> str:

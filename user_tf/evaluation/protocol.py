@@ -1,4 +1,4 @@
-"""Which candidate lists an evaluation was made on, and which datasets a run may be evaluated on."""
+"""The candidate lists of an evaluation, and the datasets that a run may be evaluated on."""
 
 import os
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ _SHARED_FILES = ("vocabulary.txt", "text_tokens.npy", "documents.parquet", "user
 
 
 def name(dataset: Dataset) -> str:
-    """The protocol of a dataset's validation and test lists, fit for a file name.
+    """Return the protocol of a dataset's validation and test lists as part of a file name.
 
     Example:
         >>> import pathlib
@@ -29,35 +29,35 @@ def name(dataset: Dataset) -> str:
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:
-    """What an evaluation says of its lists: `name`, and `sha256` of the file that holds them."""
+    """Return `name` of the lists' protocol, and `sha256` of the file that holds them."""
     return {"name": name(dataset), "sha256": dataset.manifest["files"][LISTS]["sha256"]}
 
 
 def check_same_inputs(trained: Dataset, other: Dataset) -> None:
-    """Refuses a dataset that a model trained on another one cannot be evaluated on.
+    """Refuse a dataset on which a model trained on another one cannot be evaluated.
 
     Args:
         trained: The dataset a run was trained on.
         other: One of the same log, prepared alike but for its candidate lists and windows.
 
     Raises:
-        ValueError: Texts, documents, users, sequences, splits or features differ; the first that
-            does is named.
+        ValueError: Texts, documents, users, sequences, splits or features differ; the error names
+            the first that does.
     """
     ours, theirs = _inputs(trained.manifest), _inputs(other.manifest)
     for part, value in ours.items():
         if theirs[part] != value:
             raise ValueError(
-                "`dataset` should be prepared from the log of the run's dataset with the same "
-                "settings, all but --eval_candidates and --windows. Received: "
+                "`dataset` must be prepared from the log of the run's dataset with the same "
+                "settings, except --eval_candidates and --windows. Got "
                 f"{os.fspath(other.path)!r}, whose {part} is not that of "
-                f"{os.fspath(trained.path)!r}. Prepare it with the settings in the latter's "
+                f"{os.fspath(trained.path)!r}. Fix: prepare it with the settings in the latter's "
                 "manifest.json."
             )
 
 
 def _inputs(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """All of a manifest that must agree, by name."""
+    """Return the parts of a manifest that must agree by name."""
     return {
         **{file: manifest["files"][file]["sha256"] for file in _SHARED_FILES},
         "settings.sequence": manifest["settings"]["sequence"],

@@ -1,4 +1,4 @@
-"""Is a difference of rankings real: the paper's paired t-test, Holm's correction, users resampled."""
+"""Significance of a difference: the paper's paired t-test, Holm's correction, user bootstrap."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -15,17 +15,17 @@ _BLOCK = 4_000_000
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """Bounds of a mean that 95 % of resamplings of the users keep to."""
+    """95 % bounds of a mean over resamplings of the users."""
 
     low: float
     high: float
 
 
 def paired_t_test(values: Array, original: Array) -> float | None:
-    """Two-sided p-value of equal means, paired by query, as the paper tests.
+    """Return the two-sided p-value of equal means, paired by query, as in the paper.
 
-    Queries of one user are not independent, which this test takes them to be: `user_bootstrap`
-    stands beside it.
+    The test assumes independent queries; those of one user are not. `user_bootstrap` does not
+    assume it.
 
     Args:
         values, original: float [n], a metric of the same queries under two rankings.
@@ -41,13 +41,13 @@ def paired_t_test(values: Array, original: Array) -> float | None:
         return None
     difference = values - original
     if np.ptp(difference) == 0:
-        # scipy divides by the spread: no difference is no evidence, a constant one is certain.
+        # scipy divides by the spread, which is 0 here: p is 1 for no difference, 0 for a constant one.
         return 1.0 if difference[0] == 0 else 0.0
     return float(stats.ttest_rel(values, original).pvalue)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values adjusted for as many tests as there are (Holm-Bonferroni).
+    """Return p-values adjusted for the number of tests (Holm-Bonferroni).
 
         adjusted p_(i) = max over j <= i of min(1, (m - j + 1) p_(j)),   p_(1) <= ... <= p_(m)
 
@@ -75,11 +75,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def user_bootstrap(
     values: Array, users: pa.Array, samples: int = 1000, seed: int = 1
 ) -> list[Interval]:
-    """95 % percentile intervals of means over queries, by resampling users with replacement.
+    """Return 95 % percentile intervals of means over queries, resampling users with replacement.
 
     Args:
         values: float [n, M], metrics of n queries, or differences of metrics.
-        users: [n], whose query each row is.
+        users: [n], the user of each query.
         samples: Resamplings.
         seed: Seed of the draws.
 
@@ -96,7 +96,7 @@ def user_bootstrap(
     encoded = users.dictionary_encode()
     row_user = encoded.indices.to_numpy()
     count = len(encoded.dictionary)
-    # The mean of a resampling is a ratio of sums over users, so queries are summed up once.
+    # The mean of a resampling is a ratio of sums over users, so queries are summed once.
     sums = np.stack([np.bincount(row_user, column, count) for column in values.T], axis=1)
     queries = np.bincount(row_user, minlength=count)
     generator = np.random.default_rng(seed)

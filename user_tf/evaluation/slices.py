@@ -1,4 +1,4 @@
-"""Slices of queries that are reported beside the whole."""
+"""Slices of queries that are reported beside all queries."""
 
 import dataclasses
 import itertools
@@ -17,7 +17,7 @@ _MOST_VALUES = 30
 
 @dataclasses.dataclass(frozen=True)
 class Slice:
-    """Some queries by one column of theirs.
+    """Some queries, selected by one column.
 
     Attributes:
         name: Row of the slice table.
@@ -43,15 +43,15 @@ SLICES = (
     Slice("10 to 29 past behaviors", "past_behaviors", _within(10, 29)),
     Slice("30 or more past behaviors", "past_behaviors", _within(30)),
     Slice("repeated query", "query_seen", lambda values: values.astype(bool)),
-    Slice("query of 1 word", "query_words", lambda values: values == 1),
-    Slice("query of 2 words", "query_words", lambda values: values == 2),
-    Slice("query of 3 words or more", "query_words", _within(3)),
+    Slice("query of 1 token", "query_tokens", lambda values: values == 1),
+    Slice("query of 2 tokens", "query_tokens", lambda values: values == 2),
+    Slice("query of 3 tokens or more", "query_tokens", _within(3)),
     Slice("pseudo-negatives", "pseudo", lambda values: values.astype(bool)),
 )
 
 
 def default_slices(columns: Mapping[str, Array]) -> dict[str, Array]:
-    """bool [Q] of every slice of SLICES whose column is there and that holds a query.
+    """Return bool [Q] for every slice of SLICES that has its column and holds a query.
 
     Example:
         >>> default_slices({"past_behaviors": np.array([0, 12, 4])})["no past behavior"]
@@ -64,22 +64,22 @@ def default_slices(columns: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def summarize(evaluation: Evaluation, task: str) -> dict[str, Summary]:
-    """Summary of every slice of a task that holds a query.
+    """Summarize every slice of a task that holds a query.
 
     Example:
-        >>> from user_tf.evaluation import evaluator, targets
-        >>> rows = targets.from_table(targets.example_table())
+        >>> from user_tf.evaluation import evaluated_targets, evaluator
+        >>> rows = evaluated_targets.from_table(evaluated_targets.example_table())
         >>> result = evaluator.evaluate(rows, np.array([3]), np.array([[1.0, 2, 3]]))
         >>> list(summarize(result, "search"))
-        ['session with both behaviors', '1 to 9 past behaviors', 'query of 2 words']
+        ['session with both behaviors', '1 to 9 past behaviors', 'query of 2 tokens']
     """
-    of_task = evaluation.targets.task == Task.of(task)
+    of_task = evaluation.targets.task == Task.from_label(task)
     rows = {name: of_task & row for name, row in default_slices(evaluation.targets.slices).items()}
     return {name: evaluation.summarize(row) for name, row in rows.items() if row.any()}
 
 
 def slice_by(request: str, columns: Mapping[str, Array]) -> dict[str, Array]:
-    """Slices of any column: booleans and strings by value, numbers in bins.
+    """Slice queries by any column: booleans and strings by value, numbers in bins.
 
     Args:
         request: COLUMN; or COLUMN:A:B:... for bins that begin at the numbers A, B, ... Numbers
@@ -102,22 +102,22 @@ def slice_by(request: str, columns: Mapping[str, Array]) -> dict[str, Array]:
     name, *edges = request.split(":")
     if name not in columns:
         raise ValueError(
-            f"`slice` should name a column of the per-query files. Received: {name!r}. Choose one "
-            f"of: {', '.join(columns)}."
+            f"`slice` must name a column of the per-query files. Got {name!r}. Fix: choose one of "
+            f"{', '.join(columns)}."
         )
     values = columns[name]
     if values.dtype.kind in "iuf":
         return _by_bins(name, values, _edges(request, edges, values))
     if edges:
         raise ValueError(
-            f"`slice` may have edges where the column holds numbers. Received: {request!r}, whose "
-            f"column holds {values.dtype}. Write --slice={name}."
+            f"`slice` must have no edges unless the column holds numbers. Got {request!r}, whose "
+            f"column holds {values.dtype}. Fix: write --slice={name}."
         )
     distinct = np.unique(values).tolist()
     if len(distinct) > _MOST_VALUES:
         raise ValueError(
-            f"`slice` should name a column of at most {_MOST_VALUES} values. Received: {name!r} "
-            f"with {len(distinct)}. Choose another column."
+            f"`slice` must name a column of at most {_MOST_VALUES} values. Got {name!r} with "
+            f"{len(distinct)}. Fix: choose another column."
         )
     words = {True: "yes", False: "no"} if values.dtype == bool else {}
     return {f"{name}: {words.get(value, value)}": values == value for value in distinct}
@@ -133,8 +133,8 @@ def _edges(request: str, edges: Sequence[str], values: Array) -> list[float]:
         numbers = []
     if not numbers or numbers != sorted(set(numbers)):
         raise ValueError(
-            f"`slice` should list its edges as ascending numbers. Received: {request!r}. Write, "
-            "for example, --slice=past_behaviors:1:10:30."
+            f"`slice` must list its edges as ascending numbers. Got {request!r}. Fix: write, for "
+            "example, --slice=past_behaviors:1:10:30."
         )
     return numbers
 

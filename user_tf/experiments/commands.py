@@ -1,4 +1,4 @@
-"""Runs the project's own commands side by side, each on its share of the cores."""
+"""Run the project's own commands in parallel, each on its share of the cores."""
 
 import concurrent.futures
 import dataclasses
@@ -7,6 +7,7 @@ import os
 import pathlib
 import queue
 import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 
 Job = Callable[[list[int]], str]
-"""Something to do on the given cores; returns what to tell when it is done."""
+"""A function that works on the given cores and returns a line about the result."""
 
 _PRINT = threading.Lock()
 _RUNNING: set[subprocess.Popen[bytes]] = set()
@@ -22,27 +23,32 @@ _RUNNING: set[subprocess.Popen[bytes]] = set()
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """What a command took: wall seconds, and its largest resident memory in GiB.
+    """Cost of a command: wall seconds, and its largest resident memory in GiB.
 
-    The system counts a child from the copy of its parent on, so that the memory is never told as
-    less than what the calling process held when it began the command.
+    A child starts as a copy of its parent, so the memory is at least that of the calling process
+    when it started the command.
     """
 
     seconds: float
     peak_gib: float
 
 
+def stop_when_killed() -> None:
+    """Make a kill (SIGTERM) of this process stop its commands, as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
 def say(text: str) -> None:
-    """One line with the time, whole, whatever other threads print."""
+    """Print one line with the time; lines of several threads do not mix."""
     with _PRINT:
         print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
 def call(module_and_flags: str, log: pathlib.Path, cores: list[int]) -> Cost:
-    """Runs `python -m ...` on the given cores, its output appended to `log`.
+    """Run `python -m ...` on the given cores and append its output to `log`.
 
     Raises:
-        RuntimeError: The command failed; names it and the file with its output.
+        RuntimeError: The command failed; the error names it and the file with its output.
 
     Example:
         >>> import tempfile
@@ -62,7 +68,7 @@ def call(module_and_flags: str, log: pathlib.Path, cores: list[int]) -> Cost:
             env={"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ},
         )
         _RUNNING.add(process)
-        # Popen.wait would not tell the memory.
+        # Popen.wait does not report the memory.
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         _RUNNING.discard(process)
@@ -72,14 +78,14 @@ def call(module_and_flags: str, log: pathlib.Path, cores: list[int]) -> Cost:
 
 
 def run_all(jobs: Mapping[str, Job], parallel: int) -> list[str]:
-    """Runs jobs, some at a time, and tells the end of each in a line.
+    """Run jobs, some at a time, and print a line at the end of each.
 
-    A job that fails does not stop the others. Where this call itself is stopped, so are the
-    commands it runs, and no further job begins.
+    A job that fails does not stop the others. If this call is stopped, its commands are stopped and
+    no further job starts.
 
     Args:
-        jobs: By name, begun in this order.
-        parallel: Jobs at a time; the cores are shared out among them.
+        jobs: By name, started in this order.
+        parallel: Jobs at a time; the cores are divided among them.
 
     Returns:
         Names of the jobs that failed.
@@ -94,14 +100,14 @@ def run_all(jobs: Mapping[str, Job], parallel: int) -> list[str]:
     def run(name: str, job: Job) -> None:
         mine = shares.get()
         try:
-            told = job(mine)
+            line = job(mine)
         except Exception as error:
             failed.append(name)
-            told = f"failed: {error}"
+            line = f"failed: {error}"
         finally:
             shares.put(mine)
         if not stopped.is_set():
-            say(f"[{next(ended)}/{len(jobs)}] {name}: {told}")
+            say(f"[{next(ended)}/{len(jobs)}] {name}: {line}")
 
     pool = concurrent.futures.ThreadPoolExecutor(parallel)
     try:

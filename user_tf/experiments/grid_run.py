@@ -1,43 +1,28 @@
-"""One system with one seed: trained and evaluated by the ordinary commands, unless that is done."""
+"""Run the systems and seeds of a grid by the ordinary commands, except what is finished."""
 
 import dataclasses
+import functools
 import json
 import pathlib
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from user_tf.config import Config
-from user_tf.experiments.commands import call
-from user_tf.experiments.systems import flags_of
+from user_tf.experiments import grids, results
+from user_tf.experiments.commands import call, run_all, say, stop_when_killed
+from user_tf.experiments.systems import System, make_flags, make_run_config
 from user_tf.run_folder import write_json
 
-_COST = "cost.json"
 _LAMBDAMART = "lambdamart"
 
 
-def evaluation_of(run: pathlib.Path, split: str) -> pathlib.Path:
-    """The JSON of a run's evaluation."""
-    return run / "evaluation" / f"{split}.json"
-
-
-def is_done(run: pathlib.Path, split: str) -> bool:
-    """Whether a run has both files of its evaluation; the table of queries is written last."""
-    queries = run / "evaluation" / f"{split}-queries.parquet"
-    return evaluation_of(run, split).exists() and queries.exists()
-
-
-def cost_of(run: pathlib.Path) -> dict[str, Any]:
-    """By module, seconds and largest memory of the call that finished its part of a run."""
-    path = run / _COST
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
-def commands(config: Config, split: str, truth: str = "") -> list[list[str]]:
-    """The modules that make a run and its evaluation, with their flags.
+def list_commands(config: Config, split: str, truth: str = "") -> list[list[str]]:
+    """Return the modules that make a run and its evaluation, with their flags.
 
     Example:
         >>> from user_tf.config import DataConfig
-        >>> for command in commands(Config(run="run", data=DataConfig(dataset="data")), "test"):
+        >>> for command in list_commands(Config(run="run", data=DataConfig(dataset="data")), "test"):
         ...     print(*command)
         user_tf.train --run=run --data.dataset=data
         user_tf.evaluate --run=run --split=test
@@ -46,15 +31,15 @@ def commands(config: Config, split: str, truth: str = "") -> list[list[str]]:
     if truth:
         evaluation.append(f"--truth={truth}")
     if config.model.name == _LAMBDAMART:
-        data = [flag for flag in flags_of(config) if flag.startswith(("--data.", "--nodata."))]
+        data = [flag for flag in make_flags(config) if flag.startswith(("--data.", "--nodata."))]
         return [["user_tf.lambdamart", *data, f"--seed={config.runtime.seed}", *evaluation]]
-    return [["user_tf.train", *flags_of(config)], ["user_tf.evaluate", *evaluation]]
+    return [["user_tf.train", *make_flags(config)], ["user_tf.evaluate", *evaluation]]
 
 
 def train_and_evaluate(config: Config, split: str, truth: str, cores: list[int]) -> str:
-    """Makes the run `config.run`, or goes on with it; a finished one is left as it is.
+    """Make the run `config.run` or resume it; a finished one is kept.
 
-    What the commands print goes to `RUN.txt`, what they took to `RUN/cost.json`.
+    The commands' output goes to `RUN.txt`, their cost to `RUN/cost.json`.
 
     Args:
         config: Settings of the run.
@@ -63,22 +48,59 @@ def train_and_evaluate(config: Config, split: str, truth: str, cores: list[int])
         cores: Cores to run on.
 
     Returns:
-        A line about the run: its seconds and MAP.
+        A line with the run's seconds and MAP.
 
     Raises:
-        RuntimeError: A command failed; names the file with its output.
+        RuntimeError: A command failed; the error names the file with its output.
     """
     run = pathlib.Path(config.run)
-    if is_done(run, split):
+    if results.is_done(run, split):
         return "done before"
     seconds = 0.0
-    for module, *flags in commands(config, split, truth):
+    for module, *flags in list_commands(config, split, truth):
         cost = call(shlex.join([module, *flags]), run.with_suffix(".txt"), cores)
         seconds += cost.seconds
-        write_json(run / _COST, cost_of(run) | {module: dataclasses.asdict(cost)})
-    content = json.loads(evaluation_of(run, split).read_text(encoding="utf-8"))
+        write_json(run / results.COST, results.read_cost(run) | {module: dataclasses.asdict(cost)})
+    content = json.loads(results.evaluation_path(run, split).read_text(encoding="utf-8"))
     maps = [
         f"{task} MAP {part['rankings'][content['model']]['metrics']['map']:.4f}"
         for task, part in content["tasks"].items()
     ]
     return ", ".join([f"{seconds:.0f} s", *maps])
+
+
+def run_grid(
+    settings: grids.GridSettings, systems: Sequence[tuple[System, int]], grid: dict[str, Any]
+) -> str:
+    """Write grid.json, make all runs and write results.json.
+
+    Args:
+        settings: Settings of the grid.
+        systems: Result of `grids.read_systems`.
+        grid: Result of `grids.describe`.
+
+    Returns:
+        A sentence about the runs that failed; empty if none did.
+    """
+    stop_when_killed()
+    folder = pathlib.Path(settings.runs)
+    write_json(folder / grids.GRID, grid)
+    jobs = {}
+    # Seed by seed, so that every system has a first result early.
+    for seed in range(1, max(seeds for _, seeds in systems) + 1):
+        for system, seeds in systems:
+            if seed <= seeds:
+                name = f"{system.name}/seed{seed}"
+                config = make_run_config(system.config, settings.dataset, str(folder / name), seed)
+                jobs[name] = functools.partial(
+                    train_and_evaluate, config, settings.split, settings.truth
+                )
+    failed = run_all(jobs, settings.parallel)
+    write_json(folder / results.RESULTS, results.collect(grid, folder))
+    say(f"written: {folder / results.RESULTS}")
+    if not failed:
+        return ""
+    return (
+        f"{len(failed)} of {len(jobs)} runs failed: {', '.join(sorted(failed))}. Rerun the same "
+        "command to continue."
+    )

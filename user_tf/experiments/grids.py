@@ -1,4 +1,4 @@
-"""A grid of systems and seeds on one dataset, and what grid.json holds of it."""
+"""A grid of systems and seeds on one dataset, and the content of its grid.json."""
 
 import dataclasses
 import json
@@ -8,15 +8,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from data_pipeline.common.flagtree import setting
-from user_tf.evaluate import trained_tasks
-from user_tf.experiments.systems import System, flags_of, read_system, resolve
+from user_tf.experiments.systems import (
+    System,
+    make_flags,
+    read_system,
+    read_variants,
+    resolve,
+)
+from user_tf.training import phases
 
 GRID = "grid.json"
 
 
 @dataclasses.dataclass(frozen=True)
 class GridSettings:
-    """Everything `python -m user_tf.experiment` can be told."""
+    """Settings of `python -m user_tf.experiment`."""
 
     title: str = setting("", "Title of the results.")
     dataset: str = setting("", "Folder of the prepared dataset.")
@@ -32,6 +38,9 @@ class GridSettings:
         "Folder of flagfiles of user_tf.tune, one a ranker; empty: all have the common settings.",
     )
     folder: str = setting("configs/systems", "Folder of the systems' flagfiles.")
+    variants: str = setting(
+        "", "TOML table of variants of a system, such as configs/experiments/departures.toml."
+    )
     systems: tuple[str, ...] = dataclasses.field(
         default=("user",),
         metadata={"help": "Systems: NAME with seed 1, or NAME:N with the seeds 1 to N."},
@@ -42,85 +51,86 @@ class GridSettings:
 
 
 def check(settings: GridSettings) -> None:
-    """Refuses impossible settings before any work starts.
+    """Refuse impossible settings before any work starts.
 
     Raises:
-        ValueError: Names the setting, the rule, the value and the mend.
+        ValueError: The error names the setting, the rule, the value and the fix.
     """
     rules = [
-        (settings.runs != "", "`runs` should name a folder", settings.runs, "Set --runs."),
+        (settings.runs != "", "`runs` must name a folder", settings.runs, "set --runs."),
         (
             (pathlib.Path(settings.dataset) / "manifest.json").exists(),
-            "`dataset` should be a prepared dataset, which has a manifest.json",
+            "`dataset` must be a prepared dataset, which has a manifest.json",
             settings.dataset,
-            "Run `python -m data_pipeline.prepare` to its end, or set --dataset.",
+            "run `python -m data_pipeline.prepare` to its end, or set --dataset.",
         ),
         (
             not settings.truth or pathlib.Path(settings.truth).exists(),
-            "`truth` should be a Parquet file",
+            "`truth` must be a Parquet file",
             settings.truth,
-            "Make it with `python -m data_pipeline.truth`, or set --truth.",
+            "make it with `python -m data_pipeline.truth`, or set --truth.",
         ),
         (
             not settings.tuned or pathlib.Path(settings.tuned).is_dir(),
-            "`tuned` should be a folder of flagfiles",
+            "`tuned` must be a folder of flagfiles",
             settings.tuned,
-            "Make it with `python -m user_tf.tune`, or set --tuned.",
+            "make it with `python -m user_tf.tune`, or set --tuned.",
         ),
         (
             settings.parallel >= 1,
-            "`parallel` should be at least 1",
+            "`parallel` must be at least 1",
             settings.parallel,
-            "Set --parallel.",
+            "set --parallel.",
         ),
         (
             len(settings.systems) > 0,
-            "`systems` should name at least one",
+            "`systems` must name at least one",
             settings.systems,
-            "Set --systems.",
+            "set --systems.",
         ),
     ]
-    for holds, rule, received, mend in rules:
+    for holds, rule, value, fix in rules:
         if not holds:
-            raise ValueError(f"{rule}. Received: {received!r}. {mend}")
+            raise ValueError(f"{rule}. Got {value!r}. Fix: {fix}")
 
 
-def seeds_of(entry: str) -> tuple[str, int]:
-    """Name and number of seeds of an entry of --systems.
+def parse_system(entry: str) -> tuple[str, int]:
+    """Return name and number of seeds of an entry of --systems.
 
     Raises:
         ValueError: The entry is neither NAME nor NAME:N with N at least 1.
 
     Example:
-        >>> seeds_of("htps"), seeds_of("user:3")
+        >>> parse_system("htps"), parse_system("user:3")
         (('htps', 1), ('user', 3))
     """
     name, colon, number = entry.partition(":")
     if not name or (colon and not (number.isdecimal() and int(number) >= 1)):
         raise ValueError(
-            f"`systems` should hold NAME or NAME:N, with N seeds. Received: {entry!r}. Set "
-            "--systems, for example to user:3,hrnn."
+            f"`systems` must hold NAME or NAME:N, with N seeds. Got {entry!r}. Fix: set --systems, "
+            "for example to user:3,hrnn."
         )
     return name, int(number or 1)
 
 
 def read_systems(settings: GridSettings) -> list[tuple[System, int]]:
-    """The systems of a grid, each with its number of seeds.
+    """Read the systems of a grid, each with its number of seeds.
 
     Raises:
-        ValueError: An entry or a system's flagfile is not what it should be.
+        ValueError: An entry, a flagfile or the table of variants is impossible.
     """
     folder = pathlib.Path(settings.folder)
+    variants = read_variants(settings.variants, folder)
     return [
-        (read_system(name, folder, settings.common, settings.tuned), seeds)
-        for name, seeds in map(seeds_of, settings.systems)
+        (read_system(name, folder, settings.common, settings.tuned, variants), seeds)
+        for name, seeds in map(parse_system, settings.systems)
     ]
 
 
 def describe(
     settings: GridSettings, systems: Sequence[tuple[System, int]], command: str
 ) -> dict[str, Any]:
-    """The content of grid.json: these systems, after those of earlier grids of the folder.
+    """Return the content of grid.json: these systems after those of earlier grids of the folder.
 
     Args:
         settings: Of this call.
@@ -149,7 +159,7 @@ def describe(
         "counts": json.loads(manifest.read_text(encoding="utf-8")).get("counts"),
         "common": settings.common,
         "tuned": settings.tuned,
-        "common_flags": flags_of(common),
+        "common_flags": make_flags(common),
         "parallel": settings.parallel,
         **metrics_table.provenance(command, 0),
     }
@@ -157,17 +167,17 @@ def describe(
     for name in ("truth", "dataset", "common_flags"):
         if before.get(name, grid[name]) != grid[name]:
             raise ValueError(
-                f"`{name}` should be that of the runs in {folder}, {before[name]!r}. Received: "
-                f"{grid[name]!r}. Set it back, or set --runs to another folder."
+                f"`{name}` must be that of the runs in {folder}, {before[name]!r}. Got "
+                f"{grid[name]!r}. Fix: set it back, or set --runs to another folder."
             )
     entries = {entry["system"]: entry for entry in before["systems"]}
     for system, seeds in systems:
-        flags, earlier = flags_of(system.config, common), entries.get(system.name)
+        flags, earlier = make_flags(system.config, common), entries.get(system.name)
         if earlier and (folder / system.name).exists():
             if earlier["flags"] != flags:
                 raise ValueError(
-                    f"`{system.name}` should have the flags of its runs in {folder}, "
-                    f"{shlex.join(earlier['flags'])}. Received: {shlex.join(flags)}. Set --runs to "
+                    f"`{system.name}` must have the flags of its runs in {folder}, "
+                    f"{shlex.join(earlier['flags'])}. Got {shlex.join(flags)}. Fix: set --runs to "
                     f"another folder, or delete {folder / system.name}."
                 )
             seeds = max(seeds, len(earlier["runs"]))
@@ -175,7 +185,7 @@ def describe(
             "system": system.name,
             "label": system.label,
             "scenario": system.config.data.scenario,
-            "tasks": list(trained_tasks(system.config)),
+            "tasks": list(phases.by_task(system.config)),
             "flags": flags,
             "runs": [f"{system.name}/seed{seed}" for seed in range(1, seeds + 1)],
         }

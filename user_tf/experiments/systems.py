@@ -1,31 +1,43 @@
-"""A system of a table: a flagfile that says what it is, after the settings all systems share.
+"""A system of a table: its own flags after the settings that all systems share.
+
+Its flags are a flagfile:
 
 --undefok=label           (so that user_tf.train reads the file, too)
 --label=HTPS
 --model.name=htps
 --data.scenario=search
 --train.phases=search
+
+or a variant, a line of a TOML table that changes another system's flagfile:
+
+    base = "user"
+
+    [variants.released_no_knrm]
+    label = "Released: no KNRM"
+    flags = "--nomodel.knrm"
 """
 
 import dataclasses
 import operator
 import pathlib
-from collections.abc import Sequence
+import shlex
+import tomllib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import flags
 
 from data_pipeline.common import flagtree
-from user_tf import config as configuration
+from user_tf import config_rules
 from user_tf.config import Config, DataConfig
 
 
 @dataclasses.dataclass(frozen=True)
 class System:
-    """What is trained under one name.
+    """A named set of settings.
 
     Attributes:
-        name: Name of its flagfile and of its folder of runs.
+        name: Name of its flagfile or variant, and of its folder of runs.
         label: Name in tables.
         config: Its settings; dataset, folder and seed are a run's.
     """
@@ -36,7 +48,7 @@ class System:
 
 
 def resolve(arguments: Sequence[str]) -> tuple[Config, str]:
-    """Settings and `--label` that flags and flagfiles give; the later ones win.
+    """Return the settings and `--label` of flags and flagfiles; later ones win.
 
     Raises:
         ValueError: A flag is unknown, has an impossible value, or a flagfile cannot be read.
@@ -56,46 +68,78 @@ def resolve(arguments: Sequence[str]) -> tuple[Config, str]:
     return flagtree.read(Config, values=values), str(values["label"].value)
 
 
+def read_variants(path: str, folder: pathlib.Path) -> dict[str, list[str]]:
+    """Read a table of variants: by name the flags of each, its base's flagfile first.
+
+    Args:
+        path: TOML file; empty: no variants.
+        folder: Folder of the systems' flagfiles.
+
+    Raises:
+        ValueError: The file cannot be read or is no such table.
+    """
+    if not path:
+        return {}
+    try:
+        table = tomllib.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        base = f"--flagfile={folder / table['base']}.flags"
+        return {
+            name: [base, f"--label={variant['label']}", *shlex.split(variant["flags"])]
+            for name, variant in table["variants"].items()
+        }
+    except (OSError, tomllib.TOMLDecodeError, KeyError) as error:
+        raise ValueError(
+            "`variants` must be a TOML file with `base` and a table [variants.NAME] of `label` and "
+            f"`flags` for each variant. Got {path!r}: {error!r}. Fix: write it as "
+            "configs/experiments/departures.toml is, or set --variants."
+        ) from error
+
+
 def read_system(
-    name: str, folder: pathlib.Path, common: str, tuned: Sequence[str] | str = ()
+    name: str,
+    folder: pathlib.Path,
+    common: str,
+    tuned: Sequence[str] | str = (),
+    variants: Mapping[str, Sequence[str]] | None = None,
 ) -> System:
-    """Reads `folder/NAME.flags` after the flagfile `common` and what its ranker was tuned to.
+    """Read a system: the flagfile `common`, the tuned flags of its ranker, then its own flags.
 
     Args:
         name: Name of the system.
         folder: Folder of the systems' flagfiles.
         common: Flagfile of the settings all systems share.
-        tuned: Flags; or the folder of flagfiles `user_tf.tune` wrote, of which that of the system's
-            ranker is read: an ablation has the settings of the whole. A ranker without one was not
-            tuned.
+        tuned: Flags; or the folder of flagfiles `user_tf.tune` wrote. From the folder the flagfile
+            of the system's ranker is read, so an ablation has the settings of the full model. A
+            ranker without one was not tuned.
+        variants: Result of `read_variants`. Default: none.
 
     Raises:
-        ValueError: There is no such file, or its settings are impossible.
+        ValueError: There is no such system, or its settings are impossible.
     """
-    path = folder / f"{name}.flags"
-    if not path.exists():
-        known = ", ".join(sorted(file.stem for file in folder.glob("*.flags")))
+    path, variants = folder / f"{name}.flags", variants or {}
+    if name not in variants and not path.exists():
+        known = ", ".join(sorted([*variants, *(file.stem for file in folder.glob("*.flags"))]))
         raise ValueError(
-            f"`systems` should be names of flagfiles in {folder}. Received: {name!r}. Write {path}, "
-            f"or choose one of: {known}."
+            f"`systems` must be names of flagfiles in {folder} or of variants. Got {name!r}. Fix: "
+            f"write {path}, or choose one of {known}."
         )
-    shared, own = f"--flagfile={common}", f"--flagfile={path}"
-    config, label = resolve([shared, own])
+    shared, own = f"--flagfile={common}", variants.get(name, [f"--flagfile={path}"])
+    config, label = resolve([shared, *own])
     if isinstance(tuned, str):
         chosen = pathlib.Path(tuned) / f"{config.model.name}.flags"
         tuned = [f"--flagfile={chosen}"] if tuned and chosen.exists() else []
-    config, _ = resolve([shared, *tuned, own])
+    config, _ = resolve([shared, *tuned, *own])
     try:
-        configuration.check(of_run(config, "dataset", "run", 1))
+        config_rules.check(make_run_config(config, "dataset", "run", 1))
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{name if name in variants else path}: {error}") from error
     return System(name, label or name, with_all_epochs(config))
 
 
 def with_all_epochs(config: Config) -> Config:
-    """Gives a model that is trained once the epochs of pre-training and fine-tuning together.
+    """Give a model with a single training the epochs of pre-training and fine-tuning together.
 
-    So every system may pass as often over the groups of a task, whether it is trained on both
+    So every system may pass over the groups of a task equally often, whether it is trained on both
     tasks and then on one, on one alone, or on both in a single training.
 
     Example:
@@ -113,20 +157,20 @@ def with_all_epochs(config: Config) -> Config:
     return dataclasses.replace(config, train=dataclasses.replace(train, pretrain_epochs=epochs))
 
 
-def of_run(config: Config, dataset: str, run: str, seed: int) -> Config:
-    """The settings of one run of a system."""
+def make_run_config(config: Config, dataset: str, run: str, seed: int) -> Config:
+    """Return the settings of one run of a system."""
     data: DataConfig = dataclasses.replace(config.data, dataset=dataset)
     runtime = dataclasses.replace(config.runtime, seed=seed)
     return dataclasses.replace(config, data=data, run=run, runtime=runtime)
 
 
-def flags_of(config: Config, base: Config | None = None) -> list[str]:
-    """The flags that make `config` of `base`. Default of `base`: every setting's default.
+def make_flags(config: Config, base: Config | None = None) -> list[str]:
+    """Return the flags that turn `base` into `config`. Default of `base`: all defaults.
 
     Example:
         >>> from user_tf.config import ModelConfig, TrainConfig
         >>> train = TrainConfig(phases=("search",))
-        >>> flags_of(Config(model=ModelConfig(width=8, knrm=False), train=train))
+        >>> make_flags(Config(model=ModelConfig(width=8, knrm=False), train=train))
         ['--model.width=8', '--nomodel.knrm', '--train.phases=search']
     """
     base = Config() if base is None else base

@@ -1,11 +1,12 @@
 """The same small search of settings for every system, decided on validation."""
 
 import dataclasses
+import functools
 import json
 import pathlib
 import shlex
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,12 @@ from scipy.stats import qmc
 
 from data_pipeline.common.flagtree import setting
 from user_tf.config import Config
-from user_tf.evaluate import trained_tasks
-from user_tf.experiments.commands import call
-from user_tf.experiments.systems import flags_of
-from user_tf.run_folder import DONE, phase_of
+from user_tf.experiments.commands import call, run_all, say, stop_when_killed
+from user_tf.experiments.systems import make_flags, make_run_config, read_system, resolve
+from user_tf.run_folder import DONE, write_json
+from user_tf.training import phases
 
+RESULT = "tuning.json"
 LEARNING_RATES = (0.5, 1.0, 2.0)
 """Factors of the common learning rate."""
 DROPOUTS = (0.0, 0.1, 0.3)
@@ -28,7 +30,7 @@ STARTS = ("average", "glorot")
 
 @dataclasses.dataclass(frozen=True)
 class TuneSettings:
-    """Everything `python -m user_tf.tune` can be told."""
+    """Settings of `python -m user_tf.tune`."""
 
     dataset: str = setting(
         "", "Folder of the prepared dataset; not that of the results, if another can be had."
@@ -48,9 +50,9 @@ class TuneSettings:
 
 
 def changes(common: Config, number: int, seed: int) -> list[list[str]]:
-    """Flags of each trial, the same for all systems; the first has none.
+    """Return the flags of each trial, the same for all systems; the first has none.
 
-    The others are drawn as a Latin hypercube: of every setting all values have their turn.
+    The others are drawn as a Latin hypercube, so that every value of a setting is used.
 
     Args:
         common: Settings all systems share.
@@ -70,14 +72,14 @@ def changes(common: Config, number: int, seed: int) -> list[list[str]]:
         --model.dropout=0.0
     """
     if number < 1:
-        raise ValueError(f"`trials` should be at least 1. Received: {number}. Set --trials.")
+        raise ValueError(f"`trials` must be at least 1. Got {number}. Fix: set --trials.")
     space: tuple[Sequence[Any], ...] = (LEARNING_RATES, DROPOUTS, WIDTHS, STARTS)
     drawn = qmc.LatinHypercube(len(space), rng=np.random.default_rng(seed)).random(number - 1)
     trials = [
         [values[int(place * len(values))] for values, place in zip(space, places, strict=True)]
         for places in drawn
     ]
-    return [[], *(flags_of(_changed(common, *trial), common) for trial in trials)]
+    return [[], *(make_flags(_changed(common, *trial), common) for trial in trials)]
 
 
 def _changed(common: Config, rate: float, dropout: float, width: int, start: str) -> Config:
@@ -96,14 +98,14 @@ def _changed(common: Config, rate: float, dropout: float, width: int, start: str
 
 
 def validation_map(config: Config) -> float | None:
-    """Mean over the tasks of a run's best validation MAP; None while it is not trained.
+    """Return the mean over tasks of a run's best validation MAP; None before it is trained.
 
     Args:
         config: Settings of the run.
     """
     maps = []
-    for task in trained_tasks(config):
-        done = pathlib.Path(config.run) / phase_of(config, task) / DONE
+    for phase in phases.by_task(config).values():
+        done = pathlib.Path(config.run) / phase / DONE
         if not done.exists():
             return None
         maps.append(json.loads(done.read_text(encoding="utf-8"))["best_map"])
@@ -111,27 +113,27 @@ def validation_map(config: Config) -> float | None:
 
 
 def train_trial(config: Config, cores: list[int]) -> str:
-    """Trains one trial, or goes on with it; a finished one is left as it is.
+    """Train one trial or resume it; a finished one is kept.
 
     Args:
         config: Settings of its run.
         cores: Cores to run on.
 
     Returns:
-        A line about it.
+        A line with seconds and MAP.
 
     Raises:
-        RuntimeError: The training failed; names the file with its output.
+        RuntimeError: The training failed; the error names the file with its output.
     """
     if validation_map(config) is not None:
         return "done before"
     log = pathlib.Path(config.run).with_suffix(".txt")
-    cost = call(shlex.join(["user_tf.train", *flags_of(config)]), log, cores)
+    cost = call(shlex.join(["user_tf.train", *make_flags(config)]), log, cores)
     return f"{cost.seconds:.0f} s, validation MAP {validation_map(config):.4f}"
 
 
 def best(maps: Sequence[float | None]) -> int:
-    """Number of the trial with the largest MAP, the earliest of equals.
+    """Return the number of the trial with the largest MAP, the earliest of equals.
 
     Raises:
         ValueError: A trial is not finished, so that the budget would not be the same.
@@ -143,14 +145,14 @@ def best(maps: Sequence[float | None]) -> int:
     finished = [value for value in maps if value is not None]
     if len(finished) < len(maps):
         raise ValueError(
-            f"All trials of a system should be trained. Received: {len(finished)} of {len(maps)}. "
-            "The same command goes on with the others."
+            f"`maps` must hold all trials of a system. Got {len(finished)} of {len(maps)}. Fix: "
+            "rerun the same command to train the others."
         )
     return finished.index(max(finished))
 
 
 def flagfile(flags: Sequence[str], maps: Sequence[float], command: str) -> str:
-    """Text of the flagfile of a ranker's chosen settings.
+    """Return the text of the flagfile of a ranker's chosen settings.
 
     Args:
         flags: Of the chosen trial.
@@ -159,21 +161,21 @@ def flagfile(flags: Sequence[str], maps: Sequence[float], command: str) -> str:
 
     Example:
         >>> print(flagfile(["--model.dropout=0.3"], [0.5, 0.6], "python -m user_tf.tune"), end="")
-        # Chosen on validation among 2 trials: MAP 0.6000, with the common settings 0.5000.
-        # Command:  python -m user_tf.tune
+        # Command: python -m user_tf.tune
+        # Result: best of 2 trials on validation: MAP 0.6000, with the common settings 0.5000.
         --model.dropout=0.3
     """
     lines = [
-        f"# Chosen on validation among {len(maps)} trials: MAP {max(maps):.4f}, with the common "
+        f"# Command: {command}",
+        f"# Result: best of {len(maps)} trials on validation: MAP {max(maps):.4f}, with the common "
         f"settings {maps[0]:.4f}.",
-        f"# Command:  {command}",
         *flags,
     ]
     return "\n".join(lines) + "\n"
 
 
 def summary(system: str, trials: Sequence[Sequence[str]], runs: Sequence[Config]) -> dict[str, Any]:
-    """What tuning.json holds of a system: every trial's flags and MAP, and the chosen one's number.
+    """Return the entry of a system in tuning.json: flags and MAP of its trials, the chosen one.
 
     Raises:
         ValueError: As `best`.
@@ -189,3 +191,68 @@ def summary(system: str, trials: Sequence[Sequence[str]], runs: Sequence[Config]
             for flags, value in zip(trials, maps, strict=True)
         ],
     }
+
+
+def plan(settings: TuneSettings) -> tuple[list[list[str]], dict[str, list[Config]]]:
+    """Return the flags of each trial, and by system the settings of its runs.
+
+    Raises:
+        ValueError: A folder is not given, or a flagfile is impossible.
+    """
+    for name in ("dataset", "runs", "output"):
+        if not getattr(settings, name):
+            raise ValueError(f"`{name}` must name a folder. Got ''. Fix: set --{name}.")
+    common, _ = resolve([f"--flagfile={settings.common}"])
+    trials = changes(common, settings.trials, settings.seed)
+    folder = pathlib.Path(settings.runs)
+    runs: dict[str, list[Config]] = {}
+    for name in settings.systems:
+        runs[name] = []
+        for number, flags in enumerate(trials):
+            system = read_system(name, pathlib.Path(settings.folder), settings.common, flags)
+            run = str(folder / name / f"trial{number}")
+            runs[name].append(make_run_config(system.config, settings.dataset, run, settings.seed))
+    return trials, runs
+
+
+def run_trials(
+    settings: TuneSettings,
+    trials: Sequence[Sequence[str]],
+    runs: Mapping[str, Sequence[Config]],
+    command: str,
+) -> str:
+    """Train all trials, write tuning.json and the chosen flagfiles.
+
+    Args:
+        settings: Settings of the tuning.
+        trials, runs: Result of `plan`.
+        command: Command line, written into the files.
+
+    Returns:
+        A sentence about the trainings that failed; empty if none did.
+    """
+    from user_tf.evaluation import metrics_table
+
+    stop_when_killed()
+    jobs = {
+        f"{name}/trial{number}": functools.partial(train_trial, config)
+        for name, configs in runs.items()
+        for number, config in enumerate(configs)
+    }
+    if failed := run_all(jobs, settings.parallel):
+        return (
+            f"{len(failed)} of {len(jobs)} trainings failed: {', '.join(sorted(failed))}. Rerun "
+            "the same command to continue."
+        )
+    folder, output = pathlib.Path(settings.runs), pathlib.Path(settings.output)
+    systems = [summary(name, trials, configs) for name, configs in runs.items()]
+    provenance = metrics_table.provenance(command, settings.seed)
+    write_json(folder / RESULT, {**provenance, "common": settings.common, "systems": systems})
+    output.mkdir(parents=True, exist_ok=True)
+    for entry in systems:
+        maps = [trial["validation_map"] for trial in entry["trials"]]
+        text = flagfile(trials[entry["chosen"]], maps, command)
+        (output / f"{entry['ranker']}.flags").write_text(text, encoding="utf-8")
+        say(f"{entry['system']}: {shlex.join(trials[entry['chosen']]) or 'as common'}")
+    say(f"written: {folder / RESULT} and {output}/*.flags")
+    return ""

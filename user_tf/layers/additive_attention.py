@@ -1,4 +1,4 @@
-"""Attention pooling of a sequence into one vector."""
+"""Pool a sequence into one vector by additive attention."""
 
 import keras
 from keras import ops
@@ -6,13 +6,14 @@ from keras import ops
 from user_tf.layers.masking import masked_softmax
 
 
+@keras.saving.register_keras_serializable(package="user_tf")
 class AdditiveAttention(keras.layers.Layer):
-    """Pools a sequence by additive attention (USER, text encoder).
+    """Pool a sequence by additive attention, as in the text encoder of USER.
 
-        a = softmax_i( v . tanh(W c_i + b) ) over the real places;   r = sum_i a_i c_i
+        a_i = softmax_i( v . tanh(W c_i + b) ) over the real places;   r = sum_i a_i c_i
 
     Args:
-        units: Width of W c_i; None for the width of the inputs.
+        units: Width of W c_i. Default: the width of the inputs.
 
     Call arguments:
         inputs: Float tensor `[B, L, d]`.
@@ -26,6 +27,9 @@ class AdditiveAttention(keras.layers.Layer):
         >>> pooled = pool(ops.ones((2, 3, 2)), padding_mask=ops.array([[True] * 3, [False] * 3]))
         >>> ops.convert_to_numpy(pooled).round(3).tolist()
         [[1.0, 1.0], [0.0, 0.0]]
+
+    Reference:
+        Yang et al., Hierarchical Attention Networks for Document Classification, NAACL 2016.
     """
 
     def __init__(self, units=None, **kwargs):
@@ -48,7 +52,7 @@ class AdditiveAttention(keras.layers.Layer):
         return ops.squeeze(ops.matmul(ops.expand_dims(weights, 1), inputs), axis=1)
 
     def pooling_weights(self, inputs, padding_mask):
-        """The weights a, `[B, L]`: 0 where masked, of sum 1 where a place is real."""
+        """Return the weights a, `[B, L]`: 0 where masked, of sum 1 where a place is real."""
         logits = ops.squeeze(self.score(self.hidden(inputs)), axis=-1)
         return ops.cast(masked_softmax(logits, padding_mask), self.compute_dtype)
 

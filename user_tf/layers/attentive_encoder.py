@@ -1,4 +1,4 @@
-"""A sequence to one vector by multi-head self-attention and additive attention."""
+"""Encode a sequence as one vector by multi-head self-attention and additive attention."""
 
 import keras
 from keras import ops
@@ -7,12 +7,13 @@ from user_tf.layers.additive_attention import AdditiveAttention
 from user_tf.layers.masking import masked_softmax
 
 
+@keras.saving.register_keras_serializable(package="user_tf")
 class SelfAttention(keras.layers.Layer):
-    """Multi-head self-attention whose heads are laid side by side, and that is all.
+    """Apply multi-head self-attention and concatenate the heads.
 
         o_i = [ sum_j softmax_j( (W_q^h x_i) . (W_k^h x_j) / sqrt(w) ) W_v^h x_j ]_h
 
-    Unlike a transformer's it has no output projection, no residual and no biases.
+    Unlike the attention of a transformer it has no output projection, no residual and no biases.
 
     Args:
         num_heads: Number of heads.
@@ -21,7 +22,7 @@ class SelfAttention(keras.layers.Layer):
     Call arguments:
         inputs: Float tensor `[B, L, d]`.
         padding_mask: Boolean tensor `[B, L]`. Masked places get no weight; rows at masked places
-            come out as garbage.
+            have no meaning.
 
     Returns:
         Float tensor `[B, L, num_heads * w]`.
@@ -30,6 +31,9 @@ class SelfAttention(keras.layers.Layer):
         >>> attend = SelfAttention(num_heads=2, key_dim=3)
         >>> attend(ops.ones((1, 5, 4)), padding_mask=ops.ones((1, 5), "bool")).shape
         TensorShape([1, 5, 6])
+
+    Reference:
+        Wu et al., Neural News Recommendation with Multi-Head Self-Attention, EMNLP 2019.
     """
 
     def __init__(self, num_heads, key_dim, **kwargs):
@@ -61,20 +65,21 @@ class SelfAttention(keras.layers.Layer):
         return {**super().get_config(), "num_heads": self.num_heads, "key_dim": self.key_dim}
 
 
+@keras.saving.register_keras_serializable(package="user_tf")
 class AttentiveEncoder(keras.layers.Layer):
-    """A sequence to one vector: self-attention, dropout, additive attention.
+    """Encode a sequence as one vector: self-attention, dropout, additive attention (NRMS, GERL).
 
         r = AdditiveAttention(dropout(SelfAttention(x)))
 
     Args:
         num_heads, key_dim: As in `SelfAttention`.
-        dropout: Dropout rate.
-        units: Hidden width of the additive attention; None for num_heads * key_dim.
+        dropout: Dropout rate. Default: 0.
+        units: Hidden width of the additive attention. Default: num_heads * key_dim.
 
     Call arguments:
         inputs: Float tensor `[B, L, d]`.
         padding_mask: Boolean tensor `[B, L]`, true at real places. A row without any gives 0.
-        training: Whether dropout is on.
+        training: True to apply dropout.
 
     Returns:
         Float tensor `[B, num_heads * key_dim]`.
@@ -83,33 +88,40 @@ class AttentiveEncoder(keras.layers.Layer):
         >>> encoder = AttentiveEncoder(num_heads=2, key_dim=3)
         >>> encoder(ops.ones((1, 5, 4)), padding_mask=ops.zeros((1, 5), "bool")).numpy().tolist()
         [[0.0, 0.0, 0.0, 0.0, 0.0, 0.0]]
+
+    Reference:
+        Wu et al., Neural News Recommendation with Multi-Head Self-Attention, EMNLP 2019.
     """
 
     def __init__(self, num_heads, key_dim, dropout=0.0, units=None, **kwargs):
         super().__init__(**kwargs)
+        self.num_heads = num_heads
+        self.key_dim = key_dim
+        self.dropout = dropout
+        self.units = units
         policy = self.dtype_policy
         self.attention = SelfAttention(num_heads, key_dim, dtype=policy, name="attention")
-        self.dropout = keras.layers.Dropout(dropout, dtype=policy, name="dropout")
+        self.dropout_layer = keras.layers.Dropout(dropout, dtype=policy, name="dropout")
         self.pool = AdditiveAttention(units, dtype=policy, name="pool")
 
     def build(self, inputs_shape):
         self.attention.build(inputs_shape)
-        self.pool.build((None, None, self.attention.num_heads * self.attention.key_dim))
+        self.pool.build((None, None, self.num_heads * self.key_dim))
 
     def call(self, inputs, padding_mask, training=None):
         attended = self.attention(inputs, padding_mask=padding_mask)
-        return self.pool(self.dropout(attended, training=training), padding_mask=padding_mask)
+        return self.pool(self.dropout_layer(attended, training=training), padding_mask=padding_mask)
 
     def pooling_weights(self, inputs, padding_mask):
-        """Weights of the additive attention, `[B, L]`: 0 where masked, else of sum 1."""
+        """Return the weights of the additive attention, `[B, L]`: 0 where masked, otherwise of sum 1."""
         attended = self.attention(inputs, padding_mask=padding_mask)
         return self.pool.pooling_weights(attended, padding_mask)
 
     def get_config(self):
         return {
             **super().get_config(),
-            "num_heads": self.attention.num_heads,
-            "key_dim": self.attention.key_dim,
-            "dropout": self.dropout.rate,
-            "units": self.pool.units,
+            "num_heads": self.num_heads,
+            "key_dim": self.key_dim,
+            "dropout": self.dropout,
+            "units": self.units,
         }

@@ -1,4 +1,4 @@
-"""Soft word matching of a query and its candidates."""
+"""Match the words of a query softly with those of its candidates."""
 
 import keras
 from keras import ops
@@ -11,18 +11,19 @@ DEVIATIONS = (0.001,) + (0.1,) * 10
 SMALLEST_COUNT = 1e-10
 
 
+@keras.saving.register_keras_serializable(package="user_tf")
 class Knrm(keras.layers.Layer):
-    """Kernel-pooled matching of contextual words (Xiong et al., 2017).
+    """Match contextual words by kernel pooling.
 
         M_ij = cos(q_i, d_j);   K_k(q_i) = sum_j exp(-(M_ij - mu_k)^2 / (2 s_k^2))
         phi_k = sum_i 0.01 log(max(K_k(q_i), 1e-10));   score = tanh(w . phi + b)
 
-    with 11 kernels: mu = 1 (s = 0.001) and 0.9, 0.7, ..., -0.9 (s = 0.1). Only real tokens count on
-    both sides. Everything is computed in at least float32.
+    with 11 kernels: mu = 1 (s = 0.001) and 0.9, 0.7, ..., -0.9 (s = 0.1). Everything is computed in at
+    least float32.
 
     Call arguments:
         words: Float tensor `[X, L, d]`, word vectors of the distinct texts.
-        words_mask: Boolean tensor `[X, L]`, true at real tokens.
+        words_mask: Boolean tensor `[X, L]`, true at real tokens; the others count on neither side.
         queries: int tensor `[T]` -> X.
         candidates: int tensor `[T, C]` -> X.
 
@@ -35,6 +36,9 @@ class Knrm(keras.layers.Layer):
         >>> knrm = Knrm()
         >>> knrm(words, words_mask=mask, queries=ops.array([1]), candidates=ops.array([[2, 0]])).shape
         TensorShape([1, 2])
+
+    Reference:
+        Xiong et al., End-to-End Neural Ad-hoc Ranking with Kernel Pooling, SIGIR 2017.
     """
 
     def build(self, words_shape):

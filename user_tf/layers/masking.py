@@ -1,4 +1,4 @@
-"""Numerically safe helpers of the layers: masked softmax, normalisation, cosine, packed gathers.
+"""Compute masked softmax, normalisation, cosine and position ids in a numerically safe way.
 
 Half precision is widened to float32 here and in what follows from it (softmax, cosine, KNRM, the
 scorer); float64 stays float64, so that tests can compare to 1e-9.
@@ -16,7 +16,7 @@ MASKED = -1e9
 
 
 def precise_dtype(dtype):
-    """The dtype for sensitive arithmetic: `dtype`, but float32 instead of a half precision.
+    """Return the dtype for sensitive arithmetic: `dtype`, or float32 instead of a half precision.
 
     Example:
         >>> precise_dtype("bfloat16"), precise_dtype("float64")
@@ -27,13 +27,13 @@ def precise_dtype(dtype):
 
 
 def precise(x):
-    """`x` in at least float32."""
+    """Return `x` in at least float32."""
     x = ops.convert_to_tensor(x)
     return ops.cast(x, precise_dtype(x.dtype))
 
 
 def masked_softmax(logits, mask):
-    """Softmax over the last axis among the places where `mask` is true.
+    """Apply softmax over the last axis among the places where `mask` is true.
 
     Args:
         logits: Float tensor `[..., L]`.
@@ -56,7 +56,7 @@ def masked_softmax(logits, mask):
 
 
 def normalize(x):
-    """`x` divided by its length along the last axis; a zero vector stays zero.
+    """Divide `x` by its length along the last axis; a zero vector stays zero.
 
     Vectors shorter than 1e-3 are divided by 1e-3 instead.
 
@@ -65,6 +65,10 @@ def normalize(x):
 
     Returns:
         `[..., d]` in at least float32.
+
+    Example:
+        >>> ops.convert_to_numpy(normalize([[0.0, 2.0], [0.0, 0.0]])).tolist()
+        [[0.0, 1.0], [0.0, 0.0]]
     """
     x = precise(x)
     squares = ops.sum(ops.square(x), axis=-1, keepdims=True)
@@ -72,7 +76,7 @@ def normalize(x):
 
 
 def cosine(x, y):
-    """Cosine along the last axis, 0 where a vector is zero; `x` and `y` broadcast.
+    """Return the cosine along the last axis, 0 where a vector is zero; `x` and `y` broadcast.
 
     Args:
         x: Float tensor `[..., d]`.
@@ -89,7 +93,7 @@ def cosine(x, y):
 
 
 def count_positions(mask):
-    """Position ids 1, 2, ... of the real places along the last axis, 0 at the others.
+    """Number the real places along the last axis 1, 2, ...; the others get 0.
 
     Args:
         mask: Boolean tensor `[..., n]`.

@@ -1,4 +1,4 @@
-"""Multi-head attention of a sequence to itself, or of last positions to what precedes them."""
+"""Attend from a sequence to itself, or from last positions to the positions before them."""
 
 import keras
 from keras import ops
@@ -6,8 +6,9 @@ from keras import ops
 from user_tf.layers.masking import masked_softmax
 
 
+@keras.saving.register_keras_serializable(package="user_tf")
 class MultiHeadAttention(keras.layers.Layer):
-    """Scaled dot-product attention with heads of any width (Vaswani et al., 2017).
+    """Apply scaled dot-product attention with heads of any width.
 
         o = W_o [ softmax(q_h K_h^T / sqrt(w)) V_h ]_h + b_o
         q_h = W_q^h x + b_q^h;   k_h = W_k^h x;   v_h = W_v^h x + b_v^h
@@ -15,9 +16,9 @@ class MultiHeadAttention(keras.layers.Layer):
     Keys have no bias, since the softmax cancels it. There are two forms with the same weights:
 
     * **full** (`context=None`): every row of `inputs` attends to all real rows of `inputs`.
-    * **last position** (`context` given): every row of `inputs` stands alone as the last position of
-      the sequence [context, row] and attends to the real rows of the context and to itself, not
-      to the other rows. Several candidates thus share one context. The key projection is moved
+    * **last position** (`context` given): every row of `inputs` alone is the last position of the
+      sequence [context, row] and attends to the real rows of the context and to itself, not to
+      the other rows. Several candidates thus share one context. The key projection is moved
       to the query's side, (W_k h) . q = h . (W_k^T q), and the value projection behind the sum,
       sum_j a_j W_v h_j = W_v sum_j a_j h_j: same mathematics, but the context is read as it is
       (width d), where projected keys and values would be 2 x num_heads x key_dim wide.
@@ -25,14 +26,14 @@ class MultiHeadAttention(keras.layers.Layer):
     Args:
         num_heads: Number of heads.
         key_dim: Width w of a head.
-        dropout: Dropout rate of the attention weights.
+        dropout: Dropout rate of the attention weights. Default: 0.
 
     Call arguments:
         inputs: Float tensor `[B, L, d]`.
         padding_mask: Boolean tensor, true at real places: `[B, L]` in full form, `[B, K]` with a
-            context. Masked places get no weight; rows at masked places come out as garbage.
+            context. Masked places get no weight; rows at masked places have no meaning.
         context: Float tensor `[B, K, d]`, K static, or None.
-        training: Whether dropout is on.
+        training: True to apply dropout.
 
     Returns:
         Float tensor `[B, L, d]`.
@@ -47,14 +48,17 @@ class MultiHeadAttention(keras.layers.Layer):
         ...     context=ops.ones((2, 5, 4)),
         ... ).shape
         TensorShape([2, 1, 4])
+
+    Reference:
+        Vaswani et al., Attention Is All You Need, NeurIPS 2017.
     """
 
     def __init__(self, num_heads, key_dim, dropout=0.0, **kwargs):
         super().__init__(**kwargs)
         self.num_heads = num_heads
         self.key_dim = key_dim
-        self.rate = dropout
-        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+        self.dropout = dropout
+        self.dropout_layer = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
 
     def build(self, inputs_shape):
         width = inputs_shape[-1]
@@ -78,7 +82,7 @@ class MultiHeadAttention(keras.layers.Layer):
         return ops.cast(masked_softmax(logits, mask), self.compute_dtype)
 
     def _full(self, inputs, padding_mask, training):
-        """Every row to all rows, `[B, L, d]` -> `[B, L, num_heads * key_dim]`."""
+        """Attend from every row to all rows, `[B, L, d]` -> `[B, L, num_heads * key_dim]`."""
         length = ops.shape(inputs)[1]
 
         def by_head(projected):
@@ -92,12 +96,12 @@ class MultiHeadAttention(keras.layers.Layer):
         value = by_head(ops.matmul(inputs, self.value_kernel) + self.value_bias)
         logits = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
         weights = self._softmax(logits, padding_mask[:, None, None, :])
-        weights = self.dropout(weights, training=training)
+        weights = self.dropout_layer(weights, training=training)
         mixed = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
         return ops.reshape(mixed, (-1, length, self.num_heads * self.key_dim))
 
     def last_weights(self, rows, context, padding_mask):
-        """Weights of every row as the last position of the sequence [context, row].
+        """Return the weights of every row as the last position of the sequence [context, row].
 
         Args:
             rows: Float tensor `[B, Q, d]`.
@@ -131,10 +135,10 @@ class MultiHeadAttention(keras.layers.Layer):
         return self._softmax(ops.concatenate([logits, own], axis=-1), mask[:, None, None, :])
 
     def _last_position(self, rows, context, padding_mask, training):
-        """Every row to the context and itself, `[B, Q, d]` -> `[B, Q, num_heads * key_dim]`."""
+        """Attend from every row to the context and itself, `[B, Q, d]` -> `[B, Q, num_heads * key_dim]`."""
         count, width = ops.shape(rows)[1], rows.shape[-1]
         weights = self.last_weights(rows, context, padding_mask)
-        weights = self.dropout(weights, training=training)
+        weights = self.dropout_layer(weights, training=training)
 
         shared, own = ops.split(weights, [context.shape[1]], axis=-1)
         shared = ops.reshape(shared, (-1, count * self.num_heads, context.shape[1]))
@@ -152,5 +156,5 @@ class MultiHeadAttention(keras.layers.Layer):
             **super().get_config(),
             "num_heads": self.num_heads,
             "key_dim": self.key_dim,
-            "dropout": self.rate,
+            "dropout": self.dropout,
         }

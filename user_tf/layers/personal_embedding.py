@@ -1,4 +1,4 @@
-"""Word vectors as one user reads them."""
+"""Give word vectors the place they have for one user."""
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ STEPS = ((16, np.uint32(0x85EBCA6B)), (13, np.uint32(0xC2B2AE35)), (16, np.uint3
 
 
 def hash_pairs(users, tokens, rows):
-    """Row of every pair of a user and a word: the same on every machine and in every run.
+    """Hash every pair of a user and a word to a row: the same on every machine and in every run.
 
     Args:
         users: int tensor.
@@ -32,20 +32,21 @@ def hash_pairs(users, tokens, rows):
     return ops.cast(ops.mod(mixed, rows), "int32")
 
 
+@keras.saving.register_keras_serializable(package="user_tf")
 class PersonalEmbedding(keras.layers.Layer):
-    """Moves the vectors of words to where a user has them (PEPS, personal word embeddings).
+    """Add a user's own displacement to the vectors of words (PEPS, personal word embeddings).
 
-        P_u(w) = G(w) + R[ hash(u, w) mod rows ]
+        P_u(w) = G(w) + R[ hash(u, w) mod personal_rows ]
 
     with G the vectors all users share, and R = 0 before training, so that every user starts from
     them. Padding and the unknown user (row 0) stay at G.
 
-    Pairs that hash to one row share it. That is how the memory is capped at any number of users
-    and words, in place of the paper's filters, which keep rare words, stop words and words of low
-    click entropy at G.
+    Pairs that hash to one row share it, so that memory is bounded for any number of users and
+    words. The paper bounds it by filters instead: rare words, stop words and words of low click
+    entropy stay at G.
 
     Args:
-        rows: Number of rows of R.
+        personal_rows: Number of rows of R.
 
     Call arguments:
         words: Float tensor `[..., L, d]`, the shared vectors G(w).
@@ -56,18 +57,21 @@ class PersonalEmbedding(keras.layers.Layer):
         Float tensor `[..., L, d]`.
 
     Example:
-        >>> personal = PersonalEmbedding(rows=10)
+        >>> personal = PersonalEmbedding(personal_rows=10)
         >>> personal(ops.ones((1, 3, 2)), tokens=ops.array([[4, 5, 0]]), users=ops.array([1])).shape
         TensorShape([1, 3, 2])
+
+    Reference:
+        Yao, Dou and Wen, Employing Personal Word Embeddings for Personalized Search, SIGIR 2020.
     """
 
-    def __init__(self, rows, **kwargs):
+    def __init__(self, personal_rows, **kwargs):
         super().__init__(**kwargs)
-        self.rows = rows
+        self.personal_rows = personal_rows
 
     def build(self, words_shape):
         self.table = keras.layers.Embedding(
-            self.rows,
+            self.personal_rows,
             words_shape[-1],
             embeddings_initializer="zeros",
             dtype=self.dtype_policy,
@@ -78,8 +82,8 @@ class PersonalEmbedding(keras.layers.Layer):
     def call(self, words, tokens, users):
         users = users[..., None]
         known = ops.logical_and(users > 0, tokens > 0)
-        moves = self.table(hash_pairs(users, tokens, self.rows))
+        moves = self.table(hash_pairs(users, tokens, self.personal_rows))
         return words + moves * ops.cast(known, words.dtype)[..., None]
 
     def get_config(self):
-        return {**super().get_config(), "rows": self.rows}
+        return {**super().get_config(), "personal_rows": self.personal_rows}

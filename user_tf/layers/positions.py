@@ -1,4 +1,4 @@
-"""Sinusoidal position vectors by position id."""
+"""Look up sinusoidal position vectors by position id."""
 
 import keras
 import keras_nlp
@@ -7,10 +7,11 @@ from keras import ops
 from user_tf.layers.masking import precise_dtype
 
 
+@keras.saving.register_keras_serializable(package="user_tf")
 class Positions(keras.layers.Layer):
-    """Vectors of positions 1, 2, ...; id 0 means "no position" and gives the zero vector.
+    """Return the vectors of positions 1, 2, ...; id 0 means "no position" and gives the zero vector.
 
-    The table is Keras Hub's `SinePositionEncoding` (Vaswani et al., 2017): at position p, width d
+    The table is `SinePositionEncoding` of Keras Hub: at position p, width d
 
         P[p, 2i] = sin(p / 10000^(2i/d)),   P[p, 2i+1] = cos(p / 10000^(2i/d))
 
@@ -29,6 +30,9 @@ class Positions(keras.layers.Layer):
     Example:
         >>> Positions(4)(ops.array([[1, 0]]), longest=2)
         <tf.Tensor: shape=(1, 2, 4), dtype=float32, ...
+
+    Reference:
+        Vaswani et al., Attention Is All You Need, NeurIPS 2017.
     """
 
     def __init__(self, width, **kwargs):
@@ -37,7 +41,7 @@ class Positions(keras.layers.Layer):
         self.sine = keras_nlp.layers.SinePositionEncoding(dtype=precise_dtype(self.compute_dtype))
 
     def build(self, ids_shape):
-        """Nothing to make: the vectors are a function of the ids."""
+        """Make nothing: the vectors are a function of the ids."""
         self.built = True
 
     def call(self, ids, longest):

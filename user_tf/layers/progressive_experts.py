@@ -60,7 +60,7 @@ class ProgressiveExperts(keras.layers.Layer):
             ]
             for task in Task
         ]
-        self.drop = keras.layers.Dropout(dropout, dtype=policy, name="drop")
+        self.dropout_layer = keras.layers.Dropout(dropout, dtype=policy, name="dropout")
 
     def build(self, inputs_shape):
         for layer in (self.shared_experts, *self.task_experts, *self.gates):
@@ -81,7 +81,7 @@ class ProgressiveExperts(keras.layers.Layer):
             weights = ops.softmax(gate(inputs), axis=-1)
             x = ops.einsum("tce,tcew->tcw", weights, found)
             for layer in tower:
-                x = self.drop(layer(x), training=training)
+                x = self.dropout_layer(layer(x), training=training)
             result = ops.where((tasks == task)[:, None, None], x, result)
         return result
 

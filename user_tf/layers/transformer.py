@@ -1,62 +1,60 @@
-"""A stack of transformer layers."""
+"""Stack transformer layers."""
 
 import keras
 from keras import ops
 
+from user_tf.layers.transformer_arguments import TransformerArguments
 from user_tf.layers.transformer_block import TransformerBlock
 
 
-class Transformer(keras.layers.Layer):
-    """Stack of `TransformerBlock`s: the whole output, or that of last positions only.
+@keras.saving.register_keras_serializable(package="user_tf")
+class Transformer(TransformerArguments):
+    """Stack `TransformerBlock`s; return the complete output, or that of last positions only.
 
-    In full form all rows go through all layers. With a `context` every row of `inputs` on its own
-    ends the sequence [context, row], and its last output is returned. In the last layer (the only
+        x_0 = inputs;   x_l = TransformerBlock_l(x_(l-1)),   l = 1 ... num_layers
+
+    In full form all rows go through all layers. With a `context` every row of `inputs` alone ends
+    the sequence [context, row], and its last output is returned. In the last layer (the only
     one by default) that takes one query row against the context; layers before it need the whole
     sequence of each row, since the context attends to the row as well.
 
     Args:
-        layers: Number of layers.
-        num_heads: Number of heads.
-        key_dim: Width of a head.
-        intermediate_dim: Width of the hidden layer of the feed-forward part.
-        dropout: Dropout rate of sublayer outputs and of attention weights.
+        num_layers, num_heads, key_dim, intermediate_dim, dropout: As in `TransformerArguments`.
 
     Call arguments:
         inputs: Float tensor `[B, L, d]`; `[B, Q, d]` with a context.
         padding_mask: Boolean tensor, true at real places: `[B, L]`, or `[B, K]` with a context.
         context: Float tensor `[B, K, d]`, or None.
-        training: Whether dropout is on.
+        training: True to apply dropout.
 
     Returns:
         Float tensor `[B, L, d]`, zero at padded places; `[B, Q, d]` with a context.
 
     Example:
-        >>> transformer = Transformer(layers=2, num_heads=2, key_dim=3, intermediate_dim=8)
+        >>> transformer = Transformer(num_layers=2, num_heads=2, key_dim=3, intermediate_dim=8)
         >>> transformer(
         ...     ops.ones((2, 6, 4)),
         ...     padding_mask=ops.ones((2, 5), "bool"),
         ...     context=ops.ones((2, 5, 4)),
         ... ).shape
         TensorShape([2, 6, 4])
+
+    Reference:
+        Vaswani et al., Attention Is All You Need, NeurIPS 2017.
     """
 
-    def __init__(self, layers, num_heads, key_dim, intermediate_dim, dropout=0.0, **kwargs):
-        super().__init__(**kwargs)
-        self.layers = layers
-        self.num_heads = num_heads
-        self.key_dim = key_dim
-        self.intermediate_dim = intermediate_dim
-        self.rate = dropout
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
         self.blocks = [
             TransformerBlock(
-                num_heads,
-                key_dim,
-                intermediate_dim,
-                dropout,
+                self.num_heads,
+                self.key_dim,
+                self.intermediate_dim,
+                self.dropout,
                 dtype=self.dtype_policy,
                 name=f"block_{layer}",
             )
-            for layer in range(layers)
+            for layer in range(self.num_layers)
         ]
 
     def build(self, inputs_shape):
@@ -76,10 +74,10 @@ class Transformer(keras.layers.Layer):
         return self._deep_last_positions(inputs, context, padding_mask, training)
 
     def context_weights(self, rows, context, padding_mask):
-        """How rows at last positions share out their attention over the context, for drawing.
+        """Return how rows at last positions divide their attention over the context, for figures.
 
-        Means over heads of the last layer's weights. A row attends to itself too: that part is left
-        out, and the rest is divided by its sum.
+        These are means over heads of the last layer's weights. A row attends to itself too: that part
+        is left out, and the rest is divided by its sum.
 
         Args:
             rows: Float tensor `[B, Q, d]`.
@@ -108,7 +106,7 @@ class Transformer(keras.layers.Layer):
         return ops.reshape(last, (-1, ops.shape(rows)[1], rows.shape[-1]))
 
     def _sequences(self, rows, context, padding_mask, training):
-        """The sequence of every row before the last layer, `[B * Q, K + 1, d]`, and its mask."""
+        """Return the sequence of every row before the last layer, `[B * Q, K + 1, d]`, and its mask."""
         count, width = ops.shape(rows)[1], rows.shape[-1]
         x = ops.concatenate(
             [ops.repeat(context, count, axis=0), ops.reshape(rows, (-1, 1, width))], axis=1
@@ -118,13 +116,3 @@ class Transformer(keras.layers.Layer):
         for block in self.blocks[:-1]:
             x = block(x, padding_mask=mask, training=training)
         return x, mask
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "layers": self.layers,
-            "num_heads": self.num_heads,
-            "key_dim": self.key_dim,
-            "intermediate_dim": self.intermediate_dim,
-            "dropout": self.rate,
-        }

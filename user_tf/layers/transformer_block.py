@@ -1,4 +1,4 @@
-"""One post-norm transformer layer."""
+"""Apply one post-norm transformer layer."""
 
 import keras
 from keras import ops
@@ -8,25 +8,26 @@ from user_tf.layers.multi_head_attention import MultiHeadAttention
 EPSILON = 1e-6
 
 
+@keras.saving.register_keras_serializable(package="user_tf")
 class TransformerBlock(keras.layers.Layer):
-    """Post-norm transformer encoder layer with ReLU (Vaswani et al., 2017).
+    """Apply one transformer encoder layer: post-norm, ReLU.
 
         y = LN(x + Dropout(MultiHeadAttention(x)));   z = LN(y + Dropout(FeedForward(y)))
 
     Padded rows are set to zero after each sublayer. With a `context`, only last positions are
-    computed: every row of `inputs` on its own ends the sequence [context, row].
+    computed: every row of `inputs` alone ends the sequence [context, row].
 
     Args:
         num_heads: Number of heads.
         key_dim: Width of a head.
         intermediate_dim: Width of the hidden layer of the feed-forward part.
-        dropout: Dropout rate of sublayer outputs and of attention weights.
+        dropout: Dropout rate of sublayer outputs and of attention weights. Default: 0.
 
     Call arguments:
         inputs: Float tensor `[B, L, d]`.
         padding_mask: Boolean tensor, true at real places: `[B, L]`, or `[B, K]` with a context.
         context: Float tensor `[B, K, d]`, or None.
-        training: Whether dropout is on.
+        training: True to apply dropout.
 
     Returns:
         Float tensor `[B, L, d]`.
@@ -35,6 +36,9 @@ class TransformerBlock(keras.layers.Layer):
         >>> block = TransformerBlock(num_heads=2, key_dim=3, intermediate_dim=8)
         >>> block(ops.ones((2, 5, 4)), padding_mask=ops.ones((2, 5), "bool")).shape
         TensorShape([2, 5, 4])
+
+    Reference:
+        Vaswani et al., Attention Is All You Need, NeurIPS 2017.
     """
 
     def __init__(self, num_heads, key_dim, intermediate_dim, dropout=0.0, **kwargs):
@@ -42,7 +46,7 @@ class TransformerBlock(keras.layers.Layer):
         self.num_heads = num_heads
         self.key_dim = key_dim
         self.intermediate_dim = intermediate_dim
-        self.rate = dropout
+        self.dropout = dropout
         self.attention = MultiHeadAttention(
             num_heads, key_dim, dropout, dtype=self.dtype_policy, name="attention"
         )
@@ -55,7 +59,7 @@ class TransformerBlock(keras.layers.Layer):
         self.feed_forward_norm = keras.layers.LayerNormalization(
             epsilon=EPSILON, dtype=self.dtype_policy, name="feed_forward_norm"
         )
-        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+        self.dropout_layer = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
 
     def build(self, inputs_shape):
         width = inputs_shape[-1]
@@ -72,10 +76,10 @@ class TransformerBlock(keras.layers.Layer):
         attended = self.attention(
             inputs, padding_mask=padding_mask, context=context, training=training
         )
-        x = self.attention_norm(inputs + self.dropout(attended, training=training))
+        x = self.attention_norm(inputs + self.dropout_layer(attended, training=training))
         x = x if real is None else x * real
         changed = self.output_dense(self.hidden(x))
-        x = self.feed_forward_norm(x + self.dropout(changed, training=training))
+        x = self.feed_forward_norm(x + self.dropout_layer(changed, training=training))
         return x if real is None else x * real
 
     def get_config(self):
@@ -84,5 +88,5 @@ class TransformerBlock(keras.layers.Layer):
             "num_heads": self.num_heads,
             "key_dim": self.key_dim,
             "intermediate_dim": self.intermediate_dim,
-            "dropout": self.rate,
+            "dropout": self.dropout,
         }

@@ -1,1 +1,1 @@
-"""Rankers: models from a Batch to scores."""
+"""Provide rankers: models from a Batch to one score for each candidate."""

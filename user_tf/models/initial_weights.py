@@ -1,7 +1,7 @@
-"""Initial weights under which an untrained ranker already compares what was read with candidates.
+"""Set initial weights with which an untrained ranker already compares history and candidates.
 
-Intents and candidates then live in one space from the first step, and logs of some thousand groups
-are enough to learn from. The papers do not say how weights start.
+Intents and candidates are then in one space from the first step, and logs of some thousand groups
+are enough to learn from. The papers do not give initial weights.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ NEAR_ZERO = 0.01
 
 
 def average_attention(attention):
-    """Lets attention begin as the average of what it sees.
+    """Let attention begin as the average of the rows it sees.
 
     W_v gets orthonormal rows or columns and W_o = W_v^T, so that W_v W_o is the identity (a
     projection where num_heads x key_dim < d).
@@ -27,7 +27,7 @@ def average_attention(attention):
 
 
 def average_transformer(transformer):
-    """Lets every layer begin as `average_attention` whose feed-forward part changes next to nothing.
+    """Let every layer begin as `average_attention`, with a feed-forward part near zero.
 
     Args:
         transformer: A built `user_tf.layers.transformer.Transformer`.
@@ -38,7 +38,7 @@ def average_transformer(transformer):
 
 
 def weigh_cosines(score, cosines, weight=COSINE_WEIGHT):
-    """Lets a linear score begin as `weight` times the sum of its cosines, all other signals near 0.
+    """Let a linear score begin as `weight` times the sum of its cosines, with other signals near 0.
 
     Cosines lie in [-1, 1] and Adam moves a weight by about its learning rate a step, so from small
     weights the softmax would stay flat for thousands of steps.
@@ -46,7 +46,7 @@ def weigh_cosines(score, cosines, weight=COSINE_WEIGHT):
     Args:
         score: A built `keras.layers.Dense` of all signals.
         cosines: Slice of the signals that are cosines.
-        weight: Of each of them. Default: 4.
+        weight: Weight of each cosine. Default: 4.
     """
     start = NEAR_ZERO * ops.convert_to_numpy(score.kernel)
     start[cosines] = weight

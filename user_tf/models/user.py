@@ -1,4 +1,4 @@
-"""USER: one model for personalised search and recommendation (Yao et al., CIKM 2021)."""
+"""Rank for personalised search and recommendation by one model: USER (Yao et al., CIKM 2021)."""
 
 import keras
 import numpy as np
@@ -12,19 +12,20 @@ from user_tf.layers.user.history_encoder import HistoryEncoder
 from user_tf.layers.user.scorer import Scorer
 from user_tf.layers.user.session_encoder import SessionEncoder
 from user_tf.layers.user.text_encoder import TextEncoder
-from user_tf.models.initial_weights import COSINE_WEIGHT, average_transformer, weigh_cosines
-from user_tf.models.ranker import (
-    Ranker,
-    encode_groups,
+from user_tf.models.batch_ops import (
+    encode_buckets,
     match_words,
     padded_history,
     padded_session,
-    text_groups,
+    split_by_length,
 )
+from user_tf.models.initial_weights import COSINE_WEIGHT, average_transformer, weigh_cosines
+from user_tf.models.ranker import Ranker
 
 
+@keras.saving.register_keras_serializable(package="user_tf")
 class User(Ranker):
-    """USER over packed tables; each stage encodes every distinct thing of the batch once.
+    """Rank by USER over packed tables; each stage encodes every distinct thing of the batch once.
 
         texts      -> TextEncoder      -> word vectors C [X, L, d], text vectors r [X, d]
         behaviors  -> BehaviorEncoder  -> [N, d]
@@ -33,34 +34,45 @@ class User(Ranker):
                    -> HistoryEncoder   -> I_l [T, d], r_l [T, C, d]
                    -> Knrm, Scorer     -> scores [T, C]
 
-    The result is that of encoding every target alone; a target's scores depend on nothing but
-    what the target points at.
+        I_0 = r_Q for a search, e_user for a recommendation
+        I_s = last position of Transformer_s([H_s, I_0] + Position + Type)
+        I_l = last position of Transformer_h([H_l, I_s] + Position);   r_l likewise from r_D
+        p   = Linear([cos(I_s, r_D), cos(I_s, r_l), cos(I_l, r_D), cos(I_l, r_l), KNRM, F])
 
-    Ablations: without session encoder I_s = I_0, the current session is not seen (as in the
-    paper), and the plain vectors of past behaviors go straight to the history encoder. Without history encoder
-    I_l and r_l are gone: f = [cos(I_s, r_D), KNRM, F]. Weights that a setting leaves without a gradient do not
-    exist under it.
+    with H_s the behaviors of the current session and H_l the contextual behaviors of past sessions.
+    The result is that of encoding every target alone; a target's scores depend only on what the
+    target points at. Padding is masked in every stage; an empty text, session or history gives a
+    zero vector or no weight, never NaN.
+
+    Ablations: without session encoder I_s = I_0, the current session is not seen (as in the paper),
+    and the plain vectors of past behaviors go directly to the history encoder. Without history
+    encoder there are no I_l and r_l: f = [cos(I_s, r_D), KNRM, F]. Weights that would get no gradient
+    under a setting do not exist under it.
 
     Args:
         config: `ModelConfig`.
         sizes: `Sizes` of the dataset.
+
+    Example:
+        >>> from user_tf.config import ModelConfig
+        >>> from user_tf.models.ranker import Sizes
+        >>> user = User(ModelConfig(width=8), Sizes(vocabulary=10, users=3)).build_from_sizes()
+        >>> user.text_encoder.num_heads, user.scorer.linear.kernel.shape[0]
+        (8, 5)
+
+    Reference:
+        Yao et al., USER: A Unified Information Search and Recommendation Model based on Integrated
+        Behavior Sequence, CIKM 2021.
     """
 
     def __init__(self, config, sizes, **kwargs):
         super().__init__(config, sizes, **kwargs)
         policy = self.dtype_policy
-        transformer = {
-            "num_heads": config.num_heads,
-            "key_dim": config.key_dim,
-            "intermediate_dim": config.intermediate_dim,
-            "dropout": config.dropout,
-            "dtype": policy,
-        }
+        transformer = {**config.transformer, "dtype": policy}
         self.text_encoder = TextEncoder(
             sizes.vocabulary,
             config.width,
-            layers=config.word_layers,
-            positions=config.word_positions,
+            num_layers=config.word_layers,
             name="text_encoder",
             **transformer,
         )
@@ -78,31 +90,31 @@ class User(Ranker):
             )
         if config.session_encoder:
             self.session_encoder = SessionEncoder(
-                layers=config.session_layers,
-                positions=config.session_positions,
-                types=config.session_types,
-                passes=config.session_passes,
+                session_positions=config.session_positions,
+                session_types=config.session_types,
+                session_passes=config.session_passes,
+                num_layers=config.session_layers,
                 name="session_encoder",
                 **transformer,
             )
         if config.history_encoder:
             self.history_encoder = HistoryEncoder(
-                layers=config.history_layers,
-                positions=config.history_positions,
+                history_positions=config.history_positions,
+                num_layers=config.history_layers,
                 name="history_encoder",
                 **transformer,
             )
         precise = precise_dtype(self.compute_dtype)
         if config.knrm:
             self.knrm = Knrm(dtype=precise, name="knrm")
-        self.scorer = Scorer(tanh=config.score_tanh, dtype=precise, name="scorer")
+        self.scorer = Scorer(config.score_tanh, dtype=precise, name="scorer")
 
     @property
     def word_embedding(self):
         return self.text_encoder.embedding
 
     def build(self, batch_shape=None):
-        """Makes every layer's weights; they do not depend on the sizes of a batch."""
+        """Make the weights of every layer; they do not depend on the sizes of a batch."""
         width = self.config.width
         self.text_encoder.build((None, None))
         self.user_embedding.build((None,))
@@ -121,13 +133,13 @@ class User(Ranker):
             signals.insert(0, (None, None, 1))
         self.scorer.build([(None, width)] * cosines, [rows] * cosines, signals)
 
-    def start_as_average(self):
-        """Encoders begin as averages, r_S as the mean of q^ and d^, the score as cosines."""
+    def initialize_as_average(self):
+        """Let encoders begin as averages, r_S as the mean of q^ and d^, the score as cosines."""
         for name in ("text_encoder", "session_encoder", "history_encoder"):
             if encoder := getattr(self, name, None):
                 average_transformer(encoder.transformer)
         if hasattr(self, "behavior_encoder"):
-            fuse = self.behavior_encoder.co_attention.fuse.kernel
+            fuse = self.behavior_encoder.co_attention_layer.fuse.kernel
             half = np.eye(fuse.shape[1]) / 2
             fuse.assign(np.concatenate([half, half]))
         cosines = 4 if self.config.history_encoder else 1
@@ -159,7 +171,7 @@ class User(Ranker):
         return intents, candidates
 
     def attention(self, batch):
-        """Attention of each target to the user's earlier behaviors, for drawing.
+        """Return the attention of each target to the user's earlier behaviors, for figures.
 
             past sessions:   history encoder, from I_s
             current session: session encoder, from I_0
@@ -170,7 +182,7 @@ class User(Ranker):
         Returns:
             Float tensor `[T, n]` over the places of `padded_history`, then of `padded_session`: not
             negative, 0 at padding, and for each encoder of sum 1 over the behaviors it sees, if any.
-            An encoder that a setting leaves out sees none.
+            An encoder that a setting turns off sees none.
         """
         batch, _, vectors, _, behaviors = self.encode_tables(batch)
         past = ops.zeros_like(padded_history(batch).mask, self.compute_dtype)
@@ -186,14 +198,14 @@ class User(Ranker):
         return ops.concatenate([past, current], axis=1)
 
     def encode_tables(self, batch, training=False):
-        """The Batch with renumbered texts; words, vectors and mask of texts; vectors of behaviors."""
-        texts, batch = text_groups(batch)
-        words, vectors, words_mask = encode_groups(self.text_encoder, texts, training)
+        """Return the Batch with renumbered texts, words, vectors and mask of texts, and behaviors."""
+        texts, batch = split_by_length(batch)
+        words, vectors, words_mask = encode_buckets(self.text_encoder, texts, training)
         behaviors = self.encode_behaviors(batch, words, vectors, words_mask)
         return batch, words, vectors, words_mask, behaviors
 
     def encode_behaviors(self, batch, words, vectors, words_mask):
-        """Vectors of the distinct behaviors, `[N, d]`; None where no encoder would read them."""
+        """Return vectors of the distinct behaviors, `[N, d]`; None where no encoder reads them."""
         if not (self.config.session_encoder or self.config.history_encoder):
             return None
         return self.behavior_encoder(
@@ -208,14 +220,14 @@ class User(Ranker):
         )
 
     def encode_intents(self, batch, vectors, behaviors, training=False):
-        """Session-level intents I_s of the targets, `[T, d]`."""
+        """Return the session-level intents I_s of the targets, `[T, d]`."""
         if not self.config.session_encoder:
             return self.initial_intents(batch, vectors)
         session = self.current_session(batch, vectors, behaviors)
         return self.session_encoder(**session, training=training)
 
     def initial_intents(self, batch, vectors):
-        """Initial intents I_0 of the targets, `[T, d]`."""
+        """Return the initial intents I_0 of the targets, `[T, d]`."""
         # A select: multiplying by 0 would let a non-finite vector through.
         return ops.where(
             (batch["task"] == Task.SEARCH)[:, None],
@@ -224,7 +236,7 @@ class User(Ranker):
         )
 
     def current_session(self, batch, vectors, behaviors):
-        """Call arguments of the session encoder for the targets' current sessions."""
+        """Return the call arguments of the session encoder for the targets' current sessions."""
         session = padded_session(batch)
         return {
             "behaviors": ops.take(behaviors, session.behaviors, axis=0),
@@ -235,7 +247,7 @@ class User(Ranker):
         }
 
     def encode_history(self, batch, behaviors, training=False):
-        """Contextual behaviors of the targets' past sessions, `[T, 100, d]`, and their mask."""
+        """Return contextual behaviors of the targets' past sessions, `[T, 100, d]`, and their mask."""
         members = batch["session_behaviors"]
         real = members > 0
         sessions = ops.take(behaviors, members, axis=0)
@@ -252,7 +264,7 @@ class User(Ranker):
         return history, ops.reshape(ops.take(real, past, axis=0), (-1, slots))
 
     def signals(self, batch, words, words_mask):
-        """KNRM, zero for recommendations, and the features F; each `[T, C, m]`."""
+        """Return KNRM, zero for recommendations, and the features F; each `[T, C, m]`."""
         signals = [batch["features"]]
         if self.config.knrm:
             matched = match_words(self.knrm, batch, words, words_mask)

@@ -11,7 +11,7 @@ from user_tf.layers.user_plus.kernel_match import AspectKernel, KernelMatch
 from user_tf.layers.user_plus.list_context import ListContext
 from user_tf.layers.user_plus.residual_head import ResidualHead, centre
 from user_tf.layers.user_plus.token_dropout import TokenDropout
-from user_tf.models.ranker import padded_history, padded_session, text_groups
+from user_tf.models.batch_ops import padded_history, padded_session, split_by_length
 from user_tf.models.user import User
 
 FEATURE_LIMIT = 5.0
@@ -19,6 +19,7 @@ VARIANTS = {"features": (0.0, 0.0), "features and match": (0.0, 1.0), "all": (1.
 """Parts a score may have: (USER's own score, match); the head over F is always there."""
 
 
+@keras.saving.register_keras_serializable(package="user_tf")
 class UserPlus(User):
     """USER and, per candidate D, what the user's single behaviors say of it.
 
@@ -60,7 +61,7 @@ class UserPlus(User):
         self.part_seeds = keras.random.SeedGenerator()
 
     def build(self, batch_shape=None):
-        """Makes every layer's weights; they do not depend on the sizes of a batch."""
+        """Create the weights of every layer; they do not depend on the sizes of a batch."""
         super().build(batch_shape)
         aspects, width = self.config.aspects, self.config.aspect_dim
         vectors = (None, None, aspects, width)
@@ -113,7 +114,7 @@ class UserPlus(User):
 
     def encode_aspects(self, batch):
         """Return the aspect vectors of the distinct texts, `[X, A, w]`."""
-        groups, _ = text_groups(batch)
+        groups, _ = split_by_length(batch)
         return ops.concatenate(
             [
                 self.aspect_encoder(self.word_embedding(tokens), words_mask=tokens > 0)
@@ -137,7 +138,7 @@ class UserPlus(User):
         """Compare every candidate with single behaviors, with its list and with the query.
 
         Args:
-            batch: A Batch, renumbered by `text_groups`.
+            batch: A Batch, renumbered by `split_by_length`.
             aspects: Float tensor `[X, A, w]`.
             vectors: Float tensor `[X, d]`, text vectors.
             real_texts: Boolean tensor `[X]`: texts that are not empty.

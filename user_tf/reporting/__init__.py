@@ -1,1 +1,1 @@
-"""What `user_tf.report` and `user_tf.explain` make of results: tables, figures, pages."""
+"""Reports and explanations of results: tables, figures, pages."""

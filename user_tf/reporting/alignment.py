@@ -1,20 +1,23 @@
-"""Sequences of behaviors that different views of the data show, laid beside each other."""
+"""Align the sequences of behaviors that different scenarios show.
+
+The alignment is exact: `difflib` pairs fewer items, and earlier ones where items repeat.
+"""
 
 from collections.abc import Hashable, Sequence
 
 
 def align(sequences: Sequence[Sequence[Hashable]]) -> list[list[int | None]]:
-    """Lays sequences beside each other, so that equal items share a row where order allows.
+    """Align sequences: equal items share a row if the order allows it.
 
-    Items that no other sequence has come before those of earlier sequences in the same gap: a view
-    of one task reaches further back than one of both.
+    In a gap between shared rows, the items of a later sequence come first: with the same number of
+    behaviors, the scenario of one task reaches further back than the unified one.
 
     Args:
-        sequences: Each in the order of time, the fullest first.
+        sequences: Each in the order of time, the unified scenario first.
 
     Returns:
-        Rows with a place in every sequence, None where it has no such item; a sequence's places
-        ascend.
+        Rows with an index into every sequence, None if it has no such item; the indices of a
+        sequence ascend.
 
     Example:
         >>> align(["aXb", "zab"])
@@ -23,20 +26,20 @@ def align(sequences: Sequence[Sequence[Hashable]]) -> list[list[int | None]]:
     merged: list[tuple[Hashable, list[int | None]]] = []
     for number, sequence in enumerate(sequences):
         before, merged = merged, []
-        row, place = 0, 0
-        for next_row, next_place in common([item for item, _ in before], sequence):
-            merged += _alone(sequence, place, next_place, number)
-            merged += [(item, [*places, None]) for item, places in before[row:next_row]]
-            item, places = before[next_row]
-            merged.append((item, [*places, next_place]))
-            row, place = next_row + 1, next_place + 1
-        merged += _alone(sequence, place, len(sequence), number)
-        merged += [(item, [*places, None]) for item, places in before[row:]]
-    return [places for _, places in merged]
+        row, index = 0, 0
+        for next_row, next_index in common([item for item, _ in before], sequence):
+            merged += _alone(sequence, index, next_index, number)
+            merged += [(item, [*indices, None]) for item, indices in before[row:next_row]]
+            item, indices = before[next_row]
+            merged.append((item, [*indices, next_index]))
+            row, index = next_row + 1, next_index + 1
+        merged += _alone(sequence, index, len(sequence), number)
+        merged += [(item, [*indices, None]) for item, indices in before[row:]]
+    return [indices for _, indices in merged]
 
 
 def common(left: Sequence[Hashable], right: Sequence[Hashable]) -> list[tuple[int, int]]:
-    """Places of a longest common subsequence, of several the one that ends latest.
+    """Return the indices of a longest common subsequence; of several, the one that ends latest.
 
     Example:
         >>> common("abca", "ca")
@@ -64,5 +67,5 @@ def common(left: Sequence[Hashable], right: Sequence[Hashable]) -> list[tuple[in
 def _alone(
     sequence: Sequence[Hashable], begin: int, end: int, number: int
 ) -> list[tuple[Hashable, list[int | None]]]:
-    """Rows of the items that only sequence `number` has so far."""
-    return [(sequence[place], [*[None] * number, place]) for place in range(begin, end)]
+    """Return rows of the items that only sequence `number` has so far."""
+    return [(sequence[index], [*[None] * number, index]) for index in range(begin, end)]

@@ -1,55 +1,63 @@
 """Figure 5: the attention of a target over the user's earlier behaviors, as SVG, page and JSON."""
 
-import html
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from data_pipeline.description.html_page import page
-from data_pipeline.description.svg import INK
+from data_pipeline.common.html_page import render
+from data_pipeline.common.matplotlib_svg import INK
 from user_tf.run_folder import write_json
 
 PARTS = ("past sessions", "current session")
-# Sizes in pixels.
-_ROW, _ORDER, _TYPE, _TEXT, _CELL, _GAP, _EDGE = 22, 34, 62, 430, 120, 8, 12
-# Letters of the width of a text; longer ones are cut.
-_LETTERS = 60
-_SHADE, _PALE = "#0b4f8a", "#57606a"
 NOTE = (
-    "The darker a cell, the larger the weight among those of the same run and part; beside a part, "
-    "the sum of its weights. A model with an encoder for each part has two sums of 100 %. A dash: "
-    "the run's view of the data does not hold the behavior."
+    "The stronger a cell's color, the larger the weight among those of the same run and part; in "
+    "the row of a part, the sum of its weights. A model with an encoder for each part has two sums "
+    "of 100 %. A dash: the run's scenario leaves out the behavior."
 )
+# Sizes in pixels.
+_ROW, _CELL, _GAP, _EDGE = 22, 120, 8, 12
+_LEFT = {"order": _EDGE, "type": _EDGE + 34, "text": _EDGE + 34 + 62}
+_COLUMNS = _LEFT["text"] + 430
+# Letters that fit the width of a text, and the pixels of a bold letter; longer texts are cut.
+_LETTERS, _BOLD = 60, 7.5
+_COLORS = {
+    "ink": INK,
+    "pale": "#57606a",
+    "paper": "#ffffff",
+    "shade": "#0b4f8a",
+    "on_shade": "#ffffff",
+}
 
 
 def write(folder: pathlib.Path, content: Mapping[str, Any], command: str) -> list[pathlib.Path]:
-    """Writes attention.svg, attention.html and attention.json.
+    """Write attention.svg, attention.html and attention.json.
 
     Args:
-        folder: Made if it does not exist.
-        content: Result of `user_tf.explain.explain`.
+        folder: Output folder; it is made if it does not exist.
+        content: Result of `user_tf.reporting.attention_of_target.explain_target`.
         command: Command line, written into JSON and page.
 
     Returns:
-        The files.
+        The files written.
     """
     written = [folder / f"attention.{ending}" for ending in ("svg", "html", "json")]
     drawing = draw(content)
     write_json(written[2], {"command": command, **content})
-    written[0].write_text(drawing + "\n", encoding="utf-8")
-    title = f"Attention of target {content['target']['target_id']}"
-    body = [
-        f"<h1>{html.escape(title)}</h1>",
-        f'<div class="wide">{drawing}</div>',
-        f"<p>{html.escape(NOTE)}</p>",
-        f"<footer>{html.escape(command)}</footer>",
-    ]
-    written[1].write_text(page(title, "\n".join(body)), encoding="utf-8")
+    written[0].write_text(drawing, encoding="utf-8")
+    page = render(
+        "user_tf.reporting",
+        "attention.html.jinja",
+        title=f"Attention of target {content['target']['target_id']}",
+        drawing=drawing,
+        note=NOTE,
+        footer=command,
+    )
+    written[1].write_text(page, encoding="utf-8")
     return written
 
 
 def shares(rows: Sequence[Mapping[str, Any]], label: str) -> list[float | None]:
-    """Weights of a run relative to its largest one, for shading.
+    """Return a run's weights relative to its largest one, for shading.
 
     Example:
         >>> shares([{"weights": {"user": weight}} for weight in (0.1, 0.4, None)], "user")
@@ -61,75 +69,80 @@ def shares(rows: Sequence[Mapping[str, Any]], label: str) -> list[float | None]:
 
 
 def draw(content: Mapping[str, Any]) -> str:
-    """The `<svg>` element: a row a behavior, oldest first, and a column a run."""
+    """Return the `<svg>` element: a row for each behavior, oldest first, a column for each run."""
     labels = [run["label"] for run in content["runs"]]
-    left = _EDGE + _ORDER + _TYPE + _TEXT
-    width = left + len(labels) * (_CELL + _GAP) + _EDGE
-    columns = [left + i * (_CELL + _GAP) for i in range(len(labels))]
-    parts: list[str] = []
-    y = _EDGE + _ROW
-
-    def text(x: float, line: str, **more: str) -> None:
-        style = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in more.items())
-        parts.append(f'<text x="{x}" y="{y - 6}"{style}>{html.escape(line)}</text>')
-
-    for column, label in zip(columns, labels, strict=True):
-        text(column + _CELL / 2, _cut(label, 20), text_anchor="middle", font_weight="bold")
-    for part in PARTS:
-        rows = [row for row in content["behaviors"] if row["part"] == part]
-        if not rows:
-            continue
-        y += _ROW
-        text(_EDGE, part, fill=_PALE, font_style="italic")
-        for column, label in zip(columns, labels, strict=True):
-            total = sum(row["weights"][label] or 0 for row in rows)
-            text(column + _CELL / 2, f"sum {total:.0%}", fill=_PALE, text_anchor="middle")
-        dark = {label: shares(rows, label) for label in labels}
-        for place, row in enumerate(rows):
-            y += _ROW
-            whole = _whole(row)
-            parts.append(f"<g><title>{html.escape(whole)}</title>")
-            text(_EDGE + _ORDER - 10, str(row["order"]), text_anchor="end", fill=_PALE)
-            text(_EDGE + _ORDER, row["type"])
-            text(_EDGE + _ORDER + _TYPE, _cut(whole, _LETTERS))
-            parts.append("</g>")
-            for column, label in zip(columns, labels, strict=True):
-                share = dark[label][place]
-                if share is None:
-                    text(column + _CELL / 2, "–", text_anchor="middle", fill=_PALE)
-                    continue
-                parts.append(
-                    f'<rect x="{column}" y="{y - _ROW + 1}" width="{_CELL}" height="{_ROW - 2}" '
-                    f'fill="{_SHADE}" fill-opacity="{0.95 * share:.3f}"/>'
-                )
-                ink = "#ffffff" if share > 0.65 else INK
-                weight = f"{100 * row['weights'][label]:.1f} %"
-                text(column + _CELL / 2, weight, text_anchor="middle", fill=ink)
+    starts = [_COLUMNS + i * (_CELL + _GAP) for i in range(len(labels))]
+    y = columns_y = _EDGE + _ROW
+    parts = []
+    for name in PARTS:
+        rows = [row for row in content["behaviors"] if row["part"] == name]
+        if rows:
+            parts.append(_part(name, rows, labels, y + _ROW))
+            y += _ROW * (1 + len(rows))
     y += _ROW + 4
-    parts.append(
-        f'<line x1="{_EDGE}" x2="{width - _EDGE}" y1="{y - _ROW}" y2="{y - _ROW}" stroke="{_PALE}"/>'
-    )
-    text(_EDGE, _cut(_described(content["target"]), 120), font_weight="bold")
-    height = y + _EDGE
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
-        f'height="{height}" font-family="system-ui, sans-serif" font-size="12" fill="{INK}" '
-        f'role="img">\n<rect width="{width}" height="{height}" fill="#ffffff"/>\n'
-        + "\n".join(parts)
-        + "\n</svg>"
+    width = _COLUMNS + len(labels) * (_CELL + _GAP) + _EDGE
+    return render(
+        "user_tf.reporting",
+        "attention.svg.jinja",
+        colors=_COLORS,
+        left=_LEFT,
+        columns=[
+            {"x": start, "middle": start + _CELL / 2, "label": _cut(label, 20)}
+            for start, label in zip(starts, labels, strict=True)
+        ],
+        columns_y=columns_y,
+        cell_width=_CELL,
+        row_height=_ROW,
+        parts=parts,
+        line_y=y - _ROW,
+        target=_cut(_target_text(content["target"]), int((width - 2 * _EDGE) / _BOLD)),
+        full_target=_target_text(content["target"]),
+        target_y=y,
+        width=width,
+        height=y + _EDGE,
     )
 
 
-def _whole(row: Mapping[str, Any]) -> str:
-    """Text of a behavior; of a search with the titles clicked under it."""
+def _part(
+    name: str, rows: Sequence[Mapping[str, Any]], labels: Sequence[str], y: int
+) -> dict[str, Any]:
+    """Lay out a part of the behaviors, whose heading is at `y`."""
+    relative = [shares(rows, label) for label in labels]
+    return {
+        "name": name,
+        "y": y,
+        "totals": [
+            f"sum {sum(row['weights'][label] or 0 for row in rows):.0%}" for label in labels
+        ],
+        "rows": [
+            {
+                "y": y + _ROW * number,
+                "order": row["order"],
+                "type": row["type"],
+                "full": _full_text(row),
+                "text": _cut(_full_text(row), _LETTERS),
+                "cells": [
+                    None
+                    if share is None
+                    else {"share": share, "weight": f"{100 * row['weights'][label]:.1f} %"}
+                    for label, share in zip(labels, cells, strict=True)
+                ],
+            }
+            for number, (row, *cells) in enumerate(zip(rows, *relative, strict=True), start=1)
+        ],
+    }
+
+
+def _full_text(row: Mapping[str, Any]) -> str:
+    """Return the text of a behavior; of a search with the titles clicked under it."""
     clicked = "".join(f" → {title}" for title in row["clicked"])
     return (row["text"] or "(no words)") + clicked
 
 
-def _described(target: Mapping[str, Any]) -> str:
-    what = f"search “{target['query']}”" if target["task"] == "search" else "recommendation"
+def _target_text(target: Mapping[str, Any]) -> str:
+    request = f"search “{target['query']}”" if target["task"] == "search" else "recommendation"
     opened = "; ".join(target["opened"])
-    return f"target: {what}, {target['time']}" + (f", opened: {opened}" if opened else "")
+    return f"target: {request}, {target['time']}" + (f", opened: {opened}" if opened else "")
 
 
 def _cut(text: str, letters: int) -> str:

@@ -1,4 +1,4 @@
-"""What a report says: comparisons of every task and slice, laid out as a document."""
+"""The contents of a report: comparisons of every task and slice as a document."""
 
 import dataclasses
 import shlex
@@ -11,7 +11,7 @@ from user_tf.evaluation import across_systems
 from user_tf.evaluation.across_systems import TaskQueries
 from user_tf.evaluation.heuristics import BEST, ORIGINAL
 from user_tf.evaluation.slices import default_slices, slice_by
-from user_tf.reporting import figures, report_tables
+from user_tf.reporting import figures, number_format, report_tables
 from user_tf.reporting.document import Cell, Document, Figure, Section, Table
 from user_tf.reporting.figures import Bar, Curve
 from user_tf.reporting.grid_folder import Grid, System, evaluations
@@ -28,26 +28,26 @@ _BY_DEFAULT = "Slices"
 
 @dataclasses.dataclass(frozen=True)
 class TaskResults:
-    """What is known of a task.
+    """Results of a task.
 
     Attributes:
-        whole: `across_systems.compare` of all its queries.
-        slices: The same, for the MAP alone, by kind of slice and slice.
+        all_queries: Result of `across_systems.compare` for all its queries.
+        slices: The same for MAP alone, by kind of slice and slice.
     """
 
-    whole: dict[str, Any]
+    all_queries: dict[str, Any]
     slices: dict[str, dict[str, dict[str, Any]]]
 
 
 def compare_task(
     queries: TaskQueries, reference: str, requests: Sequence[str], samples: int, seed: int
 ) -> TaskResults:
-    """Compares the systems on a task and on its slices.
+    """Compare the systems on a task and on its slices.
 
     Args:
         queries: Of the task.
         reference: System the others are compared with.
-        requests: Slices beside the default ones, as `slice_by` reads them.
+        requests: Slices in addition to the default ones, in the form of `slice_by`.
         samples, seed: Of the resamplings.
 
     Raises:
@@ -74,7 +74,7 @@ def to_document(
     reference: str,
     command: str,
 ) -> Document:
-    """The report of a grid.
+    """Make the report of a grid.
 
     Args:
         grid: The systems.
@@ -91,14 +91,14 @@ def to_document(
     ]
     # As in the paper: by the data they are trained on, and what is compared with last.
     overall.sort(key=lambda s: (list(report_tables.SCENARIOS).index(s.scenario), s == full))
-    whole = {task: results.whole for task, results in tasks.items()}
-    performance = [report_tables.table_2(task, found, overall) for task, found in whole.items()]
+    compared = {task: results.all_queries for task, results in tasks.items()}
+    performance = [report_tables.table_2(task, found, overall) for task, found in compared.items()]
     performance += [
-        report_tables.differences(task, found, grid.systems) for task, found in whole.items()
+        report_tables.differences(task, found, grid.systems) for task, found in compared.items()
     ]
     sections = [Section("Overall performance", [], performance)]
     if len(variants) > 1:
-        ranked = {task: found for task, found in whole.items() if reference in found["rankings"]}
+        ranked = {task: found for task, found in compared.items() if reference in found["rankings"]}
         sections.append(Section("Ablations", [], [report_tables.table_3(ranked, variants)]))
     sections.append(_slices(tasks, overall, reference))
     sections += _training(grid)
@@ -128,7 +128,9 @@ def _slices(tasks: Mapping[str, TaskResults], systems: Sequence[System], referen
             if part:
                 title = title.format(task=task)
                 shown[title] = part
-                panels[f"{title}: {part['queries']:,} queries"] = bars_of(part, systems, reference)
+                panels[f"{title}: {part['queries']:,} queries"] = make_bars(
+                    part, systems, reference
+                )
     parts: list[Table | Figure] = []
     if panels:
         parts.append(
@@ -145,7 +147,7 @@ def _slices(tasks: Mapping[str, TaskResults], systems: Sequence[System], referen
     return Section("Parts of the queries", [], parts)
 
 
-def bars_of(part: Mapping[str, Any], systems: Sequence[System], reference: str) -> list[Bar]:
+def make_bars(part: Mapping[str, Any], systems: Sequence[System], reference: str) -> list[Bar]:
     rankings = part["rankings"]
     names = {ORIGINAL: ORIGINAL, **{s.name: s.label for s in systems}, BEST: BEST}
     kinds = {reference: "reference", ORIGINAL: "unlearned", BEST: "best"}
@@ -169,8 +171,8 @@ def _interval_table(shown: Mapping[str, Mapping[str, Any]], systems: Sequence[Sy
                 if number is None:
                     cells.append(Cell("–"))
                 else:
-                    bounds = " to ".join(report_tables.short(bound) for bound in number["interval"])
-                    cells.append(Cell(report_tables.short(number["mean"]), bounds))
+                    bounds = " to ".join(number_format.short(bound) for bound in number["interval"])
+                    cells.append(Cell(number_format.short(number["mean"]), bounds))
             rows.append(cells)
     columns = ["", *(f"{title} ({part['queries']:,})" for title, part in shown.items())]
     return Table("MAP, 95 % interval; in brackets the number of queries.", columns, rows)
@@ -202,7 +204,7 @@ def _training(grid: Grid) -> list[Section]:
             best = [
                 max(points, key=lambda point: point[1]) for points in found[phase][system.label]
             ]
-            value = report_tables.short(statistics.fmean(b[1] for b in best)) if best else "–"
+            value = number_format.short(statistics.fmean(b[1] for b in best)) if best else "–"
             cells.append(
                 Cell(value, f"step {statistics.fmean(b[0] for b in best):,.0f}" if best else "")
             )

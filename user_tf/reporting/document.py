@@ -1,4 +1,4 @@
-"""A report as data: sections of tables and figures, and how they read in Markdown."""
+"""A report as data: sections of tables and figures, and its Markdown."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ class Cell:
     """One cell of a table.
 
     Attributes:
-        text: What it says.
+        text: Its text.
         note: A second, smaller line.
         best: Whether it is printed in bold.
     """
@@ -24,7 +24,7 @@ class Table:
     """A table; a row of a single cell is a heading over the rows below it.
 
     Attributes:
-        caption: What the rows are, and on how many queries.
+        caption: Description of the rows, and the number of queries.
         columns: Headings; the first is that of the rows' names.
         rows: Cells, as many as there are columns.
     """
@@ -36,10 +36,10 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """A drawing and the numbers it shows, which stand for it where no drawing can.
+    """A drawing and its numbers, which replace it in plain text.
 
     Attributes:
-        caption: What it shows.
+        caption: Description of the drawing.
         svg: An `<svg>` element.
         table: Its numbers.
     """
@@ -60,7 +60,7 @@ class Section:
 
 @dataclasses.dataclass(frozen=True)
 class Document:
-    """A report: title, opening paragraphs, sections, and where its numbers come from."""
+    """A report: title, opening paragraphs, sections, and the origin of its numbers."""
 
     title: str
     paragraphs: Sequence[str]
@@ -69,7 +69,7 @@ class Document:
 
 
 def to_markdown(document: Document) -> str:
-    """The document in GitHub's Markdown; a figure is its table of numbers.
+    """Write the document in GitHub's Markdown; a figure is its table of numbers.
 
     Example:
         >>> table = Table("Queries", ["", "MAP"], [[Cell("HRNN"), Cell(".5", "+1 %", best=True)]])
@@ -91,7 +91,7 @@ def to_markdown(document: Document) -> str:
 
 
 def to_lines(table: Table, align: str = "---:") -> list[str]:
-    """A table in GitHub's Markdown, its caption first.
+    """Write a table in GitHub's Markdown, its caption first.
 
     Args:
         table: The table.

@@ -1,17 +1,25 @@
-"""The report's figures as SVG, drawn by Matplotlib: bars with intervals, training curves."""
+"""Figures of a report as SVG: bars with intervals, training curves."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from data_pipeline.description.svg import COLORS, INK, dress, import_matplotlib, to_svg
+from data_pipeline.common.matplotlib_svg import (
+    COLORS,
+    GRAY,
+    INK,
+    LIGHT_BLUE,
+    import_matplotlib,
+    style_axes,
+    to_svg,
+)
 
 COMMAND = "user_tf.report"
 _LINES = ("-", "--", ":", "-.")
-_KINDS = {"reference": COLORS[0], "system": "#9ecae1", "unlearned": "#c9ced4", "best": "#ffffff"}
+_KINDS = {"reference": COLORS[0], "system": LIGHT_BLUE, "unlearned": GRAY, "best": "none"}
 
 
 class Bar(NamedTuple):
-    """One bar: its name, height, bounds, and its kind, a name of `_KINDS`."""
+    """One bar: its name, length, interval, and its kind, a name of `_KINDS`."""
 
     name: str
     value: float
@@ -20,18 +28,18 @@ class Bar(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """One run's points (step, value) of a system's curve."""
+    """One run of a system: points (step, value)."""
 
     name: str
     points: Sequence[tuple[float, float]]
 
 
 def bars(panels: Mapping[str, Sequence[Bar]], axis: str) -> str:
-    """Panels of horizontal bars with intervals, two in a row, as an `<svg>` element.
+    """Draw panels of horizontal bars with intervals, two in a row, as an `<svg>` element.
 
     Args:
         panels: Bars by title, from the top down.
-        axis: What their length is.
+        axis: Name of the metric.
     """
     matplotlib = import_matplotlib(COMMAND)
     columns = min(2, len(panels))
@@ -63,7 +71,7 @@ def bars(panels: Mapping[str, Sequence[Bar]], axis: str) -> str:
         place.set_xlim(0, 1.13 * end)
         place.set_xlabel(axis, fontsize=8)
         place.set_title(title, fontsize=9, loc="left", color=INK)
-        dress(place, "x")
+        style_axes(place, "x")
         place.tick_params(axis="y", length=0)
     for place in axes[len(panels) :]:
         place.set_axis_off()
@@ -71,11 +79,11 @@ def bars(panels: Mapping[str, Sequence[Bar]], axis: str) -> str:
 
 
 def curves(panels: Mapping[str, Sequence[Curve]], axes: tuple[str, str]) -> str:
-    """Panels of lines, one a run, those of a system alike, as an `<svg>` element.
+    """Draw panels of lines, one per run; the runs of a system look alike, as an `<svg>` element.
 
     Args:
         panels: Curves by title.
-        axes: What the two axes are.
+        axes: Names of the two axes.
     """
     matplotlib = import_matplotlib(COMMAND)
     names = list(dict.fromkeys(curve.name for panel in panels.values() for curve in panel))
@@ -95,9 +103,15 @@ def curves(panels: Mapping[str, Sequence[Curve]], axes: tuple[str, str]) -> str:
         place.set_xlabel(axes[0], fontsize=8)
         place.set_xlim(left=0)
         place.set_title(title, fontsize=9, loc="left", color=INK)
-        dress(place, "both")
+        style_axes(place, "both")
     places[0].set_ylabel(axes[1], fontsize=8)
     figure.legend(
-        drawn.values(), drawn, loc="outside lower center", ncols=5, fontsize=8, frameon=False
+        drawn.values(),
+        drawn,
+        loc="outside lower center",
+        ncols=5,
+        fontsize=8,
+        frameon=False,
+        labelcolor=INK,
     )
     return to_svg(matplotlib, figure, "curves")

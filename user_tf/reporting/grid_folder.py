@@ -1,4 +1,4 @@
-"""A folder of results as `user_tf.experiment` leaves it: systems, their finished runs, their cost."""
+"""Read a folder of results made by `user_tf.experiment`: systems, finished runs, costs."""
 
 import dataclasses
 import json
@@ -6,7 +6,6 @@ import pathlib
 import statistics
 from typing import Any
 
-from user_tf.experiments import grid_run as runs_of
 from user_tf.experiments import results
 from user_tf.experiments.grids import GRID
 from user_tf.run_folder import BEST, METRICS
@@ -42,7 +41,7 @@ class Grid:
     """A grid of systems.
 
     Attributes:
-        folder: Where it lies.
+        folder: Its path.
         content: grid.json.
         systems: Systems with a finished run, in the order of grid.json.
         unfinished: Names of all runs that are left out.
@@ -71,7 +70,7 @@ class Grid:
 
 
 def read_grid(folder: pathlib.Path) -> Grid:
-    """Reads grid.json and which of its runs are finished.
+    """Read grid.json and find its finished runs.
 
     Raises:
         FileNotFoundError: There is no grid.json.
@@ -80,13 +79,13 @@ def read_grid(folder: pathlib.Path) -> Grid:
     path = folder / GRID
     if not path.exists():
         raise FileNotFoundError(
-            f"`RUNS` should be a folder made by user_tf.experiment. Received: {folder}, which has "
-            f"no {GRID}. Name such a folder."
+            f"`RUNS` must be a folder made by user_tf.experiment. Got {folder}, which has no {GRID}. "
+            "Fix: name such a folder."
         )
     content = json.loads(path.read_text(encoding="utf-8"))
     systems = []
     for entry in content["systems"]:
-        done = {name: runs_of.is_done(folder / name, content["split"]) for name in entry["runs"]}
+        done = {name: results.is_done(folder / name, content["split"]) for name in entry["runs"]}
         systems.append(
             System(
                 name=entry["system"],
@@ -99,17 +98,17 @@ def read_grid(folder: pathlib.Path) -> Grid:
     finished = tuple(system for system in systems if system.runs)
     if not finished:
         raise ValueError(
-            f"`RUNS` should hold a finished run. Received: {folder}, where none of "
-            f"{sum(len(s.unfinished) for s in systems)} is. Let user_tf.experiment go on."
+            f"`RUNS` must hold a finished run. Got {folder}, where none of "
+            f"{sum(len(s.unfinished) for s in systems)} is. Fix: rerun user_tf.experiment."
         )
     unfinished = tuple(name for system in systems for name in system.unfinished)
     return Grid(folder, content, finished, unfinished)
 
 
 def parameters(run: pathlib.Path) -> int | None:
-    """Numbers in the weights of a run's first phase; None where it has no such file.
+    """Count the numbers in the weights of a run's first phase; None where it has no such file.
 
-    The state of dropout's random numbers lies among the weights, and is none.
+    The states of dropout's random numbers in the file do not count.
     """
     import h5py
 
@@ -128,13 +127,13 @@ def parameters(run: pathlib.Path) -> int | None:
 
 
 def cost(system: System) -> dict[str, float | None]:
-    """What a system took, as means over its runs; None where a run does not tell.
+    """Return the cost of a system as means over its runs; None where a run does not record it.
 
     Returns:
         `parameters`; `groups` trained on; `seconds` of all phases, validation included;
         `groups_per_second` while training; `peak_gib`, largest resident memory of a command.
     """
-    found = [_cost_of_run(run) for run in system.runs]
+    found = [_read_run_cost(run) for run in system.runs]
     return {
         name: None
         if any(cost[name] is None for cost in found)
@@ -143,13 +142,13 @@ def cost(system: System) -> dict[str, float | None]:
     }
 
 
-def _cost_of_run(run: pathlib.Path) -> dict[str, Any]:
-    phases = results.phases_of(run)
+def _read_run_cost(run: pathlib.Path) -> dict[str, Any]:
+    phases = results.read_phases(run)
     groups = sum(phase["groups"] for phase in phases.values())
     # A phase's last evaluation has its rate without the validations.
     rates = {name: evaluations(run, name)[-1]["groups_per_second"] for name in phases}
     training = sum(phase["groups"] / rates[name] for name, phase in phases.items() if rates[name])
-    peaks = [command["peak_gib"] for command in runs_of.cost_of(run).values()]
+    peaks = [command["peak_gib"] for command in results.read_cost(run).values()]
     return {
         "parameters": parameters(run),
         "groups": groups or None,
@@ -160,6 +159,6 @@ def _cost_of_run(run: pathlib.Path) -> dict[str, Any]:
 
 
 def evaluations(run: pathlib.Path, phase: str) -> list[dict[str, Any]]:
-    """The validations of a phase of training, in the order of their steps."""
+    """Read the validations of a phase of training in the order of their steps."""
     lines = (run / phase / METRICS).read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]

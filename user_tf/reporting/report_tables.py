@@ -1,4 +1,4 @@
-"""The report's tables, made of `across_systems.compare`: Table 2, Table 3, differences, slices."""
+"""The report's tables from `across_systems.compare`: Table 2, Table 3, differences, slices, costs."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -8,6 +8,7 @@ from user_tf.evaluation.metrics import LOWER_IS_BETTER
 from user_tf.evaluation.metrics_table import HEADINGS
 from user_tf.reporting.document import Cell, Table
 from user_tf.reporting.grid_folder import System
+from user_tf.reporting.number_format import BETTER, LEVEL, WORSE, mark, p_value, percent, value
 
 # Metrics of the paper's Table 2, by task, and of its Table 3.
 TABLE_2 = {
@@ -27,24 +28,20 @@ SCENARIOS = {
     "recommendation": "Trained on recommendations alone",
     "unified": "Trained on searches and recommendations",
 }
-_UNLEARNED, _KNOWN = (
-    "Rankings that learn nothing",
-    "Best ranking that could be (known by simulation)",
-)
-BETTER, WORSE, LEVEL = "▲", "▼", 0.05
+HEURISTICS, ORACLE = "Heuristics", "Oracle (click probabilities of the simulator)"
 LEGEND = (
     f"{BETTER} significantly better than {{reference}}, {WORSE} significantly worse: paired t-test "
     f"over queries, p < {LEVEL} after Holm's correction for the systems compared. Bold: best of a "
-    "column, the best known ranking aside. Mean ± standard deviation over runs (seeds), where a "
+    "column, the oracle excluded. Mean ± standard deviation over runs (seeds), where a "
     "system has several."
 )
 
 Comparison = Mapping[str, Any]
-"""What `across_systems.compare` gives of a task, or of some of its queries."""
+"""Result of `across_systems.compare` for a task or some of its queries."""
 
 
 def table_2(task: str, compared: Comparison, systems: Sequence[System]) -> Table:
-    """Every ranking of a task by the paper's metrics, with the improvement to the original order.
+    """Make the table of a task: every ranking by the paper's metrics, with its improvement.
 
     Args:
         task: `search` or `recommendation`.
@@ -53,7 +50,7 @@ def table_2(task: str, compared: Comparison, systems: Sequence[System]) -> Table
     """
     keys, gain = TABLE_2[task], BEST in compared["rankings"]
     columns = ["", "runs", *(HEADINGS[key] for key in keys)]
-    columns += ["share of gain"] if gain else []
+    columns += ["fraction of oracle gain"] if gain else []
     best = {key: _best(compared, key, systems) for key in keys}
 
     def cells(name: str) -> list[Cell]:
@@ -64,7 +61,7 @@ def table_2(task: str, compared: Comparison, systems: Sequence[System]) -> Table
             change = percent(number["improvement"]) if number["improvement"] else ""
             row.append(Cell(value(key, number), change, name == best[key]))
         if gain:
-            share = entry["metrics"]["map"]["share_of_gain"]
+            share = entry["metrics"]["map"]["fraction_of_oracle_gain"]
             row.append(Cell("–" if share is None else f"{share:.2f}"))
         return row
 
@@ -72,14 +69,18 @@ def table_2(task: str, compared: Comparison, systems: Sequence[System]) -> Table
         f"Table 2, {task}: {counts(compared)}. Second line of a cell: improvement to the original "
         "order."
     )
-    caption += " Share of gain: of the MAP that the best known ranking gains." if gain else ""
+    caption += (
+        " Fraction of oracle gain: of the MAP gain of the oracle over the original order."
+        if gain
+        else ""
+    )
     return Table(caption, columns, _grouped(compared, systems, cells))
 
 
 def differences(
     task: str, compared: Comparison, systems: Sequence[System], metric: str = "map"
 ) -> Table:
-    """Difference to the reference of systems and of what learns nothing, with interval and p."""
+    """Make the table of differences to the reference, with interval and p."""
     rankings, rows = compared["rankings"], []
     labels = {system.name: system.label for system in systems}
     shown = labels | {name: name for name, entry in rankings.items() if not entry["learned"]}
@@ -91,10 +92,10 @@ def differences(
         rows.append(
             [
                 Cell(label),
-                Cell(f"{_mark(metric, number)} {number['difference']:+.4f}".lstrip()),
+                Cell(f"{mark(metric, number)} {number['difference']:+.4f}".lstrip()),
                 Cell(f"{low:+.4f} to {high:+.4f}"),
-                Cell(_p_value(number["p_value"])),
-                Cell(_p_value(number["holm"])),
+                Cell(p_value(number["p_value"])),
+                Cell(p_value(number["holm"])),
             ]
         )
     caption = (
@@ -108,7 +109,7 @@ def differences(
 def table_3(
     tasks: Mapping[str, Comparison], variants: Sequence[System], name: str = "Table 3"
 ) -> Table:
-    """The full model and what is left of it without a part, relative to the full one.
+    """Make the table of the full model and its variants, relative to the full one.
 
     Args:
         tasks: Comparison by task.
@@ -125,22 +126,22 @@ def table_3(
                 if entry is None:
                     yield Cell("–")
                     continue
-                number, whole = (
+                number, full_number = (
                     e["metrics"][key] for e in (entry, compared["rankings"][full.name])
                 )
-                change = percent(100 * (number["mean"] / whole["mean"] - 1), 2)
+                change = percent(100 * (number["mean"] / full_number["mean"] - 1), 2)
                 chosen = name == _best(compared, key, variants)
                 yield Cell(value(key, number), "" if name == full.name else change, chosen)
 
     rows = [[Cell(label), *cells(name)] for name, label in labels.items()]
     names = {name: e for c in tasks.values() for name, e in c["rankings"].items()}
     others = [name for name, entry in names.items() if not entry["learned"] and name != BEST]
-    rows += [[Cell(_UNLEARNED)], *([Cell(name), *cells(name)] for name in others)]
+    rows += [[Cell(HEURISTICS)], *([Cell(name), *cells(name)] for name in others)]
     if BEST in names:
-        rows += [[Cell(_KNOWN)], [Cell(BEST), *cells(BEST)]]
+        rows += [[Cell(ORACLE)], [Cell(BEST), *cells(BEST)]]
     queries = "; ".join(f"{task}: {counts(compared)}" for task, compared in tasks.items())
     caption = (
-        f"{name}: {full.label} without its parts or with other ones. {queries}. Second line of a "
+        f"{name}: {full.label} and its variants. {queries}. Second line of a "
         f"cell: change from {full.label}."
     )
     return Table(caption, columns, rows)
@@ -149,10 +150,10 @@ def table_3(
 def slices(
     caption: str, parts: Mapping[str, Comparison], systems: Sequence[System], metric: str = "map"
 ) -> Table:
-    """One metric of every ranking on parts of a task's queries.
+    """Make the table of one metric of every ranking on parts of a task's queries.
 
     Args:
-        caption: What the parts are, and of which task.
+        caption: Kind of the parts, and the task.
         parts: Comparison by slice, at least one.
         systems: Systems to show.
         metric: Of all columns.
@@ -171,7 +172,7 @@ def slices(
 
 
 def costs(found: Mapping[str, Mapping[str, float | None]], systems: Sequence[System]) -> Table:
-    """What every system took.
+    """Make the table of the costs of every system.
 
     Args:
         found: `grid.cost` by system.
@@ -208,65 +209,8 @@ def costs(found: Mapping[str, Mapping[str, float | None]], systems: Sequence[Sys
     return Table("Cost of each system, means over its runs.", columns, rows)
 
 
-def percent(value: float, digits: int = 1) -> str:
-    """A relative change.
-
-    Example:
-        >>> percent(3.456), percent(-0.5, 2)
-        ('+3.5 %', '-0.50 %')
-    """
-    return f"{value:+.{digits}f} %"
-
-
-def short(value: float, digits: int = 4) -> str:
-    """A number without the 0 before its point.
-
-    Example:
-        >>> short(0.68451), short(3.4789), short(1.0)
-        ('.6845', '3.4789', '1.0000')
-    """
-    return f"{value:.{digits}f}".removeprefix("0")
-
-
-def value(key: str, number: Mapping[str, Any]) -> str:
-    """Mean and spread of a metric, with the mark of a significant difference.
-
-    Example:
-        >>> value("map", {"mean": 0.6, "std": 0.01, "difference": 0.1, "holm": 0.001})
-        '▲ .6000 ± .0100'
-    """
-    text = spread(number, 3 if key == LOWER_IS_BETTER else 4)
-    # In front, so that the digits of a column stay below each other.
-    return f"{_mark(key, number)} {text}".lstrip()
-
-
-def spread(number: Mapping[str, Any], digits: int = 4) -> str:
-    """Mean over runs, with the standard deviation where runs differ.
-
-    Rankings that learn nothing are alike in all runs, but for the random ones.
-
-    Example:
-        >>> spread({"mean": 0.5, "std": 0.0125}), spread({"mean": 0.5, "std": None})
-        ('.5000 ± .0125', '.5000')
-    """
-    text = short(number["mean"], digits)
-    return text + (f" ± {short(number['std'], digits)}" if number["std"] else "")
-
-
-def _mark(key: str, number: Mapping[str, Any]) -> str:
-    if number.get("holm") is None or number["holm"] >= LEVEL:
-        return ""
-    return BETTER if (number["difference"] > 0) != (key == LOWER_IS_BETTER) else WORSE
-
-
-def _p_value(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"
-
-
 def _best(compared: Comparison, key: str, systems: Sequence[System]) -> str:
-    """The best ranking shown, the best known one aside."""
+    """Return the best ranking shown, the oracle excluded."""
     shown = {system.name for system in systems}
     means = {
         name: entry["metrics"][key]["mean"]
@@ -277,7 +221,7 @@ def _best(compared: Comparison, key: str, systems: Sequence[System]) -> str:
 
 
 def counts(compared: Comparison) -> str:
-    """On how many queries a comparison rests."""
+    """Write the number of queries of a comparison."""
     return (
         f"{compared['queries']:,} queries of {compared['users']:,} users, "
         f"{compared['left_out']:,} left out (all or none relevant)"
@@ -287,8 +231,8 @@ def counts(compared: Comparison) -> str:
 def _grouped(
     compared: Comparison, systems: Sequence[System], cells: Callable[[str], list[Cell]]
 ) -> list[list[Cell]]:
-    """Rows under headings: what learns nothing, the systems by scenario, the best known."""
-    rankings, rows = compared["rankings"], [[Cell(_UNLEARNED)]]
+    """Return rows under headings: heuristics, the systems by scenario, the oracle."""
+    rankings, rows = compared["rankings"], [[Cell(HEURISTICS)]]
     for name, entry in rankings.items():
         if not entry["learned"] and name != BEST:
             rows.append([Cell(name), *cells(name)])
@@ -297,5 +241,5 @@ def _grouped(
         rows += [[Cell(heading)]] if found else []
         rows += [[Cell(system.label), *cells(system.name)] for system in found]
     if BEST in rankings:
-        rows += [[Cell(_KNOWN)], [Cell(BEST), *cells(BEST)]]
+        rows += [[Cell(ORACLE)], [Cell(BEST), *cells(BEST)]]
     return rows

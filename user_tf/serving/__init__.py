@@ -1,1 +1,1 @@
-"""SavedModel for TensorFlow Serving: signatures and requests."""
+"""Serve a trained model: SavedModel, signatures, requests."""

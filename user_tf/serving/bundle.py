@@ -1,7 +1,7 @@
-"""Writes a version of a served model: the SavedModel and what people need to use it.
+"""Write a version of a served model: the SavedModel, its manifest and an example request.
 
-A version appears under its number by one rename, since a server that watches the folder loads a
-numbered one as soon as it sees it. What lies where is in `layout.py`.
+A version gets its number by one rename, since a server that watches the folder loads a numbered
+folder as soon as it appears. `layout.py` lists the files.
 """
 
 import dataclasses
@@ -13,25 +13,25 @@ from typing import Any
 
 import numpy as np
 
+from data_pipeline.batching.batches import tables_of
 from data_pipeline.common.output_folder import UnfinishedFolder
+from data_pipeline.text.tokenizers import build_tokenizer
+from user_tf.serving.history_selection import HistoryLimits
 from user_tf.serving.layout import EXAMPLE, EXAMPLE_INPUTS, EXTRA, MANIFEST
 from user_tf.serving.request import Request, to_arrays
 from user_tf.serving.request_json import to_json
-from user_tf.serving.signatures import Graph, UserTable, archive, write_users
+from user_tf.serving.signatures import Graph, archive
+from user_tf.serving.user_table import UserTable, write_users
 
 
 def make_graph(dataset: Any, config: Any, users_file: str | os.PathLike[str]) -> Graph:
-    """Strings to Batch for the models of a run.
+    """Return the path from strings to Batches for the models of a run.
 
     Args:
         dataset: The run's opened dataset.
         config: The run's `Config`.
         users_file: Where to write the user table's ids; it must exist until the model is saved.
     """
-    from data_pipeline.batching.batches import tables_of
-    from data_pipeline.text.tokenizers import build_tokenizer
-    from user_tf.serving.request_batch import HistoryLimits
-
     write_users(users_file, dataset.user_ids)
     # The setting, not the longest text of the dataset: a served text may be longer than that.
     text_length = dataset.manifest["settings"]["text"]["text_length"]
@@ -59,15 +59,15 @@ def write(
     example: Request,
     origin: Mapping[str, Any],
 ) -> None:
-    """Writes a version under a temporary name and renames it when it is whole.
+    """Write a version under a temporary name and rename it when it is complete.
 
     Args:
-        final: DIR/<version>, of `layout.check_output`.
+        final: DIR/<version>, from `layout.check_export`.
         dataset: The run's opened dataset.
         config: The run's `Config`.
         copies: Built rankers by task, as in `signatures.archive`.
         example: The request put beside the model, without its F where the model takes none.
-        origin: Where the model came from; goes into the manifest.
+        origin: Source of the model, for the manifest.
     """
     with UnfinishedFolder(final, f".{final.name}.unfinished") as unfinished:
         extra = unfinished.folder / EXTRA
@@ -109,7 +109,7 @@ def write(
 
 
 def _bytes(value: np.ndarray) -> np.ndarray:
-    """Strings as fixed-width UTF-8 bytes, which need no pickle; other arrays unchanged."""
+    """Return strings as fixed-width UTF-8 bytes, which need no pickle; other arrays unchanged."""
     if value.dtype != object:
         return value
     flat = [text.encode("utf-8") for text in value.ravel().tolist()]

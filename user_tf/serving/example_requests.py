@@ -1,8 +1,8 @@
-"""Requests from a dataset's own targets, resolved to raw strings from the behavior log.
+"""Make requests of a dataset's own targets, with raw strings from the behavior log.
 
 A dataset holds token ids; the log it was made from holds the strings. A request made here carries
 exactly what its target sees, so the served model must score it as evaluation does: the export test
-and the example beside a SavedModel both come from here.
+and the example beside a SavedModel both use it.
 """
 
 import itertools
@@ -28,14 +28,14 @@ _SPLIT_FOR_EXAMPLES = "test"
 def target_requests(
     dataset: Dataset, log: str | os.PathLike[str], scenario: str, split: str
 ) -> Iterator[tuple[int, Request]]:
-    """Yields (target id, request) of every target of a split, in the order of the windows.
+    """Yield (target id, request) of every target of a split, in the order of the windows.
 
     Sessions are numbered from 1 among those the target sees. F is given raw for both tasks.
 
     Args:
         dataset: An opened dataset.
         log: Folder of the behavior log it was prepared from.
-        scenario: View of the behaviors: `unified`, `search` or `recommendation`.
+        scenario: Behaviors a model sees: `unified`, `search` or `recommendation`.
         split: `train`, `validation` or `test`.
 
     Raises:
@@ -54,7 +54,7 @@ def target_requests(
 
 
 def example(dataset: Dataset, log: str | os.PathLike[str], scenario: str) -> Request | None:
-    """The test target, among the first 200, with the most behaviors; a search where there is one.
+    """Return the test target, among the first 200, with the most behaviors; a search if possible.
 
     Returns:
         None if the split is empty.
@@ -71,15 +71,15 @@ def example(dataset: Dataset, log: str | os.PathLike[str], scenario: str) -> Req
 
 
 def made_up(vocabulary: Sequence[str]) -> Request:
-    """A request of a vocabulary's most frequent words, for a model whose log is not at hand.
+    """Return a request of a vocabulary's most frequent words, for a model without its log.
 
     Example:
         >>> made_up(["", "hat", "sun", "rain"]).candidates
         ('hat', 'sun', 'rain')
     """
-    # A piece of a word, and the mark of unknown ones, are nothing a user would type.
-    whole = (word for word in vocabulary[1:] if not word.startswith(("##", "[")))
-    words = [*itertools.islice(whole, 3), "word"]
+    # A user types neither pieces of words nor the mark of unknown ones.
+    complete = (word for word in vocabulary[1:] if not word.startswith(("##", "[")))
+    words = [*itertools.islice(complete, 3), "word"]
     return Request(
         user_id="",
         query=words[0],
@@ -133,7 +133,7 @@ def _request(
 
 
 def _strings(dataset: Dataset, log: pathlib.Path) -> tuple[list[str], list[str]]:
-    """Title of each document index and string of each text id; both start with the empty one.
+    """Return the title of each document and the string of each text id; both start with "".
 
     Text ids are the rank of a string among all titles and queries of the log.
     """
@@ -146,8 +146,8 @@ def _strings(dataset: Dataset, log: pathlib.Path) -> tuple[list[str], list[str]]
     known = dataset.document_ids
     if len(texts) != len(dataset.text_tokens) or not set(known[1:]) <= set(named):
         raise ValueError(
-            f"`log` should be the log the dataset was prepared from. Received: {os.fspath(log)!r} "
-            f"with {len(texts)} texts and {len(named)} documents, while the dataset has "
-            f"{len(dataset.text_tokens)} and {len(known) - 1}. Set --log to that log's folder."
+            f"`log` must be the log the dataset was prepared from. Got {os.fspath(log)!r} with "
+            f"{len(texts)} texts and {len(named)} documents, while the dataset has "
+            f"{len(dataset.text_tokens)} and {len(known) - 1}. Fix: set --log to that log's folder."
         )
     return [named.get(doc_id, "") for doc_id in known], texts

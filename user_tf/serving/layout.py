@@ -1,11 +1,11 @@
-"""Where things lie in the folder of a served model; needs neither TensorFlow nor the models.
+"""Name the files of a served model; needs neither TensorFlow nor the models.
 
     DIR/<version>/saved_model.pb, variables/, assets/
-    DIR/<version>/assets.extra/export.json            where it came from; names of F; limits
+    DIR/<version>/assets.extra/export.json            source; names of F; limits
     DIR/<version>/assets.extra/example_request.jsonl  one request, for user_tf.predict
     DIR/<version>/assets.extra/example_inputs.npz     the same as arrays, for saved_model_cli
 
-TensorFlow Serving passes over assets.extra.
+TensorFlow Serving ignores assets.extra.
 """
 
 import json
@@ -27,28 +27,46 @@ _CLI_WITH_TEXT = (
 )
 
 
-def check_output(output: str | os.PathLike[str], version: int) -> pathlib.Path:
-    """The folder of a new version.
+def check_export(
+    run: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    version: int = 1,
+    log: str | os.PathLike[str] = "",
+) -> pathlib.Path:
+    """Check what an export is asked for, and return the folder of the new version.
+
+    Args:
+        run: Folder of the run.
+        output: Folder of the served model.
+        version: Number of the version.
+        log: Folder of a behavior log. Default: none.
 
     Raises:
-        ValueError: The version is no positive number.
+        ValueError: `run` or `output` is empty, or the version is not positive.
+        FileNotFoundError: `log` is no log.
         FileExistsError: The version exists.
     """
+    for name, value in (("run", run), ("output", output)):
+        if not value:
+            raise ValueError(f"`{name}` must name a folder. Got {value!r}. Fix: set --{name}.")
     if version < 1:
-        raise ValueError(
-            f"`version` should be at least 1. Received: `version` = {version}. Set --version."
+        raise ValueError(f"`version` must be at least 1. Got {version!r}. Fix: set --version.")
+    if log and not (pathlib.Path(log) / "documents.parquet").exists():
+        raise FileNotFoundError(
+            f"`log` must be the folder of a behavior log. Got {os.fspath(log)!r}, which has no "
+            "documents.parquet. Fix: set --log."
         )
     final = pathlib.Path(output) / str(version)
     if final.exists():
         raise FileExistsError(
-            f"`output` should not hold version {version} yet. Received: {os.fspath(final)!r}, "
-            "which exists. Set --version to a new number, or remove that folder."
+            f"`output` must not hold version {version} yet. Got {os.fspath(final)!r}, which "
+            "exists. Fix: set --version to a new number, or remove that folder."
         )
     return final
 
 
 def find_version(model: str | os.PathLike[str]) -> pathlib.Path:
-    """The SavedModel in `model`: the folder itself, or its highest version.
+    """Return the SavedModel in `model`: the folder itself, or its highest version.
 
     Raises:
         FileNotFoundError: There is none.
@@ -59,27 +77,27 @@ def find_version(model: str | os.PathLike[str]) -> pathlib.Path:
     versions = [path for path in folder.glob("*/saved_model.pb") if path.parent.name.isdigit()]
     if not versions:
         raise FileNotFoundError(
-            "`model` should be a folder made by user_tf.export, or one of its versions. Received: "
-            f"{os.fspath(folder)!r}, which holds no saved_model.pb. Set --model."
+            "`model` must be a folder made by user_tf.export, or one of its versions. Got "
+            f"{os.fspath(folder)!r}, which holds no saved_model.pb. Fix: set --model."
         )
     return max(versions, key=lambda path: int(path.parent.name)).parent
 
 
 def read_manifest(version: pathlib.Path) -> dict[str, Any]:
-    """Contents of export.json; {} where a version was copied without it."""
+    """Return the contents of export.json; {} where a version was copied without it."""
     path = version / EXTRA / MANIFEST
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def needs_tensorflow_text(version: pathlib.Path) -> bool:
-    """Whether TensorFlow Text must be imported before a version is loaded."""
+    """Return whether TensorFlow Text must be imported before a version is loaded."""
     return read_manifest(version).get("tokenizer") == "wordpiece"
 
 
 def cli_command(version: pathlib.Path) -> str:
-    """A ready `saved_model_cli` command that ranks the example, with its F where it has some.
+    """Return a `saved_model_cli` command that ranks the example, with its F where it has some.
 
-    A model of wordpieces is run by the same program from Python, with TensorFlow Text.
+    A model of wordpieces runs by the same program from Python, with TensorFlow Text.
     """
     inputs = version / EXTRA / EXAMPLE_INPUTS
     with np.load(inputs) as arrays:

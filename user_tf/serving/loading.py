@@ -1,4 +1,4 @@
-"""Loads a served model into this process, with the operations it needs."""
+"""Load a served model into this process, with the operations it needs."""
 
 import pathlib
 from typing import Any
@@ -7,13 +7,13 @@ from user_tf.serving import layout
 
 
 def load(version: pathlib.Path) -> Any:
-    """The loaded SavedModel of a version.
+    """Return the loaded SavedModel of a version.
 
     Args:
         version: Folder DIR/<version>.
 
     Raises:
-        ImportError: The model cuts wordpieces and TensorFlow Text is not installed.
+        ImportError: The model splits texts into wordpieces and TensorFlow Text is not installed.
     """
     import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""A ranking request, and a batch of requests as the arrays of the served signatures.
+"""Hold a ranking request, and turn requests into the arrays of the served signatures.
 
 Needs NumPy only, so that a client can use it without TensorFlow; `user_tf.serving.request_json`
 reads requests.
@@ -15,7 +15,7 @@ PADDING_SCORE = float(np.finfo(np.float32).min)
 
 
 class RequestError(ValueError):
-    """A request breaks a rule of the format; the message names rule, value and mend."""
+    """A request breaks a rule of the format; the message names rule, value and fix."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,20 +41,20 @@ class Request:
 
     @property
     def task(self) -> str:
-        """`search`, or `recommendation` for an empty query."""
+        """Return `search`, or `recommendation` for an empty query."""
         return "search" if self.query else "recommendation"
 
 
 def to_arrays(
     requests: Sequence[Request], clicked_titles: int, features: int | None = None
 ) -> dict[str, npt.NDArray[Any]]:
-    """Arrays of the signature `rank`, or of `rank_with_features` where `features` is given.
+    """Return the arrays of the signature `rank`, or of `rank_with_features` where `features` is given.
 
     Args:
         requests: B requests.
         clicked_titles: W, titles kept of a search, the first ones.
         features: n, the model's number of features; a request without F gets NaN, which counts as
-            the mean. None: leave F out.
+            the mean. Default: leave F out.
 
     Returns:
         Arrays by argument name. Padding: history_session 0, strings "", features NaN.
@@ -80,9 +80,8 @@ def to_arrays(
             width = len(request.features[0])
             if width != features:
                 raise RequestError(
-                    f"`features` should hold {features} values a candidate for this model. "
-                    f"Received: {width}. Give them in the order of `features` in the model's "
-                    "manifest."
+                    f"`features` must hold {features} values a candidate for this model. Got "
+                    f"{width!r}. Fix: give them in the order of `features` in the model's manifest."
                 )
             values[row, : len(request.candidates)] = request.features
     arrays: dict[str, npt.NDArray[Any]] = {

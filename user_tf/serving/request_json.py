@@ -1,4 +1,4 @@
-"""A ranking request as JSON, read and checked. A request is one object:
+"""Read and check a ranking request as JSON. A request is one object:
 
     {
       "request_id": "r17",                      optional, copied to the answer
@@ -49,7 +49,7 @@ _ITEM_KEYS = {"session", "time", "query", "clicked", "title"}
 
 
 def cut_sessions(times: Sequence[float], minutes: float = SESSION_MINUTES) -> list[int]:
-    """Session numbers, from 1, of activities in time order: a gap above `minutes` cuts.
+    """Return session numbers, from 1, of activities in time order: a gap above `minutes` cuts.
 
     Args:
         times: Seconds, not decreasing.
@@ -70,23 +70,23 @@ def cut_sessions(times: Sequence[float], minutes: float = SESSION_MINUTES) -> li
         gap = time - times[index - 1]
         if gap < 0:
             raise RequestError(
-                "`time` should not decrease: `history` is oldest first and ends before the "
-                f"request. Received: activity {index} is {-gap:g} s before activity {index - 1} "
-                "(from 0, the request last). Sort `history` by time."
+                "`time` must not decrease: `history` is oldest first and ends before the request. "
+                f"Got activity {index}, which is {-gap:g} s before activity {index - 1} (from 0, "
+                "the request last). Fix: sort `history` by time."
             )
         numbers.append(numbers[-1] + (gap > minutes * 60))
     return numbers
 
 
 def from_json(text: str, minutes: float = SESSION_MINUTES) -> Request:
-    """Reads and checks one request.
+    """Read and check one request.
 
     Args:
         text: One JSON object, in the format of this module's docstring.
         minutes: Longest gap, in minutes, inside a session, where times are given.
 
     Raises:
-        RequestError: Names the rule, the value received and the mend.
+        RequestError: Names the rule, the value and the fix.
 
     Example:
         >>> request = from_json('{"query": "hats", "session": 1, "candidates": ["Sun hat", "Cap"]}')
@@ -94,23 +94,23 @@ def from_json(text: str, minutes: float = SESSION_MINUTES) -> Request:
         ('search', '', 2)
         >>> from_json('{"session": 1, "candidates": []}')
         Traceback (most recent call last):
-        user_tf.serving.request.RequestError: `candidates` should be a list of at least 1 title. ...
+        user_tf.serving.request.RequestError: `candidates` must be a list of at least 1 title. ...
     """
     try:
         body = json.loads(text)
     except json.JSONDecodeError as error:
         raise RequestError(
-            f"A request should be one JSON object on one line. Received: {_short(text)} "
-            f"({error.msg} at column {error.colno}). Mend the JSON."
+            f"A request must be one JSON object on one line. Got {_short(text)} "
+            f"({error.msg} at column {error.colno}). Fix: correct the JSON."
         ) from error
-    _expect(isinstance(body, dict), "A request should be a JSON object", body, "Write {...}.")
+    _expect(isinstance(body, dict), "A request must be a JSON object", body, "write {...}")
     _known(body, _REQUEST_KEYS, "A request")
     candidates = _strings(body.get("candidates"), "candidates")
     _expect(
         len(candidates) > 0,
-        "`candidates` should be a list of at least 1 title",
+        "`candidates` must be a list of at least 1 title",
         body.get("candidates"),
-        "List the titles to rank.",
+        "list the titles to rank",
     )
     session, history = _history(body, minutes)
     request_id = body.get("request_id")
@@ -126,7 +126,7 @@ def from_json(text: str, minutes: float = SESSION_MINUTES) -> Request:
 
 
 def to_json(request: Request) -> str:
-    """The inverse of `from_json`, on one line; NaN features become null."""
+    """Return a request as one line of JSON; NaN features become null."""
     body: dict[str, Any] = {
         "user_id": request.user_id,
         "query": request.query,
@@ -149,19 +149,19 @@ def to_json(request: Request) -> str:
 
 
 def _history(body: Mapping[str, Any], minutes: float) -> tuple[int, tuple[Behavior, ...]]:
-    """The current session's number and the behaviors, sessions cut where times are given."""
+    """Return the current session's number and the behaviors; times are cut into sessions."""
     items = body.get("history", [])
-    _expect(isinstance(items, list), "`history` should be a list", items, "Write [...].")
+    _expect(isinstance(items, list), "`history` must be a list", items, "write [...]")
     for index, item in enumerate(items):
         name = f"`history[{index}]`"
-        _expect(isinstance(item, dict), f"{name} should be a JSON object", item, "Write {...}.")
+        _expect(isinstance(item, dict), f"{name} must be a JSON object", item, "write {...}")
         _known(item, _ITEM_KEYS, name)
     keys = collections.Counter((("session" in item), ("time" in item)) for item in [*items, body])
     _expect(
         len(keys) == 1 and next(iter(keys)) in ((True, False), (False, True)),
-        "The request and each history item should carry `session`, or each of them `time`",
+        "`session` or `time` must be given by the request and each history item",
         [sorted({"session", "time"} & set(item)) for item in [*items, body]][:5],
-        "Give session numbers to all of them, or times to all of them.",
+        "give session numbers to all of them, or times to all of them",
     )
     if "time" in body:
         times = [_time(item["time"], f"history[{index}].time") for index, item in enumerate(items)]
@@ -175,10 +175,10 @@ def _history(body: Mapping[str, Any], minutes: float) -> tuple[int, tuple[Behavi
         for before, after in itertools.pairwise(numbers):
             _expect(
                 before <= after,
-                "Session numbers should not decrease: `history` is oldest first and the request's "
-                "session comes last",
+                "`session` must not decrease: `history` is oldest first and the request's session "
+                "comes last",
                 numbers,
-                "Sort `history` by time and number sessions in that order.",
+                "sort `history` by time and number sessions in that order",
             )
     behaviors = []
     for index, (item, number) in enumerate(zip(items, numbers, strict=False)):
@@ -187,22 +187,22 @@ def _history(body: Mapping[str, Any], minutes: float) -> tuple[int, tuple[Behavi
             continue
         _expect(
             ("query" in item) != ("title" in item),
-            f"`{name}` should have either `query` (a search) or `title` (a browse)",
+            f"`{name}` must have either `query` (a search) or `title` (a browse)",
             item,
-            "Leave one of them out.",
+            "leave one of them out",
         )
         if "title" in item:
             _expect(
                 "clicked" not in item,
-                f"`{name}.clicked` belongs to a search",
+                f"`{name}.clicked` must belong to a search",
                 item,
-                "Write each document opened from a recommendation as a browse of its own.",
+                "write each document opened from a recommendation as a browse of its own",
             )
             behaviors.append(Behavior(number, "", (_string(item["title"], f"{name}.title"),)))
             continue
         query = _string(item["query"], f"{name}.query")
         _expect(
-            query != "", f"`{name}.query` should not be empty", query, "Write a browse as `title`."
+            query != "", f"`{name}.query` must not be empty", query, "write a browse as `title`"
         )
         clicked = _strings(item.get("clicked", []), f"{name}.clicked")
         behaviors.append(Behavior(number, query, clicked))
@@ -216,17 +216,17 @@ def _features(value: Any, candidates: int) -> tuple[tuple[float, ...], ...] | No
         isinstance(value, list)
         and len(value) == candidates
         and all(isinstance(row, list) and len(row) == len(value[0]) for row in value),
-        f"`features` should hold one list a candidate ({candidates}), all of one length",
+        f"`features` must hold one list a candidate ({candidates}), all of one length",
         value,
-        "Give a row of F for every candidate.",
+        "give a row of F for every candidate",
     )
     for row in value:
         for item in row:
             _expect(
                 item is None or (_is_number(item) and math.isfinite(item)),
-                "`features` should hold finite numbers, null where missing",
+                "`features` must hold finite numbers, null where missing",
                 item,
-                "Write null for a value that is not known.",
+                "write null for an unknown value",
             )
     return tuple(tuple(math.nan if item is None else float(item) for item in row) for row in value)
 
@@ -238,55 +238,55 @@ def _is_number(value: Any) -> bool:
 def _session(value: Any, name: str) -> int:
     _expect(
         isinstance(value, int) and not isinstance(value, bool) and 1 <= value < 2**63,
-        f"`{name}` should be a whole number from 1",
+        f"`{name}` must be an integer of at least 1",
         value,
-        "Number the user's sessions from 1, oldest first.",
+        "number the user's sessions from 1, oldest first",
     )
     return int(value)
 
 
 def _time(value: Any, name: str) -> float:
-    rule = f"`{name}` should be seconds since the epoch or ISO 8601 with an offset from UTC"
-    mend = "Write for example 1606800000 or 2020-12-01T05:20:00+00:00."
+    rule = f"`{name}` must be seconds since the epoch or ISO 8601 with an offset from UTC"
+    fix = "write for example 1606800000 or 2020-12-01T05:20:00+00:00"
     if _is_number(value) and math.isfinite(value):
         return float(value)
-    _expect(isinstance(value, str), rule, value, mend)
+    _expect(isinstance(value, str), rule, value, fix)
     try:
         parsed = datetime.datetime.fromisoformat(value)
     except ValueError as error:
-        raise RequestError(f"{rule}. Received: {_short(value)}. {mend}") from error
-    _expect(parsed.tzinfo is not None, rule, value, mend)
+        raise RequestError(f"{rule}. Got {_short(value)}. Fix: {fix}.") from error
+    _expect(parsed.tzinfo is not None, rule, value, fix)
     return parsed.timestamp()
 
 
 def _string(value: Any, name: str) -> str:
-    _expect(isinstance(value, str), f"`{name}` should be a string", value, "Put it in quotes.")
+    _expect(isinstance(value, str), f"`{name}` must be a string", value, "put it in quotes")
     _expect(
         not any("\ud800" <= letter <= "\udfff" for letter in value),
-        f"`{name}` should be Unicode text",
+        f"`{name}` must be Unicode text",
         value,
-        "Write characters above U+FFFF as a pair of escapes, or as themselves.",
+        "write characters above U+FFFF as a pair of escapes, or as themselves",
     )
     return str(value)
 
 
 def _strings(value: Any, name: str) -> tuple[str, ...]:
-    _expect(isinstance(value, list), f"`{name}` should be a list of strings", value, "Write [...].")
+    _expect(isinstance(value, list), f"`{name}` must be a list of strings", value, "write [...]")
     return tuple(_string(item, f"{name}[{index}]") for index, item in enumerate(value))
 
 
 def _known(body: Mapping[str, Any], known: set[str], name: str) -> None:
     _expect(
         set(body) <= known,
-        f"{name} should have no other keys than {', '.join(sorted(known))}",
+        f"{name} must have no other keys than {', '.join(sorted(known))}",
         sorted(set(body) - known),
-        "Remove them or mend their spelling.",
+        "remove them or correct their spelling",
     )
 
 
-def _expect(holds: bool, rule: str, received: Any, mend: str) -> None:
+def _expect(holds: bool, rule: str, value: Any, fix: str) -> None:
     if not holds:
-        raise RequestError(f"{rule}. Received: {_short(received)}. {mend}")
+        raise RequestError(f"{rule}. Got {_short(value)}. Fix: {fix}.")
 
 
 def _short(value: Any) -> str:

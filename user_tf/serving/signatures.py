@@ -1,4 +1,4 @@
-"""The served graph: signatures `rank` and `rank_with_features` on raw strings.
+"""Build the served graph: signatures `rank` and `rank_with_features` on raw strings.
 
 Arguments, with B requests, H history slots, W clicked titles (3), C candidates, n features:
 
@@ -24,9 +24,7 @@ signatures; F is standardised in the graph, and a missing value counts as the me
 
 import dataclasses
 import math
-import os
-import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -37,67 +35,20 @@ from data_pipeline.batching.parsing import Tables
 from data_pipeline.common.codes import TASK_LABELS, Task
 from data_pipeline.settings import BatchSettings
 from data_pipeline.text.words import Tokenizer
+from user_tf.serving.history_selection import HistoryLimits
 from user_tf.serving.request import PADDING_SCORE
-from user_tf.serving.request_batch import HistoryLimits, pack
-
-_UNKNOWN = "(unknown user)"
-
-
-class UserTable(tf.Module):
-    """Masked user ids -> rows of the user embedding; an id that is not in the file gets row 0.
-
-    Args:
-        path: File of `write_users`. It becomes an asset of the SavedModel.
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        super().__init__(name="users")
-        self.table = tf.lookup.StaticHashTable(
-            tf.lookup.TextFileInitializer(
-                os.fspath(path),
-                key_dtype=tf.string,
-                key_index=tf.lookup.TextFileIndex.WHOLE_LINE,
-                value_dtype=tf.int64,
-                value_index=tf.lookup.TextFileIndex.LINE_NUMBER,
-            ),
-            default_value=0,
-        )
-
-    def find(self, user_ids: Any) -> Any:
-        """string [B] -> int32 [B]."""
-        return tf.cast(self.table.lookup(user_ids), tf.int32)
-
-
-def write_users(path: str | os.PathLike[str], user_ids: Sequence[str]) -> None:
-    """Writes the ids of the user table, that of row n on line n (from 0), UTF-8.
-
-    Args:
-        path: File to write.
-        user_ids: Ids of all rows; that of row 0, the unknown user, is empty and gets a line that is
-            no id, since the table's reader takes no empty lines.
-
-    Raises:
-        ValueError: An id is empty or holds a line break, which one line cannot hold.
-    """
-    for row, user_id in enumerate(user_ids):
-        if (user_id == "") != (row == 0) or "\n" in user_id or "\r" in user_id:
-            raise ValueError(
-                "`user_ids` should be non-empty and without line breaks, the first excepted, which "
-                f"is the unknown user's. Received: row {row} is {user_id!r}. Mask the users of the "
-                "log (--mask_users)."
-            )
-    lines = [_UNKNOWN, *user_ids[1:]]
-    pathlib.Path(path).write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8"))
+from user_tf.serving.request_batch import pack, task_of
+from user_tf.serving.user_table import UserTable
 
 
 @dataclasses.dataclass(frozen=True)
 class Graph:
-    """Everything between raw strings and scores but the models.
+    """The path from raw strings to the Batch that the models score.
 
     Attributes:
-        tokenizer: The dataset's tokenizer, the object that preparation encodes by.
+        tokenizer: The dataset's tokenizer, the one that preparation uses.
         users: The dataset's user table.
-        limits: What is kept of a history.
+        limits: Behaviors to keep of a history.
         tables: Standardisation of F, as training uses it.
         settings: Which tasks see F, as training used it.
     """
@@ -110,11 +61,11 @@ class Graph:
 
     @property
     def feature_count(self) -> int:
-        """n of `rank_with_features`; 0 where the model was trained without F."""
+        """Return n of `rank_with_features`; 0 where the model was trained without F."""
         return len(self.tables.feature_mean) if self.settings.features else 0
 
     def batch(self, request: Mapping[str, Any], features: Any) -> dict[str, Any]:
-        """The Batch of raw requests.
+        """Return the Batch of raw requests.
 
         Args:
             request: Arguments of `rank` by name.
@@ -126,13 +77,12 @@ class Graph:
         if self.feature_count:
             raw = tf.where(tf.math.is_finite(features), features, raw)
         mask = tf.sequence_mask(request["candidate_count"], tf.shape(raw)[1])
-        task = tf.where(tf.equal(request["query"], ""), Task.RECOMMENDATION, Task.SEARCH)
-        seen = {"features": raw, "task": task, "candidate_mask": mask}
-        standardised = standardise(seen, self.tables, self.settings)["features"]
+        parsed = {"features": raw, "task": task_of(request["query"]), "candidate_mask": mask}
+        standardised = standardise(parsed, self.tables, self.settings)["features"]
         return pack(request, standardised, self.limits, self.tokenizer.encode, self.users.find)
 
     def score(self, ranker: Callable[..., Any], request: Mapping[str, Any], features: Any) -> Any:
-        """float32 [B, C] scores of one model for every request."""
+        """Return float32 [B, C], the scores of one model for every request."""
         batch = self.batch(request, features)
         scores = tf.cast(ranker(batch, training=False), tf.float32)
         return tf.where(batch["candidate_mask"], scores, PADDING_SCORE)
@@ -144,10 +94,10 @@ def route(
     request: Mapping[str, Any],
     features: Any,
 ) -> Any:
-    """Scores each request by its task's copy; a batch of one task runs one copy only.
+    """Score each request by its task's copy; a batch of one task runs one copy only.
 
     Args:
-        graph: Strings to Batch.
+        graph: Path from strings to the Batch.
         copies: Rankers by task, one or both of `TASK_LABELS`; both may be the same object.
         request: Arguments of `rank` by name.
         features: float32 [B, C, n] raw F; NaN where missing.
@@ -157,40 +107,43 @@ def route(
 
     Raises:
         tf.errors.InvalidArgumentError: When run, on a request of a task that no copy was trained
-            on: its scores would be those of untrained weights.
+            on.
     """
-    recommends = tf.equal(request["query"], "")
+    task_codes = task_of(request["query"])
+    is_task = {task: tf.equal(task_codes, Task.from_label(task)) for task in TASK_LABELS}
     if len(copies) == 1:
         (task,) = copies
-        holds = recommends if task == "recommendation" else ~recommends
-        rule = "`query` should be empty" if task == "recommendation" else "`query` is needed"
-        mend = f"{rule}: this model was trained for {task} only. Export a run of both tasks."
-        tf.debugging.Assert(tf.reduce_all(holds), [mend])
+        rule = "be empty" if task == "recommendation" else "not be empty"
+        message = (
+            f"`query` must {rule}: this model was trained for {task} only. Got a request of the "
+            "other task. Fix: export a run of both tasks."
+        )
+        tf.debugging.Assert(tf.reduce_all(is_task[task]), [message])
     if len({id(ranker) for ranker in copies.values()}) == 1:
         return graph.score(next(iter(copies.values())), request, features)
 
     count = tf.shape(request["candidates"])[1]
     rows, scores = [], []
     for task in TASK_LABELS:
-        mine = tf.where(recommends if task == "recommendation" else ~recommends)[:, 0]
+        mine = tf.where(is_task[task])[:, 0]
 
-        def some(task: str = task, mine: Any = mine) -> Any:
+        def score_some(task: str = task, mine: Any = mine) -> Any:
             part = {name: tf.gather(value, mine) for name, value in request.items()}
             return graph.score(copies[task], part, tf.gather(features, mine))
 
-        def none() -> Any:
+        def score_none() -> Any:
             return tf.zeros([0, count])
 
-        scores.append(tf.cond(tf.size(mine) > 0, some, none))
+        scores.append(tf.cond(tf.size(mine) > 0, score_some, score_none))
         rows.append(tf.cast(mine, tf.int32))
     return tf.dynamic_stitch(rows, scores)
 
 
 def archive(graph: Graph, copies: Mapping[str, Any]) -> Any:
-    """An ExportArchive with the signatures; `rank` is also `serving_default`.
+    """Return an ExportArchive with the signatures; `rank` is also `serving_default`.
 
     Args:
-        graph: Strings to Batch.
+        graph: Path from strings to the Batch.
         copies: Built rankers by task, one or both of `TASK_LABELS`; both may be the same object.
 
     Returns:

@@ -1,1 +1,1 @@
-"""The training loop and its parts."""
+"""Train the phases of a run."""

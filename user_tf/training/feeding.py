@@ -1,23 +1,24 @@
-"""Batches to replicas: one Batch a replica, as many for each, resumable by windows consumed."""
+"""Feed Batches to replicas: as many for each, resumable by the number of windows consumed."""
 
 import dataclasses
 from typing import Any
 
 import tensorflow as tf
 
-from data_pipeline.batching.batches import MOST_RUNGS, training_batches, windows_in_epoch
+from data_pipeline.batching import spec
+from data_pipeline.batching.batches import training_batches, windows_in_epoch
 from data_pipeline.dataset.dataset_folder import Dataset
 from user_tf.config import Config
-from user_tf.training.phases import Phase, seed_of
+from user_tf.training.phases import Phase
 
 
 def windows_per_step(config: Config, strategy: tf.distribute.Strategy) -> int:
-    """Windows all replicas together consume in a step."""
+    """Return the windows that all replicas together consume in a step."""
     return config.data.batch.windows_per_batch * strategy.num_replicas_in_sync
 
 
 def steps_per_epoch(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy) -> int:
-    """Steps of an epoch; in the last one some replicas may get a blank batch.
+    """Return the steps of an epoch; in the last one some replicas may get a blank batch.
 
     Raises:
         ValueError: The dataset has no training window.
@@ -25,15 +26,14 @@ def steps_per_epoch(config: Config, dataset: Dataset, strategy: tf.distribute.St
     windows = windows_in_epoch(dataset, config.data.scenario)
     if not windows:
         raise ValueError(
-            f"`data.dataset` should have training windows of the scenario "
-            f"{config.data.scenario!r}. Received: none in {config.data.dataset}. Prepare a longer "
-            "log."
+            f"`data.dataset` must have training windows of the scenario {config.data.scenario!r}. "
+            f"Got {config.data.dataset!r}, which has none. Fix: prepare a longer log."
         )
     return -(-windows // windows_per_step(config, strategy))
 
 
-def blank_batch(spec: dict[str, tf.TensorSpec]) -> dict[str, tf.Tensor]:
-    """The smallest batch of padding only: one empty row in every table.
+def blank_batch(element_spec: dict[str, tf.TensorSpec]) -> dict[str, tf.Tensor]:
+    """Return the smallest batch of padding only: one empty row in every table.
 
     Example:
         >>> blank = blank_batch({"target_id": tf.TensorSpec([None], tf.int64)})
@@ -42,10 +42,10 @@ def blank_batch(spec: dict[str, tf.TensorSpec]) -> dict[str, tf.Tensor]:
     """
     return {
         name: tf.fill(
-            [size or 1 for size in field.shape],
-            tf.cast(-1 if name == "target_id" else 0, field.dtype),
+            [size or 1 for size in tensor.shape],
+            tf.cast(spec.padding(name), tensor.dtype),
         )
-        for name, field in spec.items()
+        for name, tensor in element_spec.items()
     }
 
 
@@ -57,9 +57,9 @@ def distributed_batches(
     epoch: int,
     skip_windows: int,
 ) -> Any:
-    """The rest of an epoch as a distributed dataset, one Batch a replica.
+    """Return the rest of an epoch as a distributed dataset, one Batch a replica.
 
-    Pointers of a Batch stay inside it, so replicas get whole batches. Where the stream ends
+    Pointers of a Batch stay inside it, so replicas get complete batches. Where the stream ends
     unevenly the missing replicas get blank batches, which weigh nothing.
 
     Args:
@@ -68,17 +68,18 @@ def distributed_batches(
         skip_windows: Windows of the epoch already consumed by all replicas.
     """
     settings = config.data.batch
-    if settings.rungs < 0 and (config.runtime.jit or config.runtime.strategy == "tpu"):
-        settings = dataclasses.replace(settings, rungs=MOST_RUNGS)
+    compiled = config.runtime.jit or config.runtime.strategy == "tpu"
+    if settings.fixed_sizes == "auto" and compiled:
+        settings = dataclasses.replace(settings, fixed_sizes="on")
     per_step = windows_per_step(config, strategy)
     steps = steps_per_epoch(config, dataset, strategy) - skip_windows // per_step
 
-    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+    def batches_of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
         batches = training_batches(
             dataset,
             config.data.scenario,
             settings,
-            seed_of(config, phase),
+            phase.seed,
             epoch,
             tasks=phase.tasks,
             skip_windows=skip_windows,
@@ -91,4 +92,4 @@ def distributed_batches(
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
         return batches.concatenate(blank).take(steps * replicas).with_options(options)
 
-    return strategy.distribute_datasets_from_function(of_worker)
+    return strategy.distribute_datasets_from_function(batches_of_worker)

@@ -1,9 +1,9 @@
-"""One phase of training, from a model with random weights to the best one on disk."""
+"""One phase of training, from initial weights to the best weights on disk."""
 
-import json
 import math
 import pathlib
 import time
+from typing import Any
 
 import tensorflow as tf
 
@@ -12,19 +12,19 @@ from user_tf import run_folder
 from user_tf.config import Config
 from user_tf.training import checkpoints, phases
 from user_tf.training.feeding import distributed_batches, steps_per_epoch, windows_per_step
+from user_tf.training.journal import Journal
 from user_tf.training.optimizer import SummedGradientAdam
-from user_tf.training.progress import Progress, memory_gib
 from user_tf.training.step import make_train_step
 from user_tf.training.strategy import is_chief
 from user_tf.training.validation import make_validation
 from user_tf.training.warm_start import start_from
 
 # Losses are read in blocks, so that an accelerator need not wait for the host at every step.
-_STEPS_A_LOOK = 10
+_STEPS_A_READ = 10
 
 
 class NonFiniteLossError(RuntimeError):
-    """A loss or gradient was not finite; the last good checkpoint stands."""
+    """A loss or gradient was not finite. The last good checkpoint is kept."""
 
 
 def train_phase(
@@ -34,14 +34,15 @@ def train_phase(
     strategy: tf.distribute.Strategy,
     steps_left: float = math.inf,
 ) -> int:
-    """Trains one phase, or goes on with it, until early stopping or its last epoch.
+    """Train one phase, or resume it, until early stopping or its last epoch.
 
     Args:
-        config: Of the run, whose folder exists.
-        phase: What to train.
+        config: Settings of the run, whose folder exists.
+        phase: Plan of the phase.
         dataset: Opened dataset.
-        strategy: Where to train.
-        steps_left: Steps this call may still do; the phase then stops as if killed.
+        strategy: Strategy to train under.
+        steps_left: Steps this call may still do; the phase then stops as if killed. Default: no
+            limit.
 
     Returns:
         Steps done by this call.
@@ -51,203 +52,235 @@ def train_phase(
         FileNotFoundError: The phase it starts from left no weights.
         ValueError: `train.warm_start` is a run of another model.
     """
-    run = pathlib.Path(config.run)
-    folder = run / phase.name
-    chief = is_chief(strategy)
-    folder.mkdir(parents=True, exist_ok=True)
+    training = _PhaseTraining(config, phase, dataset, strategy)
+    try:
+        if training.starts_from_trained_weights():
+            # Fine-tuning must improve on the weights it starts from, or those stay the best.
+            training.validate()
+        while not training.is_over():
+            if not training.train_epoch(steps_left):
+                return training.steps_done
+            training.save()
+    finally:
+        training.journal.close()
+    training.write_done()
+    return training.steps_done
 
-    # ---- Model and optimizer ------------------------------------------------------------------
-    with strategy.scope():
-        model = run_folder.build_model(config, dataset)
-        optimizer = SummedGradientAdam(learning_rate=phase.learning_rate)
-        optimizer.build(model.trainable_variables)
-    validate = make_validation(config, phase, dataset, model)
 
-    # ---- Where to begin -----------------------------------------------------------------------
-    # 1. This phase's own checkpoint: weights, optimizer, position and clock.
-    # 2. The best weights of the phase it fine-tunes, with a new optimizer.
-    # 3. The weights of a run on an earlier dataset.
-    # 4. Scratch.
-    position = checkpoints.restore(folder / run_folder.CHECKPOINTS, model, optimizer)
-    if position is not None:
-        origin = f"resumed after step {position.step}"
-    else:
+class _PhaseTraining:
+    """A phase under way: its model, optimizer, input and position.
+
+    Attributes:
+        journal: Reports of the phase.
+        steps_done: Steps done by this call.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        phase: phases.Phase,
+        dataset: Dataset,
+        strategy: tf.distribute.Strategy,
+    ) -> None:
+        self._config, self._phase, self._dataset = config, phase, dataset
+        self._strategy, self._chief = strategy, is_chief(strategy)
+        run = pathlib.Path(config.run)
+        self._folder = run / phase.name
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+        # ---- Model, optimizer, position ----
+        with strategy.scope():
+            self._model = run_folder.build_model(config, dataset)
+            self._optimizer = SummedGradientAdam(learning_rate=phase.learning_rate)
+            self._optimizer.build(self._model.trainable_variables)
+        self._score_validation = make_validation(config, phase, dataset, self._model)
+        self._position, origin = self._restore_or_start()
+
+        # ---- Input and step ----
+        self._steps = steps_per_epoch(config, dataset, strategy)
+        self._windows_per_step = windows_per_step(config, strategy)
+        self._evaluate_after = phases.evaluation_steps(
+            self._steps, config.train.evaluations_per_epoch
+        )
+        self._batches = self._read_batches()
+        self._train_step = make_train_step(
+            self._model,
+            self._optimizer,
+            strategy,
+            self._batches.element_spec,
+            config.train.clip_norm,
+            (config.runtime.seed, phase.number),
+            config.runtime.jit,
+            config.train.embedding_updates == "touched",
+        )
+
+        # ---- Reports ----
+        summaries = None
+        if config.runtime.tensorboard and self._chief:
+            summaries = run / run_folder.TENSORBOARD / phase.name
+        self.journal = Journal(
+            self._folder, summaries, self._position, phase.epochs * self._steps, self._chief
+        )
+        self.journal.progress.say(
+            f"{phase.name}: {origin}; at most {phase.epochs} epochs of {self._steps} steps, "
+            f"{strategy.num_replicas_in_sync} replicas"
+        )
+        self.steps_done = 0
+        self._unread: list[tuple[int, Any]] = []
+        self._clock = self._saved_at = time.perf_counter()
+
+    def _restore_or_start(self) -> tuple[checkpoints.Position, str]:
+        """Give the model its first weights: the first of these that there is.
+
+        1. The checkpoint of this phase: weights, optimizer, position and clock.
+        2. The best weights of the phase it fine-tunes, with a new optimizer.
+        3. The weights of a run on an earlier dataset.
+        4. The initial weights.
+        """
+        phase, warm_start = self._phase, self._config.train.warm_start
+        kept = checkpoints.restore(
+            self._folder / run_folder.CHECKPOINTS, self._model, self._optimizer
+        )
+        if kept is not None:
+            return kept, f"resumed after step {kept.step}"
         position = checkpoints.Position(phase.name)
-        origin = "from scratch"
         if phase.start:
-            weights = run / phase.start / run_folder.BEST
+            weights = self._folder.parent / phase.start / run_folder.BEST
             if not weights.exists():
                 raise FileNotFoundError(
-                    f"`train.phases` has {phase.name} after {phase.start}, whose weights should be "
-                    f"at {weights}. Received: no such file. Let {phase.start} finish, or leave it "
-                    "out of --train.phases to train from scratch."
+                    f"`train.phases` with {phase.name} after {phase.start} must find the weights of "
+                    f"{phase.start}. Got no file {weights}. Fix: let {phase.start} finish, or leave "
+                    "it out of --train.phases to train from scratch."
                 )
-            model.load_weights(weights)
-            origin = f"from the best weights of {phase.start}"
-        elif config.train.warm_start:
-            new = start_from(config.train.warm_start, phase.name, model, dataset)
-            origin = f"from {phase.name} of {config.train.warm_start} with {new} new rows"
-    if chief:
-        run_folder.keep_metrics_until(folder / run_folder.METRICS, position.step)
+            self._model.load_weights(weights)
+            return position, f"from the best weights of {phase.start}"
+        if warm_start:
+            new = start_from(warm_start, phase.name, self._model, self._dataset)
+            return position, f"from {phase.name} of {warm_start} with {new} new rows"
+        return position, "from scratch"
 
-    # ---- Input --------------------------------------------------------------------------------
-    steps = steps_per_epoch(config, dataset, strategy)
-    per_step = windows_per_step(config, strategy)
-    evaluate_after = phases.evaluation_steps(steps, config.train.evaluations_per_epoch)
-
-    def epoch_batches():
+    def _read_batches(self) -> Any:
+        """Return the rest of the current epoch as a distributed dataset."""
         return distributed_batches(
-            config, phase, dataset, strategy, position.epoch, position.windows
+            self._config,
+            self._phase,
+            self._dataset,
+            self._strategy,
+            self._position.epoch,
+            self._position.windows,
         )
 
-    batches = epoch_batches()
-    train_step = make_train_step(
-        model,
-        optimizer,
-        strategy,
-        batches.element_spec,
-        config.train.clip_norm,
-        (config.runtime.seed, phase.number),
-        config.runtime.jit,
-        config.train.embedding_updates == "touched",
-    )
+    def starts_from_trained_weights(self) -> bool:
+        """Return whether no step is done yet and the weights come from another training."""
+        trained = self._phase.start or self._config.train.warm_start
+        return bool(trained) and self._position.step == 0
 
-    # ---- What is written ----------------------------------------------------------------------
-    summaries = tf.summary.create_noop_writer()
-    if config.runtime.tensorboard and chief:
-        summaries = tf.summary.create_file_writer(str(run / run_folder.TENSORBOARD / phase.name))
-    progress = Progress(phase.name, phase.epochs * steps, position.step)
-    progress.say(
-        f"{phase.name}: {origin}; {phase.epochs} epochs of {steps} steps at the most, "
-        f"{strategy.num_replicas_in_sync} replicas"
-    )
-    pending: list = []
-    clock = time.perf_counter()
-    saved_at = clock
+    def out_of_patience(self) -> bool:
+        """Return whether `train.patience` evaluations brought no better score."""
+        return self._position.evaluations_without_improvement >= self._config.train.patience
 
-    def tick() -> None:
-        """Moves the time since the last call into the position's clock."""
-        nonlocal clock
-        now = time.perf_counter()
-        position.seconds += now - clock
-        clock = now
+    def is_over(self) -> bool:
+        """Return whether the last epoch or early stopping has ended the phase."""
+        return self._position.epoch >= self._phase.epochs or self.out_of_patience()
 
-    def settle() -> None:
-        """Reads the pending results: counts groups, stops at a number that is not finite."""
-        for step, result in pending:
+    def train_epoch(self, steps_left: float) -> bool:
+        """Train the rest of the epoch; return False if `steps_left` ended it."""
+        position, batches = self._position, iter(self._batches)
+        while position.windows < self._steps * self._windows_per_step:
+            if self.steps_done >= steps_left:
+                return False
+            self.do_step(batches)
+            step_of_epoch = position.windows // self._windows_per_step
+            if step_of_epoch in self._evaluate_after:
+                self.validate()
+                if self.out_of_patience():
+                    return True
+                if step_of_epoch < self._steps:
+                    self.save()
+            elif time.perf_counter() - self._saved_at > 60 * self._config.train.checkpoint_minutes:
+                self.save()
+        position.epoch, position.windows = position.epoch + 1, 0
+        if position.epoch < self._phase.epochs:
+            self._batches = self._read_batches()
+        return True
+
+    def do_step(self, batches: Any) -> None:
+        """Train on the next batch."""
+        position = self._position
+        begin = time.perf_counter()
+        batch = next(batches)
+        input_seconds = time.perf_counter() - begin
+        position.step += 1
+        self.steps_done += 1
+        result = self._train_step(batch, tf.constant(position.step, tf.int64))
+        self._unread.append((position.step, result))
+        position.windows += self._windows_per_step
+        position.input_seconds += input_seconds
+        groups = position.groups
+        evaluates = position.windows // self._windows_per_step in self._evaluate_after
+        if evaluates or len(self._unread) >= _STEPS_A_READ:
+            self.flush_losses()
+        self.journal.progress.add(
+            position.groups - groups, time.perf_counter() - begin, input_seconds
+        )
+
+    def flush_losses(self) -> None:
+        """Read the results of the last steps: count groups, stop at a number not finite."""
+        for step, result in self._unread:
             loss, groups, norm = (float(part) for part in result)
             if not (math.isfinite(loss) and math.isfinite(norm)):
-                kept = folder / run_folder.CHECKPOINTS / checkpoints.LATEST
+                kept = self._folder / run_folder.CHECKPOINTS / checkpoints.LATEST
                 raise NonFiniteLossError(
-                    f"The loss should be finite. Received: loss {loss}, gradient norm {norm} at "
-                    f"step {step} of {phase.name}. "
-                    + (f"The last good checkpoint is {kept}. " if kept.exists() else "")
-                    + "Lower --train.learning_rate or --train.clip_norm and begin another --run."
+                    f"`loss` must be finite. Got loss {loss}, gradient norm {norm} at step {step} "
+                    f"of {self._phase.name}. Fix: lower --train.learning_rate or --train.clip_norm "
+                    "and choose another --run."
+                    + (f" The last good checkpoint is {kept}." if kept.exists() else "")
                 )
-            position.groups += int(groups)
-            with summaries.as_default(step=step):
-                tf.summary.scalar("train/loss", loss)
-                tf.summary.scalar("train/gradient_norm", norm)
-        pending.clear()
+            self._position.groups += int(groups)
+            self.journal.add_losses(step, loss, norm)
+        self._unread.clear()
 
-    def save() -> None:
-        nonlocal saved_at
-        settle()
-        tick()
-        if chief:
-            checkpoints.save(folder / run_folder.CHECKPOINTS, model, optimizer, position)
-        saved_at = time.perf_counter()
+    def validate(self) -> None:
+        """Score the validation targets; keep the weights if they are the best so far."""
+        values = self._score_validation()
+        best = self._position.update_best(values["map"])
+        if best and self._chief:
+            checkpoints.save_weights(self._folder / run_folder.BEST, self._model)
+        self.add_elapsed()
+        self.journal.add_evaluation(self._position, values, best)
 
-    def judge() -> None:
-        """Validates, keeps the weights if they are the best so far, and tells the result."""
-        values = validate()
-        best = phases.note_score(position, values["map"])
-        if best and chief:
-            checkpoints.save_weights(folder / run_folder.BEST, model)
-        tick()
-        report(folder, summaries, progress, position, values, best, chief)
+    def add_elapsed(self) -> None:
+        """Add the time since the last call to the position's seconds."""
+        now = time.perf_counter()
+        self._position.seconds += now - self._clock
+        self._clock = now
 
-    # ---- Loop ---------------------------------------------------------------------------------
-    done = 0
-    try:
-        if (phase.start or config.train.warm_start) and position.step == 0:
-            # Fine-tuning must beat the weights it starts from, or those stay the best.
-            judge()
-        while position.epoch < phase.epochs and position.waited < config.train.patience:
-            iterator = iter(batches)
-            while position.windows < steps * per_step:
-                if done >= steps_left:
-                    return done
-                begin = time.perf_counter()
-                batch = next(iterator)
-                waited = time.perf_counter() - begin
-                position.step += 1
-                done += 1
-                result = train_step(batch, tf.constant(position.step, tf.int64))
-                pending.append((position.step, result))
-                position.windows += per_step
-                position.input_seconds += waited
-                at = position.windows // per_step
-                groups = position.groups
-                if len(pending) >= _STEPS_A_LOOK or at in evaluate_after:
-                    settle()
-                progress.add(position.groups - groups, time.perf_counter() - begin, waited)
-                if at in evaluate_after:
-                    judge()
-                    if position.waited >= config.train.patience:
-                        break
-                    if at < steps:
-                        save()
-                elif time.perf_counter() - saved_at > 60 * config.train.checkpoint_minutes:
-                    save()
-            else:
-                position.epoch, position.windows = position.epoch + 1, 0
-            save()
-            if position.epoch < phase.epochs:
-                batches = epoch_batches()
-    finally:
-        progress.close()
-        summaries.close()
+    def save(self) -> None:
+        """Write a checkpoint."""
+        self.flush_losses()
+        self.add_elapsed()
+        if self._chief:
+            checkpoints.save(
+                self._folder / run_folder.CHECKPOINTS,
+                self._model,
+                self._optimizer,
+                self._position,
+            )
+        self._saved_at = time.perf_counter()
 
-    if chief:
-        run_folder.write_json(
-            folder / run_folder.DONE,
-            {
-                "phase": phase.name,
-                "best_map": position.best,
-                "best_step": position.best_step,
-                "steps": position.step,
-                "groups": position.groups,
-                "seconds": position.seconds,
-                "input_seconds": position.input_seconds,
-            },
-        )
-    return done
-
-
-def report(folder, summaries, progress, position, values, best, chief) -> None:
-    """Tells the result of an evaluation on the screen, in metrics.jsonl and to TensorBoard."""
-    maps = ", ".join(f"{task} {value:.4f}" for task, value in values.items())
-    progress.say(
-        f"{position.phase}: step {position.step}, validation {maps}{' (best)' if best else ''}"
-    )
-    with summaries.as_default(step=position.step):
-        for task, value in values.items():
-            tf.summary.scalar(f"validation/{task}", value)
-        tf.summary.scalar("speed/groups_per_second", progress.groups_per_second)
-        tf.summary.scalar("speed/input_share", progress.input_share)
-        tf.summary.scalar("speed/memory_gib", memory_gib())
-    summaries.flush()
-    if chief:
-        line = {
-            "step": position.step,
-            "epoch": position.epoch,
-            "groups": position.groups,
-            "seconds": position.seconds,
-            "groups_per_second": progress.groups_per_second,
-            "input_share": progress.input_share,
-            "validation": values,
-            "best": best,
-        }
-        with (folder / run_folder.METRICS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+    def write_done(self) -> None:
+        """Write the result of the phase; it then counts as done."""
+        if self._chief:
+            position = self._position
+            run_folder.write_json(
+                self._folder / run_folder.DONE,
+                {
+                    "phase": position.phase,
+                    "best_map": position.best,
+                    "best_step": position.best_step,
+                    "steps": position.step,
+                    "groups": position.groups,
+                    "seconds": position.seconds,
+                    "input_seconds": position.input_seconds,
+                },
+            )

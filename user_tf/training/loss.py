@@ -1,7 +1,7 @@
 """The listwise softmax loss of every group (paper eq. 13): -sum y log softmax(scores).
 
-Two forms of one formula: TensorFlow Ranking's, used in TensorFlow training, and one of keras.ops
-for the other back ends.
+One formula in two forms: that of TensorFlow Ranking for training with TensorFlow, and one in
+keras.ops for the other back ends.
 """
 
 import functools
@@ -10,14 +10,14 @@ from typing import Any
 import keras
 from keras import ops
 
-from user_tf.training import tfr_bridge
+from user_tf.training import tensorflow_ranking
 
 # Score of a padded candidate: exp of it is 0 in float32 and float64, and it stays finite.
 _PADDED_SCORE = -1e30
 
 
 def listwise_softmax(labels: Any, scores: Any, mask: Any) -> Any:
-    """Listwise softmax loss of each group, by TensorFlow Ranking where TensorFlow runs.
+    """Compute the listwise softmax loss of each group, with TensorFlow Ranking on TensorFlow.
 
     Args:
         labels: [T, C], 1 for a relevant candidate, 0 otherwise.
@@ -25,8 +25,8 @@ def listwise_softmax(labels: Any, scores: Any, mask: Any) -> Any:
         mask: bool [T, C], False at padded candidates.
 
     Returns:
-        [T]. A padded candidate adds exactly nothing to loss and gradient, whatever stands there; a
-        group without a relevant candidate, fully padded ones included, has loss 0 and gradient 0.
+        [T]. A padded candidate adds exactly 0 to loss and gradient, whatever its label and score
+        are. A group without a relevant candidate, or of padding only, has loss 0 and gradient 0.
 
     Example:
         >>> loss = listwise_softmax([[1.0, 0.0]], [[2.0, 2.0]], [[True, True]])
@@ -39,7 +39,7 @@ def listwise_softmax(labels: Any, scores: Any, mask: Any) -> Any:
 
 
 def ops_listwise_softmax(labels: Any, scores: Any, mask: Any) -> Any:
-    """`listwise_softmax` in keras.ops, for any back end; same arguments and result."""
+    """Compute `listwise_softmax` in keras.ops, on any back end."""
     labels, scores, mask = _prepare(labels, scores, mask)
     labels = ops.where(mask, labels, ops.zeros_like(labels))
     scores = ops.where(mask, scores, ops.full_like(scores, _PADDED_SCORE))
@@ -49,7 +49,7 @@ def ops_listwise_softmax(labels: Any, scores: Any, mask: Any) -> Any:
 
 
 def tfr_listwise_softmax(labels: Any, scores: Any, mask: Any) -> Any:
-    """`listwise_softmax` by TensorFlow Ranking's `SoftmaxLoss`; TensorFlow back end only."""
+    """Compute `listwise_softmax` with TensorFlow Ranking's `SoftmaxLoss`, on TensorFlow only."""
     labels, scores, mask = _prepare(labels, scores, mask)
     losses, weights = _tfr_loss().compute_per_list(labels, scores, None, mask)
     # The losses are normalised by the sum of labels, which is the weight.
@@ -60,15 +60,17 @@ def tfr_listwise_softmax(labels: Any, scores: Any, mask: Any) -> Any:
 def _tfr_loss() -> Any:
     import tensorflow as tf
 
-    class ExactSoftmaxLoss(tfr_bridge.load().losses_impl.SoftmaxLoss):
-        """TensorFlow Ranking's loss with padding that counts exactly nothing.
+    softmax_loss: Any = tensorflow_ranking.import_module("losses_impl").SoftmaxLoss
 
-        The original `precompute` gives padded candidates the score log(1e-10), which is felt
-        where scores are low, and fails in float64; it also sorts by score with a random tie break
-        for a lambda weight, which there is none of here.
+    class ExactSoftmaxLoss(softmax_loss):
+        """Give padding a weight of exactly 0.
+
+        The original `precompute` gives padded candidates the score log(1e-10), which changes the
+        loss where scores are low, and it fails in float64. It also sorts by score, with random
+        ties, for a lambda weight that is not used here.
         """
 
-        def precompute(self, labels, logits, weights, mask=None):
+        def precompute(self, labels: Any, logits: Any, weights: Any, mask: Any = None) -> Any:
             return (
                 tf.where(mask, labels, tf.zeros_like(labels)),
                 tf.where(

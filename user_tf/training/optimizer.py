@@ -1,4 +1,6 @@
-"""Adam for gradients that are already summed over the replicas, also for rows of a table alone."""
+"""Adam for gradients that are already summed over the replicas, dense or for some rows of a table."""
+
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -6,33 +8,33 @@ from keras import ops
 
 
 class SummedGradientAdam(keras.optimizers.Adam):
-    """Keras's Adam without its own all-reduce, and with row updates for sparse gradients.
+    """Run Keras's Adam without its own all-reduce, and update single rows for sparse gradients.
 
-    Under tf.distribute a Keras optimizer sums the gradients over the replicas itself, after
-    clipping. Here the sum must come first: the global norm to clip is that of the whole batch's
-    gradient. `user_tf.training.step` sums, clips, then calls `apply` inside the replica.
+    Under tf.distribute a Keras optimizer sums the gradients over the replicas after clipping. Here
+    the sum must come first, since the norm to clip is that of the gradient of the complete batch.
+    `user_tf.training.step` sums and clips, then calls `apply` inside the replica.
 
-    A `tf.IndexedSlices` of distinct rows moves these rows and their moments only; the cost follows
-    the rows touched, not the table. That is *lazy* Adam: with zero gradient Adam would let a row's
-    moments fade and the row drift on at every step, here both wait for the row's next gradient.
+    A `tf.IndexedSlices` of distinct rows changes these rows and their moments only, so that the
+    cost depends on the number of rows, not on the size of the table. This is *lazy* Adam. Adam
+    changes a row and its moments also at steps where its gradient is 0; here both stay as they are
+    until the next gradient of the row.
 
-    Args:
-        Those of `keras.optimizers.Adam`.
+    The arguments are those of `keras.optimizers.Adam`.
 
     Example:
         >>> SummedGradientAdam(learning_rate=1e-3, name="adam").name
         'adam'
     """
 
-    def _all_reduce_sum_gradients(self, grads_and_vars):
+    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
         return grads_and_vars
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         if not isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable, learning_rate)
             return
         rows, values = gradient.indices, tf.cast(gradient.values, variable.dtype)
-        # Keras rounds the betas to its default float where it takes their powers, and so do we.
+        # Keras rounds the betas to its default float before it takes their powers. So do we.
         step = ops.cast(self.iterations + 1, variable.dtype)
         fade_1, fade_2 = (
             ops.power(ops.cast(beta, variable.dtype), step) for beta in (self.beta_1, self.beta_2)
@@ -50,7 +52,7 @@ class SummedGradientAdam(keras.optimizers.Adam):
 
 
 def sum_rows(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
-    """The same gradient with every row listed once.
+    """Return the same gradient with every row listed once.
 
     Example:
         >>> twice = tf.IndexedSlices(tf.constant([[1.0], [2.0], [5.0]]), tf.constant([4, 0, 4]))

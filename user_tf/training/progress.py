@@ -1,23 +1,30 @@
-"""How a phase is getting on: a bar on a terminal, plain lines elsewhere."""
+"""The progress of a phase: a tqdm bar in a terminal, plain lines elsewhere."""
 
 import sys
-import time
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
 _LINE_SECONDS = 15.0
 
 
-class Progress:
-    """Groups a second, remaining time, share of time spent waiting for input, memory.
+class _Lines(tqdm):
+    """Print the state as a line of its own, for log files and notebooks."""
 
-    The first step of a call builds the graph; rates leave it out.
+    def display(self, msg: str | None = None, pos: int | None = None) -> None:
+        print(msg or str(self), file=self.fp, flush=True)
+
+
+class Progress:
+    """Show steps, remaining time, groups a second, share of time waiting for input, and memory.
+
+    The first step of a call builds the graph. Rates leave it out.
 
     Args:
         title: Name shown first.
-        total: Steps of the whole phase, if it is not stopped early.
-        done: Steps done in earlier calls.
-        stream: Where to write. Default: standard error.
+        total: Steps of the complete phase.
+        done: Steps of earlier calls.
+        stream: Stream to write to. Default: standard error.
 
     Example:
         >>> progress = Progress("pretrain", total=10, done=4, stream=sys.stdout)
@@ -27,72 +34,65 @@ class Progress:
         (0.2, 128.0)
     """
 
-    def __init__(self, title, total, done=0, stream=None):
-        self.title, self.total, self.done = title, total, done
+    def __init__(self, title: str, total: int, done: int = 0, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
-        self._groups = 0
-        self._steps = -1
+        kind: type[tqdm] = tqdm
+        settings: dict[str, Any] = {}
+        if not self._stream.isatty():
+            # A delay skips the line before the first step; `leave` would end in a blank line.
+            kind = _Lines
+            settings = {"mininterval": _LINE_SECONDS, "delay": 1e-9, "leave": False}
+            settings["bar_format"] = "{desc}: step {n}/{total}, {remaining} left{postfix}"
+        self._bar = kind(
+            desc=title,
+            total=total,
+            initial=done,
+            file=self._stream,
+            unit="step",
+            miniters=1,
+            **settings,
+        )
+        self._steps, self._groups = -1, 0
         self._seconds = self._input_seconds = 0.0
-        self._last_line = time.monotonic()
-        self._bar = None
-        if self._stream.isatty():
-            self._bar = tqdm(
-                total=total, initial=done, desc=title, file=self._stream, unit="step", leave=True
-            )
 
     @property
     def groups_per_second(self) -> float:
-        """Real groups trained on a second of training, over this call."""
+        """Return the real groups trained on in a second of training, over this call."""
         return self._groups / self._seconds if self._seconds else 0.0
 
     @property
     def input_share(self) -> float:
-        """Share of training time spent waiting for the next batch, over this call."""
+        """Return the share of training time spent waiting for the next batch, over this call."""
         return self._input_seconds / self._seconds if self._seconds else 0.0
 
-    def add(self, groups, seconds, input_seconds) -> None:
-        """Counts a step; `seconds` holds `input_seconds`."""
-        self.done += 1
+    def add(self, groups: int, seconds: float, input_seconds: float) -> None:
+        """Count a step that took `seconds`, `input_seconds` of them waiting for its batch."""
         self._steps += 1
         if self._steps > 0:
             self._groups += groups
             self._seconds += seconds
             self._input_seconds += input_seconds
-        if self._bar is not None:
-            self._bar.set_postfix_str(self._rates(), refresh=False)
-            self._bar.update()
-        elif time.monotonic() - self._last_line > _LINE_SECONDS:
-            self.say(self._line())
-
-    def say(self, text) -> None:
-        """Writes a line without breaking the bar."""
-        self._last_line = time.monotonic()
-        if self._bar is not None:
-            self._bar.write(text, file=self._stream)
-        else:
-            print(text, file=self._stream, flush=True)
-
-    def close(self) -> None:
-        """Ends the bar, or writes the last plain line."""
-        if self._bar is not None:
-            self._bar.close()
-        else:
-            self.say(self._line())
-
-    def _line(self) -> str:
-        left = (self.total - self.done) * self._seconds / self._steps if self._steps > 0 else 0.0
-        clock = time.strftime("%H:%M:%S", time.gmtime(left))
-        return f"{self.title}: step {self.done}/{self.total}, {clock} left, {self._rates()}"
-
-    def _rates(self) -> str:
-        return (
+        rates = (
             f"{self.groups_per_second:.0f} groups/s, {100 * self.input_share:.0f} % waiting for "
             f"input, {memory_gib():.1f} GiB"
         )
+        self._bar.set_postfix_str(rates, refresh=False)
+        self._bar.update()
+
+    def say(self, text: str) -> None:
+        """Write a line of its own."""
+        if isinstance(self._bar, _Lines):
+            self._bar.display(text)
+        else:
+            self._bar.write(text, file=self._stream)
+
+    def close(self) -> None:
+        """End the bar, or write the last line."""
+        self._bar.close()
 
 
 def memory_gib() -> float:
-    """Resident memory of this process in GiB; 0 where the system does not tell."""
+    """Return the resident memory of this process in GiB; 0 where the system does not say."""
     try:
         with open("/proc/self/status", encoding="ascii") as status:
             for line in status:

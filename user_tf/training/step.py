@@ -1,4 +1,4 @@
-"""One training step: forward, loss, gradient, sum over replicas, clip, Adam."""
+"""One training step: dropout seeds, forward, loss, gradient, sum over replicas, clip, Adam."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from user_tf.training import dropout_seeds
 from user_tf.training.loss import listwise_softmax
 from user_tf.training.optimizer import sum_rows
 
@@ -25,6 +24,42 @@ class StepResult(NamedTuple):
     gradient_norm: tf.Tensor
 
 
+def seed_states(model: keras.Model) -> list[keras.Variable]:
+    """Return the state of every seed generator inside `model`, in a stable order.
+
+    Example:
+        >>> [state.shape.as_list() for state in seed_states(keras.Sequential(
+        ...     [keras.Input([3]), keras.layers.Dropout(0.5)]))]
+        [[2]]
+    """
+    return [variable for variable in model.variables if variable.name == "seed_generator_state"]
+
+
+def reseed(
+    states: list[keras.Variable], seed: tuple[int, int], step: tf.Tensor, replica: tf.Tensor
+) -> None:
+    """Set every generator to a draw that depends on (seed, step, replica) only.
+
+    Without it replicas would draw the same dropout masks, and a resumed run would draw other masks
+    than an uninterrupted one. Call it inside the replica.
+
+    Args:
+        states: Result of `seed_states`.
+        seed: Seed of the run and number of its phase.
+        step: int64 [], number of the training step.
+        replica: int32 [], number of the replica among all of them.
+    """
+    if not states:
+        return
+    key = tf.random.fold_in(tf.constant(seed, tf.int64), step)
+    key = tf.random.fold_in(key, tf.cast(replica, tf.int64))
+    drawn = tf.random.stateless_uniform(
+        [len(states), 2], key, minval=None, maxval=None, dtype=tf.int64
+    )
+    for state, value in zip(states, tf.unstack(drawn), strict=True):
+        state.assign(tf.cast(value, state.dtype))
+
+
 def make_train_step(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
@@ -35,26 +70,26 @@ def make_train_step(
     jit: bool = False,
     touched_rows: bool = False,
 ) -> Callable[[Any, tf.Tensor], StepResult]:
-    """Builds the compiled step `(batch, step) -> StepResult`.
+    """Build the compiled step `(batch, step) -> StepResult`.
 
-    The loss is the sum over real groups of all replicas divided by their number, so that uneven
-    batches weigh every group the same and two replicas compute what one device would. Losses the
-    model adds itself (`user_tf.models.ranker.Ranker`) are sums like it, and part of it.
+    The loss is the sum over the real groups of all replicas, divided by their number. So every
+    group has the same weight in uneven batches, and two replicas give the result of one device.
+    Losses the model adds itself (`user_tf.models.ranker.Ranker`) are part of the sum.
 
     Args:
         model: A built ranker, made inside the strategy's scope.
         optimizer: Built, and not summing gradients itself (`SummedGradientAdam`).
-        strategy: Where the step runs.
-        batch_spec: `element_spec` of the distributed batches. Its open sizes let one trace serve
-            every padded size.
+        strategy: Strategy the step runs under.
+        batch_spec: `element_spec` of the distributed batches. One trace serves every padded size,
+            since these sizes are open in it.
         clip_norm: Global norm above which gradients are scaled down; 0: never.
         seed: Seed of the run and number of the phase, for dropout.
-        jit: Compile forward and gradient with XLA, once a padded size. Only this part is
-            compiled: XLA around `strategy.run` fails with more than one replica.
-        touched_rows: Leave the gradients of embedding tables sparse, so that the optimizer moves
-            the rows of this batch only. Not with `jit`.
+        jit: Compile forward and gradient with XLA, once for each padded size. Only this part is
+            compiled, since XLA around `strategy.run` fails with more than one replica. Default: no.
+        touched_rows: Keep the gradients of embedding tables sparse, so that the optimizer changes
+            the rows of this batch only. Not with `jit`. Default: no.
     """
-    states = dropout_seeds.seed_states(model)
+    states = seed_states(model)
 
     def forward_and_gradient(batch: Any) -> tuple[tf.Tensor, list[tf.Tensor]]:
         with tf.GradientTape() as tape:
@@ -76,7 +111,7 @@ def make_train_step(
 
     def replica_step(batch: Any, step: tf.Tensor) -> StepResult:
         context = tf.distribute.get_replica_context()
-        dropout_seeds.reseed(states, seed, step, context.replica_id_in_sync_group)
+        reseed(states, seed, step, context.replica_id_in_sync_group)
         total, gradients = forward_and_gradient(batch)
         groups = tf.reduce_sum(tf.cast(batch["target_weight"], total.dtype))
         total, groups, *gradients = context.all_reduce(
@@ -95,13 +130,12 @@ def make_train_step(
         share = tf.cast(share, gradient.dtype)
         if not isinstance(gradient, tf.IndexedSlices):
             return gradient * share
-        # A sparse gradient lists a row once for each use; its norm is right only when summed.
+        # A sparse gradient lists a row once for each use. Its norm needs their sum.
         gradient = sum_rows(gradient)
         return tf.IndexedSlices(gradient.values * share, gradient.indices, gradient.dense_shape)
 
-    @tf.function(input_signature=[batch_spec, tf.TensorSpec([], tf.int64)])
     def train_step(batch: Any, step: tf.Tensor) -> StepResult:
         result = strategy.run(replica_step, (batch, step))
         return StepResult(*(strategy.experimental_local_results(part)[0] for part in result))
 
-    return train_step
+    return tf.function(train_step, input_signature=[batch_spec, tf.TensorSpec([], tf.int64)])

@@ -1,4 +1,4 @@
-"""The machine a run uses: its devices and the tf.distribute strategy, chosen by flags."""
+"""Devices, precision, seeds and the tf.distribute strategy of a run."""
 
 import json
 import os
@@ -10,10 +10,12 @@ from user_tf.config import RuntimeConfig
 
 
 def prepare(runtime: RuntimeConfig) -> None:
-    """Sets what is global to the process; call once in a main, before any tensor is made.
+    """Set precision and logical devices, which are global to the process.
 
-    Precision and logical devices are process-wide in Keras and TensorFlow, so a library
-    function must not touch them.
+    Call it before any tensor is made, in a command or a function that documents it.
+
+    Args:
+        runtime: `precision` and `logical_cpus` are used.
     """
     if runtime.logical_cpus:
         tf.config.set_logical_device_configuration(
@@ -27,18 +29,18 @@ def prepare(runtime: RuntimeConfig) -> None:
 
 
 def seed_process(seed: int) -> None:
-    """Seeds Python, NumPy and TensorFlow: initial weights draw from them. For mains only."""
+    """Seed Python, NumPy and TensorFlow, which initial weights draw from; global to the process."""
     keras.utils.set_random_seed(seed)
 
 
 def make_strategy(runtime: RuntimeConfig) -> tf.distribute.Strategy:
-    """The strategy of `--runtime.strategy`.
+    """Return the strategy of `--runtime.strategy`.
 
-    Models and optimizers are made inside its scope. `multi_worker` reads the cluster from the
+    Models and optimizers must be made inside its scope. `multi_worker` reads the cluster from the
     environment variable TF_CONFIG, as TensorFlow defines it.
 
     Raises:
-        ValueError: The machine lacks what the strategy needs.
+        ValueError: `multi_worker` has no cluster in TF_CONFIG.
 
     Example:
         >>> make_strategy(RuntimeConfig()).num_replicas_in_sync
@@ -53,9 +55,9 @@ def make_strategy(runtime: RuntimeConfig) -> tf.distribute.Strategy:
         cluster = os.environ.get("TF_CONFIG", "")
         if not cluster or "cluster" not in json.loads(cluster):
             raise ValueError(
-                "`runtime.strategy` = multi_worker needs the environment variable TF_CONFIG with a "
-                f"cluster and a task. Received: TF_CONFIG = {cluster!r}. Set it on every worker, "
-                "or set --runtime.strategy=mirrored."
+                "`TF_CONFIG` must hold a cluster and a task for --runtime.strategy=multi_worker. "
+                f"Got {cluster!r}. Fix: set this environment variable on every worker, or set "
+                "--runtime.strategy=mirrored."
             )
         return tf.distribute.MultiWorkerMirroredStrategy()
     resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=runtime.tpu)
@@ -65,7 +67,7 @@ def make_strategy(runtime: RuntimeConfig) -> tf.distribute.Strategy:
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process writes the run folder; the others train along.
+    """Return whether this process writes the run folder; the others only train.
 
     Example:
         >>> is_chief(tf.distribute.get_strategy())

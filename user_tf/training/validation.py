@@ -1,6 +1,5 @@
-"""Validation by the one deterministic evaluator, on whole candidate lists."""
+"""Validation by the one deterministic evaluator, on complete candidate lists."""
 
-import pathlib
 from collections.abc import Callable
 
 import keras
@@ -15,14 +14,12 @@ from user_tf.training.phases import Phase
 def make_validation(
     config: Config, phase: Phase, dataset: Dataset, model: keras.Model
 ) -> Callable[[], dict[str, float]]:
-    """Builds the validation of a phase.
+    """Build the validation of a phase.
 
     Returns:
-        A function of nothing that gives the MAP of every task of the phase, by its name, and
-        their mean as `map`, which early stopping watches.
-
-    Raises:
-        ValueError: A task of the phase has no validation query to tell rankings apart.
+        Zero-argument callable that returns the MAP of every task of the phase, by its name, and
+        their mean as `map`, which early stopping watches. It raises ValueError where a task has no
+        validation query with relevant and irrelevant candidates.
     """
     batches = evaluation_batches(
         dataset,
@@ -32,7 +29,7 @@ def make_validation(
         tasks=phase.tasks,
         limit=config.train.validation_targets,
     )
-    truth = evaluated_targets.load(pathlib.Path(config.data.dataset), "validation")
+    truth = evaluated_targets.load(dataset, "validation")
     forward = evaluator.compiled_forward(model, batches.element_spec)
 
     def validate() -> dict[str, float]:
@@ -57,8 +54,8 @@ def make_validation(
             value = summary[task]["map"] if task in summary else None
             if value is None:
                 raise ValueError(
-                    f"`train.phases` with {phase.name} needs validation queries of {task} with "
-                    "relevant and irrelevant candidates. Received: none. Leave the phase out, or "
+                    f"`train.phases` with {phase.name} must have validation queries of {task} with "
+                    "relevant and irrelevant candidates. Got none. Fix: leave the phase out, or "
                     "prepare a longer log."
                 )
             maps[task] = value

@@ -1,9 +1,9 @@
-"""Which column of a file holds which canonical one, where the names differ.
+"""The mapping from the columns of a file to canonical columns, where the names differ.
 
-`--columns=requests.user_id=uid,requests.time=ts` says that in files of requests the column `uid`
-holds `user_id`, and `ts` holds `time`; the others keep their canonical names. A file of a table
-named there may have columns beside these: they are left out, and told. A file of any other table
-must have the canonical columns and no others.
+`--columns=requests.user_id=uid,requests.time=ts` maps column `uid` of requests files to `user_id`,
+and `ts` to `time`; other columns keep their canonical names. A file of a table that is mapped may
+have more columns: they are left out, and listed in the summary. A file of any other table must have
+the canonical columns and no others.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ class FileColumns:
 
     Attributes:
         sources: Column of the file for each canonical one that it has, in canonical order.
-        left_out: Its columns that are none of these.
+        left_out: Its other columns.
     """
 
     sources: Mapping[str, str]
@@ -28,14 +28,14 @@ class FileColumns:
 
 
 def parse_columns(pairs: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Reads "table.column=source column" pairs.
+    """Parse "table.column=source column" pairs.
 
     Returns:
-        By table, the source column of each canonical one named.
+        By table, the source column of each canonical column named.
 
     Raises:
-        ValueError: A pair has another form, names no canonical column, or one of either kind stands
-            twice in a table.
+        ValueError: A pair has another form, names no canonical column, or repeats a column of its
+            table.
 
     Example:
         >>> parse_columns(["requests.user_id=uid", "requests.time=ts", "browses.user_id=uid"])
@@ -46,42 +46,42 @@ def parse_columns(pairs: Sequence[str]) -> dict[str, dict[str, str]]:
         name, _, source = pair.partition("=")
         table, _, column = name.partition(".")
         if not (table and column and source):
-            raise _error("pairs of a canonical column and a source column", pair, f"Write {FORM}.")
+            raise _error("pairs of a canonical column and a source column", pair, f"write {FORM}.")
         if table not in SCHEMAS:
             tables = ", ".join(SCHEMAS)
-            raise _error("tables of a log", pair, f"The tables are {tables}.")
+            raise _error("tables of a log", pair, f"name one of {tables}.")
         if column not in SCHEMAS[table].names:
             known = ", ".join(SCHEMAS[table].names)
-            raise _error("canonical columns", pair, f"The columns of {table} are {known}.")
+            raise _error("canonical columns", pair, f"name a column of {table}: {known}.")
         taken = mapping.setdefault(table, {})
         if column in taken:
-            raise _error(f"`{table}.{column}` once", pair, "Remove one of the two pairs.")
+            raise _error(f"`{table}.{column}` once", pair, "remove one of the two pairs.")
         if source in taken.values():
-            mend = "Remove one of the two pairs; a value that both need must stand in two columns."
-            raise _error(f"the column `{source}` of {table} once", pair, mend)
+            fix = "remove one of the two pairs; if both need its values, copy the column."
+            raise _error(f"the column `{source}` of {table} once", pair, fix)
         taken[column] = source
     return mapping
 
 
-def _error(what: str, pair: str, mend: str) -> ValueError:
-    return ValueError(f"`columns` must name {what}. Received: {pair!r}. {mend}")
+def _error(what: str, pair: str, fix: str) -> ValueError:
+    return ValueError(f"`columns` must name {what}. Got {pair!r}. Fix: {fix}")
 
 
 def file_columns(
     table: str, names: Sequence[str], file: str, mapping: Mapping[str, str], sparse: bool = False
 ) -> FileColumns:
-    """Finds the columns of a file.
+    """Find the canonical columns of a file.
 
     Args:
         table: Its table.
         names: Names of its columns.
         file: Its name in messages.
-        mapping: Source column of the canonical ones that have another name in it; empty: it must
-            have the canonical columns and no others.
+        mapping: Source column of the canonical columns that have another name in it. If empty, the
+            file must have the canonical columns and no others.
         sparse: Whether rows may have optional columns that `names`, of the first row, lacks.
 
     Raises:
-        LogError: A column is missing or stands twice, or is unknown where nothing is mapped.
+        LogError: A column is missing or repeated, or is unknown and nothing is mapped.
 
     Example:
         >>> mapping = {"user_id": "uid"}
@@ -92,9 +92,9 @@ def file_columns(
         check_columns(table, list(names), file)
     sources: dict[str, str] = {}
 
-    def wrong(what: str, mend: str) -> LogError:
+    def wrong(what: str, fix: str) -> LogError:
         found = columns_found(names, {*SCHEMAS[table].names, *mapping.values()})
-        return LogError(file, f"a {table} file must have the column {what}", found, mend)
+        return LogError(file, f"a {table} file must have the column {what}", found, fix)
 
     for name in SCHEMAS[table].names:
         source = mapping.get(name, name)
@@ -105,30 +105,29 @@ def file_columns(
         if count == 1:
             sources[name] = source
         elif count:
-            raise wrong(f"`{source}` once", "Remove one of them.")
+            raise wrong(f"`{source}` once", "remove one of them.")
         elif name in mapping:
             what = f"`{source}`, which --columns names for `{name}`"
-            raise wrong(what, "Check --columns.")
+            raise wrong(what, "check --columns.")
         elif name not in OPTIONAL:
-            mend = f"Tell which one holds it: --columns={table}.{name}=..."
-            raise wrong(f"`{name}`", mend)
+            raise wrong(f"`{name}`", f"name the column that holds it: --columns={table}.{name}=...")
     return FileColumns(sources, [name for name in names if name not in sources.values()])
 
 
 def check_needed(
-    file: str, what: str, names: Sequence[str], needed: Sequence[str], mend: str
+    file: str, what: str, names: Sequence[str], needed: Sequence[str], fix: str
 ) -> None:
-    """Refuses a file that lacks a column that is read, or has it twice.
+    """Raise an error if a file lacks a column that is read, or repeats it.
 
     Args:
         file: Its name in messages.
-        what: What it is, such as "a mind file".
+        what: Kind of the file, such as "a mind file".
         names: Names of its columns.
-        needed: Those that are read.
-        mend: What to do if one is missing.
+        needed: Columns that are read.
+        fix: What to do if one is missing.
 
     Raises:
-        LogError: Naming the first such column.
+        LogError: With the first such column.
     """
     for column in needed:
         count = names.count(column)
@@ -137,18 +136,18 @@ def check_needed(
                 file,
                 f"{what} must have the column `{column}`{' once' if count else ''}",
                 columns_found(names, needed),
-                "Remove one of them." if count else mend,
+                "remove one of them." if count else fix,
             )
 
 
 class ColumnNames:
-    """The names of columns in the files of a source; remembers which were left out.
+    """The names of columns in the files of a source, and the columns left out.
 
     Args:
-        pairs: Canonical columns that have another name in the files, for `parse_columns`.
+        pairs: Canonical columns with another name in the files, for `parse_columns`.
 
     Attributes:
-        mapping: By table, the source column of each canonical one named.
+        mapping: By table, the source column of each canonical column named.
         left_out: By file, the columns that were left out.
     """
 
@@ -159,7 +158,7 @@ class ColumnNames:
     def find(
         self, table: str, file: str, names: Sequence[str] | None, sparse: bool = False
     ) -> FileColumns:
-        """`file_columns` of a file; those it should have if its `names` are None."""
+        """Return the `file_columns` of a file; with `names` None, the columns it should have."""
         mapping = self.mapping.get(table, {})
         if names is None:
             names = list(dict.fromkeys(mapping.get(name, name) for name in SCHEMAS[table].names))

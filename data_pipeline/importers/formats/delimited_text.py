@@ -1,7 +1,8 @@
-"""Text files as columns of strings, with the number of every data row."""
+"""Delimited text files, read as columns of strings with the number of every data row."""
 
 import codecs
 import collections
+import contextlib
 import csv
 import dataclasses
 import gzip
@@ -24,7 +25,7 @@ from data_pipeline.log.schema import LogError
 
 COLUMNS = Rule(
     "columns",
-    "A line must have as many columns as the header. Quote values that hold the delimiter.",
+    "A line must have as many columns as the header. Fix: quote values that hold the delimiter.",
 )
 BLOCK = 1 << 23
 
@@ -35,7 +36,7 @@ class TextRows:
 
     Attributes:
         rows: Columns of strings; an empty value is "".
-        numbers: 1-based data row of each of `rows`; blank lines are no rows.
+        numbers: int64 [rows], 1-based data row of each row; blank lines are not counted.
         broken: Data rows with too few or too many columns, which are not in `rows`.
     """
 
@@ -45,25 +46,25 @@ class TextRows:
 
 
 def open_bytes(path: pathlib.Path) -> IO[bytes]:
-    """A file for reading, unpacked if its name ends in .gz."""
+    """Open a file for reading, unpacked if its name ends in .gz."""
     if path.suffix == ".gz":
         return cast(IO[bytes], gzip.open(path, "rb"))
     return open(path, "rb")
 
 
 def check_file(path: pathlib.Path, text: bool = True) -> None:
-    """Refuses a file that is missing, or a text file that is broken or not UTF-8.
+    """Raise an error if a file is missing, or a text file is damaged or not UTF-8.
 
     Args:
         path: The file; may be gzip (.gz).
-        text: Whether it is text.
+        text: Whether it is a text file.
 
     Raises:
-        LogError: It cannot be read, or a line and byte of it is wrong.
+        LogError: It cannot be read; for wrong UTF-8 with the line and the byte.
     """
     if not path.is_file():
         found = "a folder" if path.is_dir() else "no such file"
-        raise LogError(os.fspath(path), "the input must be a file", found, "Check the path.")
+        raise LogError(os.fspath(path), "the input must be a file", found, "check the path.")
     if not text:
         return
     decoder = codecs.getincrementaldecoder("utf-8")()
@@ -76,29 +77,29 @@ def check_file(path: pathlib.Path, text: bool = True) -> None:
             block = b""
             decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
-        # A character cut by the end of a block is decoded with the next one, so count from there.
+        # A character cut by the end of a block is decoded with the next block.
         line = lines + error.object[: error.start].count(b"\n")
         raise LogError(
             path.name,
             f"the file must be UTF-8, and line {line} (the header is line 1) is not",
             f"byte 0x{error.object[error.start]:02x}",
-            f"Convert it: iconv -f LATIN1 -t UTF-8 {path.name}, naming the encoding it has.",
+            f"convert it: iconv -f LATIN1 -t UTF-8 {path.name}, with the encoding it has.",
         ) from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise LogError(
-            path.name, "the file must be a whole gzip file", error, "Fetch it again."
+            path.name, "the file must be a complete gzip file", error, "download it again."
         ) from error
     except OSError as error:
         raise LogError(
-            path.name, "the file must be readable", error.strerror, "Check its permissions."
+            path.name, "the file must be readable", error.strerror, "check its permissions."
         ) from error
 
 
 def csv_header(path: pathlib.Path, delimiter: str = ",", quoted: bool = True) -> list[str]:
-    """Column names of a CSV file; a quote in them is a letter if they are not `quoted`.
+    """Return the column names of a CSV file; if not `quoted`, a quote is an ordinary character.
 
     Raises:
-        LogError: The file is empty, or its first line no header.
+        LogError: The file is empty, or its first line is not a header.
     """
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
     with open_bytes(path) as file:
@@ -110,14 +111,14 @@ def csv_header(path: pathlib.Path, delimiter: str = ",", quoted: bool = True) ->
                 path.name,
                 "the first line must name the columns",
                 "a value too long for a name",
-                "Write the header into the first line, and close its quotes.",
+                "write the header into the first line, and close its quotes.",
             ) from error
     if not header:
         raise LogError(
             path.name,
             "the first line must name the columns",
             "an empty line",
-            "Write the header into the first line.",
+            "write the header into the first line.",
         )
     return header
 
@@ -129,7 +130,7 @@ def read_csv(
     names: Sequence[str] = (),
     quoted: bool = True,
 ) -> Iterator[TextRows]:
-    """Reads a CSV file block by block, all columns as strings.
+    """Read a CSV file block by block, all columns as strings.
 
     Args:
         path: UTF-8 file; may be gzip (.gz).
@@ -137,35 +138,21 @@ def read_csv(
         block: Bytes read at once.
         names: Columns of a file without a header, which may be empty. Default: the first line names
             them.
-        quoted: Whether values may stand in quotes, and then hold line ends; else a quote is a
-            character like any other.
+        quoted: Whether values may be in quotes, and then hold line ends; otherwise a quote is an
+            ordinary character.
 
     Raises:
-        LogError: A row is longer than a block, a quote is never closed, so that all after it would
-            be one value, or a gzip file has other bytes after its end.
+        LogError: A row is longer than a block; a quote is never closed, so that everything after it
+            would be one value; or a gzip file has other bytes after its end.
     """
-    broken: list[int] = []
-    last = ""
-    header = 0 if names else 1
-
-    def note(row: pc.InvalidRow) -> str:
-        # The number counts the header, if any. The text is not told: it may hold a user id.
-        nonlocal last
-        broken.append(row.number - header)
-        last = row.text
-        return "skip"
-
     columns = list(names) or csv_header(path, delimiter, quoted)
-    none = pa.schema([(name, pa.string()) for name in columns]).empty_table()
-    with open_bytes(path) as file:
-        # Arrow refuses a header without a line end, after which there are no rows either.
-        if header and b"\r" not in file.readline().rstrip(b"\r\n") and not file.read(1):
-            yield TextRows(none, np.zeros(0, np.int64), [])
-            return
-        if not header and not file.read(1):
-            return
-    first, told = 1, 0
-    try:
+    empty = pa.schema([(name, pa.string()) for name in columns]).empty_table()
+    if not _has_rows(path, has_header=not names):
+        if not names:
+            yield TextRows(empty, np.zeros(0, np.int64), [])
+        return
+    rows = _RowNumbers(has_header=not names)
+    with _name_errors(path, block):
         reader = pc.open_csv(
             os.fspath(path),
             read_options=pc.ReadOptions(
@@ -175,47 +162,101 @@ def read_csv(
                 delimiter=delimiter,
                 quote_char='"' if quoted else False,
                 newlines_in_values=quoted,
-                invalid_row_handler=note,
+                invalid_row_handler=rows.skip,
             ),
             convert_options=pc.ConvertOptions(column_types=dict.fromkeys(columns, pa.string())),
         )
         for batch in reader:
-            numbers = np.arange(first, first + batch.num_rows + len(broken), dtype=np.int64)
-            numbers = numbers[~np.isin(numbers, broken)][: batch.num_rows]
-            if len(numbers):
-                first = int(numbers[-1]) + 1
-                if first > max(broken, default=0):
-                    last = batch.column(batch.num_columns - 1)[-1].as_py()
-            yield TextRows(pa.Table.from_batches([batch]), numbers, broken[told:])
-            told = len(broken)
+            numbers = rows.number(batch)
+            yield TextRows(pa.Table.from_batches([batch]), numbers, rows.take_broken())
+    if broken := rows.take_broken():
+        yield TextRows(empty, np.zeros(0, np.int64), broken)
+    if quoted and "\n" in rows.last and _ends_in_quotes(path, delimiter):
+        raise LogError(
+            path.name,
+            f"every quote must be closed, and one of row {rows.last_number} is not",
+            "the end of the file",
+            "close it, or leave it out.",
+        )
+
+
+def _has_rows(path: pathlib.Path, has_header: bool) -> bool:
+    """Return whether a file has data rows; Arrow fails on a header without a line end."""
+    with open_bytes(path) as file:
+        more_lines = has_header and b"\r" in file.readline().rstrip(b"\r\n")
+        return more_lines or bool(file.read(1))
+
+
+class _RowNumbers:
+    """Numbers of the data rows of a CSV file while Arrow reads it.
+
+    Args:
+        has_header: Whether Arrow counts a header as row 1.
+
+    Attributes:
+        last: Text at the end of the last row read.
+    """
+
+    def __init__(self, has_header: bool) -> None:
+        self.last = ""
+        self._header = int(has_header)
+        self._broken: list[int] = []
+        self._reported, self._next = 0, 1
+
+    @property
+    def last_number(self) -> int:
+        """1-based data row of the last row read."""
+        return max([self._next - 1, *self._broken])
+
+    def skip(self, row: pc.InvalidRow) -> str:
+        """Note a row with a wrong number of columns; called by Arrow, which leaves the row out."""
+        # The text goes into no message: it may hold a user id.
+        self._broken.append(row.number - self._header)
+        self.last = row.text
+        return "skip"
+
+    def number(self, batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
+        """Return the 1-based data row of every row of the next batch, int64 [rows]."""
+        end = self._next + batch.num_rows + len(self._broken)
+        numbers = np.arange(self._next, end, dtype=np.int64)
+        numbers = numbers[~np.isin(numbers, self._broken)][: batch.num_rows]
+        if len(numbers):
+            self._next = int(numbers[-1]) + 1
+            if self._next > max(self._broken, default=0):
+                self.last = batch.column(batch.num_columns - 1)[-1].as_py()
+        return numbers
+
+    def take_broken(self) -> list[int]:
+        """Return the data rows noted by `skip` since the last call."""
+        new = self._broken[self._reported :]
+        self._reported = len(self._broken)
+        return new
+
+
+@contextlib.contextmanager
+def _name_errors(path: pathlib.Path, block: int) -> Iterator[None]:
+    """Turn errors of Arrow's reader into errors that name the file."""
+    try:
+        yield
     except pa.ArrowInvalid as error:
         raise LogError(
             path.name,
             f"a row must be CSV of no more than {block:,} bytes",
             "one that is not",
-            "Close its quotes, or shorten it.",
+            "close its quotes, or shorten it.",
         ) from error
     except OSError as error:
-        # Zeros after the end of a gzip file, which Python passes over, Arrow does not.
+        # Zeros after the end of a gzip file: Python ignores them, Arrow does not.
         raise LogError(
             path.name,
             "the file must be readable to its end",
-            error.strerror or "bytes that are no gzip",
-            "Fetch it again, or pack it anew.",
+            error.strerror or "bytes that are not gzip",
+            "download it again, or pack it again.",
         ) from error
-    if told < len(broken):
-        yield TextRows(none, np.zeros(0, np.int64), broken[told:])
-    if quoted and "\n" in last and _ends_in_quotes(path, delimiter):
-        raise LogError(
-            path.name,
-            f"every quote must be closed, and one of row {max([first - 1, *broken])} is not",
-            "the end of the file",
-            "Close it, or leave it out.",
-        )
 
 
 def _ends_in_quotes(path: pathlib.Path, delimiter: str) -> bool:
-    """Whether a line laid after the last one would be part of a value."""
+    """Return whether a line appended to the file would be part of its last value."""
     limit = csv.field_size_limit(sys.maxsize)
     try:
         with open_bytes(path) as file:

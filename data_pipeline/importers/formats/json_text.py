@@ -1,7 +1,7 @@
-"""JSON as columns of text, and a list of results from JSON text, by DuckDB.
+"""JSON Lines as columns of text, and lists of results from JSON text, by DuckDB.
 
-Types are taken at their word: the number 7 is no id and the text "5" no dwell, since a silent
-conversion is how a wrong column slips in.
+Types are not converted: the number 7 is not an id and the text "5" is not a dwell. A silent
+conversion would hide a wrong column.
 """
 
 import itertools
@@ -16,25 +16,30 @@ import pyarrow as pa
 from data_pipeline.importers.formats.column_names import ColumnNames, FileColumns
 from data_pipeline.importers.formats.delimited_text import TextRows, open_bytes
 from data_pipeline.importers.formats.rejected_rows import split_rows
-from data_pipeline.log.log_folder import Rejected
 from data_pipeline.log.quarantine import Rule
+from data_pipeline.log.raw_rows import Rejected
 from data_pipeline.log.schema import ITEM, OPTIONAL, SCHEMAS
 
 LINES_AT_ONCE = 1 << 16
 NUMBERS = "'DOUBLE', 'BIGINT', 'UBIGINT', 'HUGEINT'"
 
-LINE = Rule("line-unreadable", "A line must be one JSON object. Rewrite it.")
+LINE = Rule("line-unreadable", "A line must be one JSON object. Fix: rewrite the line.")
 FIELDS = Rule(
-    "line-columns", "An object must have its table's columns and no others, each once. Rename them."
+    "line-columns",
+    "An object must have the columns of its table and no others, each once. Fix: rename them.",
 )
 TEXT = Rule(
-    "text-expected", "An id, title, category, query or time must be JSON text. Put it in quotes."
+    "text-expected",
+    "An id, title, category, query or time must be JSON text. Fix: write it in quotes.",
 )
-NUMBER = Rule("number-expected", "A dwell must be a JSON number of seconds. Write it unquoted.")
+NUMBER = Rule(
+    "number-expected",
+    "A dwell must be a JSON number of seconds. Fix: write it without quotes.",
+)
 
 
 def time_sql(text: str) -> str:
-    """SQL of a time in UTC without zone; null if `text` is no ISO 8601 time, as a bare date is."""
+    """Return SQL of a time in UTC without zone; null if `text` is not an ISO 8601 time."""
     return (
         f"CASE WHEN regexp_matches({text}, '^\\d{{4}}-\\d\\d-\\d\\d[T ]\\d\\d:\\d\\d') "
         f"THEN try_cast({text} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' END"
@@ -42,7 +47,7 @@ def time_sql(text: str) -> str:
 
 
 def good_results_sql(text: str) -> str:
-    """SQL that is true where `text` is null or a JSON list of results with the right types."""
+    """Return SQL that is true if `text` is null or a JSON list of results with the right types."""
     time = "json_extract_string(item, '$.click_time')"
     names = ", ".join(f"'{field.name}'" for field in ITEM)
     return f"""(
@@ -60,7 +65,7 @@ def good_results_sql(text: str) -> str:
 
 
 def results_sql(text: str) -> str:
-    """SQL of the results in JSON text; null where `good_results_sql` is false or the list null."""
+    """Return SQL of the results in JSON text; null if `good_results_sql` is false or null."""
     time = time_sql("json_extract_string(item, '$.click_time')")
     return f"""
         CASE WHEN {good_results_sql(text)} AND json_type({text}) = 'ARRAY' THEN list_transform(
@@ -78,12 +83,12 @@ def _type(value: str, path: str) -> str:
 
 
 def path(name: str) -> str:
-    """SQL of the JSON pointer to a key, whatever characters it holds."""
+    """Return SQL of the JSON pointer to a key with any characters."""
     return text_sql("/" + name.replace("~", "~0").replace("/", "~1"))
 
 
 def text_sql(text: str) -> str:
-    """SQL of a text."""
+    """Return SQL of a text."""
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -94,13 +99,13 @@ def read_json_lines(
     columns: ColumnNames,
     name: str,
 ) -> Iterator[TextRows | Rejected]:
-    """Reads JSON Lines of a canonical table; the list of results stays JSON text.
+    """Read JSON Lines of a canonical table; the list of results stays JSON text.
 
-    Blank lines are no rows. The first object stands for the header: with wrong columns the whole
-    file is refused, in a later line they reject that line.
+    Blank lines are not rows. The first object is used as the header: its wrong columns are an error
+    of the file, wrong columns of a later line reject that line.
 
     Args:
-        engine: Where the work is done.
+        engine: Runs the work.
         table: Name of the canonical table.
         file: UTF-8 file; may be gzip (.gz).
         columns: Names of its columns.
@@ -128,12 +133,12 @@ def read_json_lines(
 
 
 def _first_keys(lines: list[bytes]) -> list[str] | None:
-    """Keys of the first line that is an object, None if there is no such line."""
+    """Return the keys of the first line that is an object, None if there is no such line."""
     for line in lines:
         try:
             first = json.loads(line)
         except (ValueError, RecursionError):
-            # No JSON, or nested without end.
+            # Not JSON, or nested too deeply.
             continue
         if isinstance(first, dict):
             return list(first)
@@ -141,9 +146,9 @@ def _first_keys(lines: list[bytes]) -> list[str] | None:
 
 
 def _query(table: str, columns: FileColumns) -> str:
-    """SQL that takes lines (number, text) apart: number, fault, value, and the columns as text.
+    """Return SQL that splits lines (number, text) into number, fault, value and text columns.
 
-    A value is given for the first column of a wrong type.
+    The value is that of the first column of a wrong type.
     """
     chosen, cases = [], []
     for name, source in columns.sources.items():

@@ -1,4 +1,4 @@
-"""The files of one table: a single one or a folder of parts, and Parquet ones batch by batch."""
+"""The files of one table, a single file or a folder of parts; Parquet files read in batches."""
 
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -12,19 +12,20 @@ ROWS_AT_ONCE = 1 << 18
 
 
 def table_files(folder: pathlib.Path, table: str, endings: tuple[str, ...]) -> list[pathlib.Path]:
-    """Files of a table in the order of their names: `table` with one of `endings`, or all in a
-    folder `table`.
+    """Return the files of a table: `table` with one of `endings`, or all files of a folder `table`.
 
     Args:
-        folder: Where the table lies.
+        folder: Folder of the table.
         table: Name of the file, without its ending, or of the folder.
         endings: Endings of files that can be read.
 
     Returns:
-        The files, none if there is no such table; hidden files are no part of a folder.
+        The files in the order of their names, none if there is no such table; hidden files of a
+        folder are ignored.
 
     Raises:
-        LogError: The table is there twice, or its folder holds a file of another kind.
+        LogError: There are two files or folders of the table, or its folder holds a file of another
+            kind.
     """
     found = [folder / f"{table}{ending}" for ending in endings]
     found = [file for file in found if file.exists()]
@@ -34,9 +35,9 @@ def table_files(folder: pathlib.Path, table: str, endings: tuple[str, ...]) -> l
     if len(found) > 1:
         raise LogError(
             str(folder),
-            f"the table {table} must be there once",
+            f"the folder must hold the table {table} only once",
             ", ".join(file.name for file in found),
-            f"Keep one of them, or put all parts of one table into a folder {table}/.",
+            f"keep one of them, or move all parts of the table into a folder {table}/.",
         )
     if not found or found[0] != parts:
         return found
@@ -47,16 +48,16 @@ def table_files(folder: pathlib.Path, table: str, endings: tuple[str, ...]) -> l
                 str(file),
                 f"a file must end in {', '.join(endings)}",
                 repr(file.name),
-                "Rename or remove it.",
+                "rename or remove it.",
             )
     return files
 
 
 def parquet_names(path: pathlib.Path, name: str) -> list[str]:
-    """Names of the columns of a Parquet file; `name` stands for it in messages.
+    """Return the column names of a Parquet file; messages call the file `name`.
 
     Raises:
-        LogError: The file is not whole Parquet.
+        LogError: The file is not complete Parquet.
     """
     try:
         return list(pq.read_schema(path).names)
@@ -67,23 +68,23 @@ def parquet_names(path: pathlib.Path, name: str) -> list[str]:
 def read_parquet(
     path: pathlib.Path, name: str, columns: Sequence[str], rows: int = ROWS_AT_ONCE
 ) -> Iterator[pa.Table]:
-    """Reads columns of a Parquet file, an empty table first, then some rows at a time.
+    """Read columns of a Parquet file: an empty table first, then some rows at a time.
 
     Args:
         path: The file.
         name: Name of the file in messages.
-        columns: Names of columns it has, in the order wanted.
-        rows: Rows of a table at the most.
+        columns: Names of its columns, in the order wanted.
+        rows: Largest number of rows of a table.
 
     Raises:
-        LogError: The file is not whole Parquet, or holds text that is not UTF-8.
+        LogError: The file is not complete Parquet, or holds text that is not UTF-8.
     """
     wanted = list(columns)
     try:
         with pq.ParquetFile(path) as file:
             yield file.schema_arrow.empty_table().select(wanted)
             for batch in file.iter_batches(rows, columns=wanted):
-                # Arrow takes text on trust; only a full check finds bytes that are no UTF-8.
+                # Arrow does not check text by itself; only a full check finds wrong UTF-8.
                 batch.validate(full=True)
                 yield pa.Table.from_batches([batch]).select(wanted)
     except (pa.ArrowException, OSError) as error:
@@ -91,11 +92,11 @@ def read_parquet(
 
 
 def as_text(rows: pa.Table, columns: Sequence[str], name: str) -> pa.Table:
-    """Some columns of a Parquet file as text, whatever their type; null stays null.
+    """Cast some columns of a Parquet file to text; null stays null.
 
     Raises:
-        LogError: A column is of a type that is no text, such as a list, or holds a value that has
-            none, such as bytes.
+        LogError: A column has a type that cannot be text, such as a list, or holds such a value,
+            such as bytes.
     """
     for column in columns:
         kind = rows[column].type
@@ -107,7 +108,7 @@ def as_text(rows: pa.Table, columns: Sequence[str], name: str) -> pa.Table:
                 name,
                 f"the column `{column}` must hold text or numbers",
                 str(kind),
-                "Write it as text.",
+                "write it as text.",
             ) from error
         rows = rows.set_column(rows.column_names.index(column), column, text)
     return rows
@@ -115,9 +116,9 @@ def as_text(rows: pa.Table, columns: Sequence[str], name: str) -> pa.Table:
 
 def _broken(name: str, path: pathlib.Path, error: Exception) -> LogError:
     if path.is_dir():
-        return LogError(name, "the input must be a file", "a folder", "Check the path.")
+        return LogError(name, "the input must be a file", "a folder", "check the path.")
     if isinstance(error, OSError) and error.errno:
-        return LogError(name, "the file must be readable", error.strerror, "Check its permissions.")
+        return LogError(name, "the file must be readable", error.strerror, "check its permissions.")
     return LogError(
-        name, "the file must be whole Parquet with UTF-8 text", error, "Write it again."
+        name, "the file must be complete Parquet with UTF-8 text", error, "write it again."
     )

@@ -1,13 +1,12 @@
 """A source of several raw text files, mapped to the canonical tables by the importer's SQL.
 
-`map_files` loads the files into DuckDB, one table of text a file with the number of each row, and
-runs the importer's statements over them. They make the canonical tables (those the source has),
-with two columns more: `source`, the raw table a row comes from, and `number`, its row there. Beside
-these they make
+`map_files` loads each file into a DuckDB table of text with the number of each row, and runs the
+importer's statements. They make the canonical tables that the source has, with two more columns:
+`source`, the raw table of a row, and `number`, its row there. They also make
 
-* faults (source, number, fault, value): rows that cannot be mapped, by the name of the rule they
-  broke; of the value, text or null for none, the form is told
-* outcomes (source, outcome, rows): what became of the other rows of each raw table
+* faults (source, number, fault, value): rows that cannot be mapped, with the name of the broken
+  rule; of the value, text or null, only the form is kept
+* outcomes (source, outcome, rows): counts of the other rows of each raw table
 
 Work that does not fit into memory spills to a temporary folder.
 """
@@ -24,10 +23,9 @@ import pyarrow as pa
 
 from data_pipeline.importers.formats.column_names import check_needed
 from data_pipeline.importers.formats.delimited_text import COLUMNS, check_file, csv_header, read_csv
-from data_pipeline.importers.formats.rejected_rows import split_rows
-from data_pipeline.importers.source import Source
-from data_pipeline.log.log_folder import RawBatch, Rejected
-from data_pipeline.log.quarantine import Rule, quarantine_rows
+from data_pipeline.importers.formats.rejected_rows import make_batch, reject_lines, split_rows
+from data_pipeline.log.quarantine import Rule
+from data_pipeline.log.raw_rows import RawBatch, Rejected, Source
 from data_pipeline.log.schema import SCHEMAS, LogError
 
 ROWS_AT_ONCE = 1 << 16
@@ -36,7 +34,7 @@ ORDER = {
     "requests": "number, time, request_id",
     "browses": "number, time, doc_id",
 }
-"""Order of the rows of each raw table in the canonical ones; it is total."""
+"""Total order of the rows of each raw table in the canonical tables."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,12 +43,12 @@ class RawFile:
 
     Attributes:
         table: Its table in the importer's SQL, and in the counts of the log.
-        names: Names it may have, the usual one first; each may end in .gz too.
-        columns: Columns that are read; it may have others. Of a file without header all of them, in
-            its order.
+        names: Names it may have, the usual one first; each may also end in .gz.
+        columns: Columns that are read; the file may have others. For a file without header: all
+            its columns, in its order.
         delimiter: Character between columns. Default: a comma.
         header: Whether its first line names the columns.
-        quoted: Whether its values may stand in quotes.
+        quoted: Whether its values may be in quotes.
     """
 
     table: str
@@ -62,7 +60,7 @@ class RawFile:
 
 
 def words_sql(text: str) -> str:
-    """SQL of the numbers in a text as words with a space between them: "[20, 34]" is "20 34"."""
+    """Return SQL of the numbers in a text, separated by spaces: "[20, 34]" becomes "20 34"."""
     return f"array_to_string(regexp_extract_all({text}, '[0-9]+'), ' ')"
 
 
@@ -75,32 +73,32 @@ def map_files(
     description: Mapping[str, Any],
     measures: Mapping[str, str],
 ) -> Source:
-    """Maps the files of a folder.
+    """Map the files of a folder.
 
     Args:
         name: Name of the source.
         folder: Folder of its files.
         files: The files needed.
-        statements: SQL that makes the tables named above of the raw ones.
+        statements: SQL that makes the tables named above from the raw tables.
         rules: Rules that rows may break in `faults`.
-        description: What log.json shall tell beside what was read.
-        measures: SQL of single values to tell there too, by their names.
+        description: More values for log.json.
+        measures: SQL of single values for log.json, by their names.
 
     Returns:
-        The source; its description tells under "read" what became of the rows of each file.
+        The source; "read" in its description counts the outcomes of the rows of each file.
 
     Raises:
         LogError: A file is missing, not UTF-8, or lacks a column.
     """
     paths = {raw.table: _find(name, folder, raw) for raw in files}
-    told = {"name": name, "files": [path.name for path in paths.values()], **description}
-    return Source(_batches(files, paths, statements, rules, told, measures), told)
+    described = {"name": name, "files": [path.name for path in paths.values()], **description}
+    return Source(_batches(files, paths, statements, rules, described, measures), described)
 
 
 def _find(source: str, folder: pathlib.Path, raw: RawFile) -> pathlib.Path:
-    """The file under the first of its names that is there, after checking its text and columns."""
+    """Return the first file found under its names, after checking its text and columns."""
     if not folder.is_dir():
-        raise LogError(str(folder), "the input must be a folder", "none", "Check --input.")
+        raise LogError(str(folder), "the input must be a folder", "none", "check --input.")
     names = [name for usual in raw.names for name in (usual, f"{usual}.gz")]
     path = next((folder / name for name in names if (folder / name).is_file()), None)
     if path is None:
@@ -108,13 +106,13 @@ def _find(source: str, folder: pathlib.Path, raw: RawFile) -> pathlib.Path:
             os.fspath(folder),
             f"a {source} folder must hold {raw.names[0]}",
             ", ".join(sorted(file.name for file in folder.iterdir())) or "an empty folder",
-            f"Name the folder of its files; this one may be called {' or '.join(names)}.",
+            f"name the folder of its files; this file may be named {' or '.join(names)}.",
         )
     check_file(path)
     if raw.header:
         header = csv_header(path, raw.delimiter, raw.quoted)
-        mend = "Take the file as it was published."
-        check_needed(path.name, f"a {source} file", header, raw.columns, mend)
+        fix = "use the file as it was published."
+        check_needed(path.name, f"a {source} file", header, raw.columns, fix)
     return path
 
 
@@ -143,11 +141,11 @@ def _batches(
             )
             _, rejected = split_rows(table, path.name, found.to_arrow_table(), rules)
             yield dataclasses.replace(rejected, read=read)
-            lines = [(number, COLUMNS, "") for number in broken[table]]
-            yield Rejected(table, quarantine_rows(table, path.name, lines))
+            lines = len(broken[table])
+            yield reject_lines(table, path.name, broken[table], COLUMNS)
             if lines:
-                description["read"]["actions"][path.name]["unreadable line"] = len(lines)
-            description["read"]["rows"] += read + len(lines)
+                description["read"]["actions"][path.name]["unreadable line"] = lines
+            description["read"]["rows"] += read + lines
         made = {name for (name,) in engine.sql("SELECT table_name FROM duckdb_tables()").fetchall()}
         for canonical, order in ORDER.items():
             for table, path in paths.items() if canonical in made else ():
@@ -156,15 +154,13 @@ def _batches(
                     f"ORDER BY {order}"
                 )
                 for part in rows.to_arrow_reader(ROWS_AT_ONCE):
-                    numbers = part["number"].to_numpy()
-                    columns = pa.Table.from_batches([part]).select(
-                        [name for name in SCHEMAS[canonical].names if name in part.schema.names]
-                    )
-                    yield RawBatch(canonical, columns, path.name, numbers=numbers)
+                    names = {"number", *SCHEMAS[canonical].names}.intersection(part.schema.names)
+                    columns = pa.Table.from_batches([part]).select(sorted(names))
+                    yield make_batch(canonical, path.name, columns)
 
 
 def _load(engine: duckdb.DuckDBPyConnection, raw: RawFile, path: pathlib.Path) -> list[int]:
-    """Makes the raw table, block by block; returns the rows with a wrong number of columns."""
+    """Make the raw table block by block; return the rows with a wrong number of columns."""
     columns = ", ".join(f'"{column}" VARCHAR' for column in raw.columns)
     engine.execute(f"CREATE TABLE {raw.table} (number BIGINT, {columns})")
     broken = []
@@ -182,9 +178,9 @@ def _load(engine: duckdb.DuckDBPyConnection, raw: RawFile, path: pathlib.Path) -
 def _outcomes(
     engine: duckdb.DuckDBPyConnection, paths: Mapping[str, pathlib.Path]
 ) -> dict[str, dict[str, int]]:
-    """{file: {outcome: rows}}.
+    """Return {file: {outcome: rows}}.
 
-    Outcomes of what is no raw table, such as the many things of one row, stand under its own name.
+    Outcomes of parts of a row, such as the results of a list, have an entry with their own name.
     """
     actions: dict[str, dict[str, int]] = {path.name: {} for path in paths.values()}
     counted = engine.sql(

@@ -20,8 +20,8 @@ def grid(world, **rankings):
         for name in rankings
         if name.startswith("user")
     ]
-    whole = {"whole": {"rankings": entries}}
-    return Grid(world, {"reference": "user", "systems": systems, "tasks": {"search": whole}})
+    compared = {"all_queries": {"rankings": entries}}
+    return Grid(world, {"reference": "user", "systems": systems, "tasks": {"search": compared}})
 
 
 def lacking(difference, p_value):
@@ -58,7 +58,7 @@ def test_a_gain_is_told_with_interval_and_p_from_the_side_of_the_reference():
     [(0.55, 0.8, 0.5, True), (0.39, 0.8, 0.5, False), (0.55, 0.8, 0.9, False)],
 )
 def test_touched_is_strong_above_all_else_and_more_than_in_linked(low, share, in_linked, holds):
-    touched = {"mean": 0.6, "interval": [low, 0.65], "share_of_gain": share}
+    touched = {"mean": 0.6, "interval": [low, 0.65], "fraction_of_oracle_gain": share}
     others = {"mean": 0.4, "interval": [0.35, 0.45]}
     best = {"mean": 0.9, "interval": [0.88, 0.92]}
     user = {"mean": 0.5}
@@ -70,7 +70,7 @@ def test_touched_is_strong_above_all_else_and_more_than_in_linked(low, share, in
             most_recently_touched=touched | {"difference": 0.1, "p_value": 0.01},
             best_known=best,
         ),
-        "linked": grid("linked", most_recently_touched={"share_of_gain": in_linked}),
+        "linked": grid("linked", most_recently_touched={"fraction_of_oracle_gain": in_linked}),
     }
     found = answer(grids, "refinding")
     assert found.holds is holds

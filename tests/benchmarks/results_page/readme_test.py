@@ -1,4 +1,4 @@
-"""README.md, RESULTS.md and the heads of the flagfiles, made of JSON files."""
+"""README.md, RESULTS.md and the results of the flagfiles, made from JSON files."""
 
 import json
 import re
@@ -7,9 +7,9 @@ import shutil
 import pytest
 
 from benchmarks.results_page import flagfile_headers, known_answers, readme
-from benchmarks.results_page.flagfile_headers import Header, with_header
+from benchmarks.results_page.flagfile_headers import with_result
 from benchmarks.results_page.grid_results import read_grids
-from benchmarks.results_page.notes import notes_of
+from benchmarks.results_page.notes import fill_notes
 from user_tf.experiments.systems import resolve
 
 
@@ -23,25 +23,52 @@ def section(text, heading):
 
 def map_of(results, world, name, task="search"):
     content = json.loads((results / f"grid_{world}.json").read_text(encoding="utf-8"))
-    return content["tasks"][task]["whole"]["rankings"][name]["metrics"]["map"]
+    return content["tasks"][task]["all_queries"]["rankings"][name]["metrics"]["map"]
 
 
-def test_readme_has_a_table_of_each_main_world(results):
+def test_readme_has_one_table_of_results(results):
     block = readme.block(results)
+    assert line(block, "MAP on test targets").count("linked") == 2 and "independent" not in block
     number = map_of(results, "linked", "user")
-    row = line(block, "USER").split(" | ")
-    assert row[1] == "2"
-    assert row[2] == f"**{number['mean']:.4f} ± {number['std']:.4f}**".replace("0.", ".")
-    single = line(block, "HRNN").split(" | ")
-    assert single[1] == "1" and "±" not in single[2]
-    assert line(block, "USER-R").split(" | ")[2] == "–"
-    for name in ("popularity", "anti-popularity", "most recently touched", "best known"):
-        assert line(block, name)
-    # The best known ranking is better, but not a system's.
-    assert "**" not in line(block, "best known")
-    after = block[block.index("### Real rows") :]
-    assert after.splitlines()[2].startswith("The grid is not measured yet")
-    assert "no KNRM" not in block
+    cells = line(block, "USER").strip("| ").split(" | ")
+    assert cells[1] == f"{number['mean']:.4f} ± {number['std']:.4f}".replace("0.", ".")
+    best = map_of(results, "linked", "hrnn")
+    rival = line(block, "best baseline of the paper").strip("| ").split(" | ")
+    assert f"{best['mean']:.4f}".replace("0.", ".") in rival[1] and rival[1].endswith("(HRNN)")
+    # USER's variants are no baselines; a system that was not trained has a dash.
+    assert rival[2] == "–" and line(block, "LambdaMART over F") == "| LambdaMART over F | – | – |"
+    for name in ("original order", "most recently touched"):
+        found = map_of(results, "linked", name)["mean"]
+        assert f"{found:.4f}".replace("0.", ".") in line(block, name)
+    assert line(block, "oracle (simulator's click probabilities)")
+    assert "(RESULTS.md)" in block and "groups/s" not in block
+
+
+def test_readme_has_one_table_of_speed(results, tmp_path):
+    folder = tmp_path / "results"
+    shutil.copytree(results, folder)
+    rates = {"median": 2.0, "least": 1.0, "most": 3.0, "rounds": [2.0, 1.0, 3.0]}
+    layout = {
+        "history": 30,
+        "groups_per_second": {"user": rates | {"median": 1500.0}, "released_layout": rates},
+        "ratio": rates | {"median": 85.0},
+        "texts_encoded_a_group": {"user": 2.5, "released_layout": 150},
+    }
+    content = {
+        "command": "python -m benchmarks.layout_speed",
+        "machine": {"cpu": "a CPU", "cores": 2},
+        "versions": {"tensorflow": "2"},
+        "date": "2026-01-01",
+        "workload": "`simulate`",
+        "other_load": "a test",
+        "layouts": [layout],
+    }
+    (folder / "layout_speed.json").write_text(json.dumps(content), encoding="utf-8")
+    row = "| 30 | 1,500 (1 to 3) | 2.0 (1.0 to 3.0) | 85 (1 to 3) |"
+    block = readme.block(folder)
+    assert row in block.splitlines() and "Meanwhile: a test." in block
+    text = section(readme.page(folder), "Speed against the layout of the released code")
+    assert row in text and "2.5 and 150 at 30 behaviors" in text
 
 
 def test_the_page_has_all_tables_of_a_world_and_names_what_is_missing(results):
@@ -73,7 +100,10 @@ def test_worlds_without_results_say_so(tmp_path):
     for heading in readme._WORLD_TITLES.values():
         assert "not measured yet" in section(text, heading)
     assert section(text, "Tuning").strip() == "not measured yet."
-    assert readme.block(tmp_path).count("The grid is not measured yet") == 2
+    assert (
+        readme.block(tmp_path)
+        == "All tables, with their costs and tuning: [RESULTS.md](RESULTS.md).\n"
+    )
 
 
 def test_a_world_of_known_answers_has_one_table_of_all_its_systems(results):
@@ -82,8 +112,8 @@ def test_a_world_of_known_answers_has_one_table_of_all_its_systems(results):
     assert "Not measured in this world yet: user_r, user_no_history." in text
     answers = section(readme.page(results), "Where the answer is known")
     gain = -map_of(results, "independent", "user_s")["difference"]
-    (told,) = (row for row in answers.splitlines() if row.startswith("| independent | search |"))
-    assert f"{gain:+.4f}" in told and re.search(r"\| (yes|\*\*no\*\*) \|$", told)
+    (found,) = (row for row in answers.splitlines() if row.startswith("| independent | search |"))
+    assert f"{gain:+.4f}" in found and re.search(r"\| (yes|\*\*no\*\*) \|$", found)
 
 
 def test_the_tuning_tells_budget_and_choice(results):
@@ -98,7 +128,7 @@ def test_notes_are_filled_from_the_results(results, tmp_path):
         "USER-S: {search.user_s.map.change}, {independent:search.user_s.map.mean}, "
         "{search.most recently touched.map}, {cost.user.parameters} numbers.\n"
     )
-    (filled,) = notes_of("linked", read_grids(results), tmp_path)
+    (filled,) = fill_notes("linked", read_grids(results), tmp_path)
     one, user = (map_of(results, "linked", name)["mean"] for name in ("user_s", "user"))
     other = map_of(results, "independent", "user_s")["mean"]
     touched = map_of(results, "linked", "most recently touched")["mean"]
@@ -115,64 +145,52 @@ def test_notes_are_filled_from_the_results(results, tmp_path):
 )
 def test_a_note_of_what_was_not_measured_is_refused(results, tmp_path, wrong):
     (tmp_path / "linked.md").write_text("{" + wrong + "}")
-    with pytest.raises(ValueError, match=rf"Received: {{{re.escape(wrong)}}} in .*linked\.md"):
-        notes_of("linked", read_grids(results), tmp_path)
+    with pytest.raises(ValueError, match=rf"Got {{{re.escape(wrong)}}} in .*linked\.md"):
+        fill_notes("linked", read_grids(results), tmp_path)
 
 
-def test_every_flagfile_tells_time_and_result(root, results):
-    # What user_tf.tune wrote has a head of its own.
+def test_every_flagfile_begins_with_its_command_and_its_result(root, results):
+    # What user_tf.tune wrote has a result of its own.
     written = (path for path in root.rglob("*.flags") if "tuned" not in path.parts)
-    before = {path: path.read_text(encoding="utf-8") for path in written}
+    before = {path: path.read_text(encoding="utf-8").splitlines() for path in written}
     after = readme.contents(root, results)
     assert set(before) <= set(after)
-    for path, text in after.items():
-        if path.suffix == ".flags":
-            flags = [row for row in text.splitlines() if not row.startswith("#")]
-            assert flags == [r for r in before[path].splitlines() if not r.startswith("#")]
-            assert text.count("\n# Time: ") == text.count("\n# Result: ") == 1
-            assert max(map(len, (r for r in text.splitlines() if r.startswith("#")))) <= 110
+    for path, lines in before.items():
+        command, result, *rest = after[path].splitlines()
+        assert command == lines[0] and command.startswith("# Command: ")
+        assert result.startswith("# Result: ") and rest == lines[2:]
 
 
-def test_a_head_tells_what_was_measured(root, results):
-    heads = {
-        str(path.relative_to(root / "configs")): text
+def test_a_result_is_that_of_the_json_files(root, results):
+    found = {
+        str(path.relative_to(root / "configs")): text.splitlines()[1]
         for path, text in readme.contents(root, results).items()
         if path.suffix == ".flags"
     }
     number = map_of(results, "linked", "user_s")
-    told = f"{number['mean']:.4f} ± {number['std']:.4f}".replace("0.", ".")
-    head = " ".join(heads["systems/user_s.flags"].replace("\n#", "").split())
-    assert f"linked (2 seeds): search {told}; independent (2 seeds)" in head
-    assert " Time: a run in linked 0.3 minutes and 1.5 GiB" in head
-    assert "# Result:   not measured yet." in heads["systems/npa.flags"]
-    assert "# Result:   not measured yet." in heads["datasets/trivago.flags"]
-    assert "(1 to 2 seeds; 3 other systems)" in heads["experiments/table2.flags"]
+    number = f"{number['mean']:.4f} ± {number['std']:.4f}".replace("0.", ".")
+    expected = f"# Result: test MAP in linked (2 seeds): search {number}."
+    assert found["systems/user_s.flags"] == expected
+    assert found["systems/npa.flags"] == "# Result: not measured yet."
+    assert found["datasets/trivago.flags"] == "# Result: not measured yet."
+    assert "(1 to 2 seeds): search: USER " in found["experiments/table2.flags"]
     answers = known_answers.answers(read_grids(results))
     holding = [answer.holds for answer in answers if answer.holds is not None]
-    told = f"# Result:   {sum(holding)} of {len(holding)} answers are the expected ones."
-    assert len(holding) == 3 and told in heads["experiments/known_answers.flags"]
-    assert "1 of 2 systems keep the common settings" in heads["tuning/simulated.flags"]
+    expected = f"# Result: {sum(holding)} of {len(holding)} answers are the expected ones."
+    assert len(holding) == 3 and found["experiments/known_answers.flags"].startswith(expected)
+    assert "1 of 2 systems keep the common settings" in found["tuning/simulated.flags"]
     parts = json.loads((results / "grid_linked.json").read_text(encoding="utf-8"))
     first = parts["tasks"]["search"]["slices"]["first of the user"]["rankings"]["user"]
-    told = f"search, first of the user: USER {first['metrics']['map']['mean']:.4f}"
-    figure = " ".join(heads["experiments/figure4.flags"].replace("\n#", "").split())
-    assert told.replace("0.", ".") in figure
+    expected = f"search, first of the user: USER {first['metrics']['map']['mean']:.4f}"
+    assert expected.replace("0.", ".") in found["experiments/figure4.flags"]
     # Made systems have no JSON of a study.
-    assert "# Result:   not measured yet." in heads["train/simulated.flags"]
+    assert found["train/simulated.flags"] == "# Result: not measured yet."
 
 
-def test_a_head_is_replaced_whole():
-    head = with_header("# A.\n# Hardware: x.\n#           y.\n#\n# Why.\n--a=1\n", Header("1", "2"))
-    expected = (
-        "# A.\n# Hardware: x.\n#           y.\n# Time:     1\n# Result:   2\n#\n# Why.\n--a=1\n"
-    )
-    assert head == expected
-    long = Header("words " * 40, "more " * 50)
-    assert with_header(with_header(head, long), Header("1", "2")) == expected
-    assert (
-        with_header("# A.\n--a=1\n", Header("1", "2")).splitlines()[1:3]
-        == expected.splitlines()[3:5]
-    )
+@pytest.mark.parametrize("text", ["# A.\n# Result: 1\n", "# Command: a\n# B.\n", "--a=1\n", ""])
+def test_a_flagfile_without_command_and_result_is_refused(text):
+    with pytest.raises(ValueError, match=r"must begin with lines .*Got .*Fix: write both lines"):
+        with_result(text, "2")
 
 
 def test_what_was_written_is_not_written_anew(root, results):
@@ -184,8 +202,8 @@ def test_what_was_written_is_not_written_anew(root, results):
 
 
 def test_a_study_tells_its_flagfile():
-    head = flagfile_headers.headers()["train/simulated"]
+    result = flagfile_headers.expected_results()["train/simulated"]
     content = json.loads((readme.RESULTS / "simulated.json").read_text(encoding="utf-8"))
     found = content["systems"]["USER, linked"]["tasks"]["search"]["rankings"]["user"]["map"]
-    assert f"search {found['mean']:.4f}".replace("0.", ".") in head.result
-    assert "3 seeds" in head.result
+    assert f"search {found['mean']:.4f}".replace("0.", ".") in result
+    assert "3 seeds" in result

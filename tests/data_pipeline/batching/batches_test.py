@@ -5,24 +5,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-from data_pipeline.batching import packing
 from data_pipeline.batching.batches import evaluation_batches, training_batches, windows_in_epoch
 from data_pipeline.common.codes import Task
-from data_pipeline.dataset.dataset_folder import open_dataset
-from data_pipeline.prepare import prepare
 from data_pipeline.settings import BatchSettings
-from data_pipeline.simulator.folder import write_simulated_log
-from data_pipeline.simulator.world_settings import SimulateSettings
 
 SETTINGS = BatchSettings(windows_per_batch=3, evaluation_windows_per_batch=2)
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory, small_settings):
-    folder = tmp_path_factory.mktemp("batch")
-    write_simulated_log(SimulateSettings(output=str(folder / "log"), users=40))
-    prepare(small_settings(folder / "log", folder / "dataset"))
-    return open_dataset(folder / "dataset")
+def dataset(batch_dataset):
+    return batch_dataset
 
 
 def rows(batches, name):
@@ -54,7 +46,7 @@ def test_an_epoch_holds_every_group_once(dataset):
     assert set(found) == all_groups(dataset)
 
 
-def test_evaluation_holds_every_target_once_with_its_whole_list(dataset):
+def test_evaluation_holds_every_target_once_with_its_complete_list(dataset):
     batches = list(evaluation_batches(dataset, "unified", "validation", SETTINGS))
     labels = dict(zip(rows(batches, "target_id").tolist(), rows(batches, "labels"), strict=True))
     masks = dict(
@@ -81,11 +73,11 @@ def test_epochs_differ_in_order_and_draws_but_repeat_by_seed(dataset):
 
 
 def test_skipping_windows_continues_the_epoch(dataset):
-    whole = list(training_batches(dataset, "unified", SETTINGS, seed=1, epoch=2))
+    complete = list(training_batches(dataset, "unified", SETTINGS, seed=1, epoch=2))
     rest = list(training_batches(dataset, "unified", SETTINGS, seed=1, epoch=2, skip_windows=6))
-    assert len(whole) == -(-windows_in_epoch(dataset, "unified") // 3)
-    assert len(rest) == len(whole) - 2
-    for one, other in zip(whole[2:], rest, strict=True):
+    assert len(complete) == -(-windows_in_epoch(dataset, "unified") // 3)
+    assert len(rest) == len(complete) - 2
+    for one, other in zip(complete[2:], rest, strict=True):
         for name in one:
             np.testing.assert_array_equal(one[name], other[name])
 
@@ -99,18 +91,11 @@ def test_workers_share_an_epoch_without_overlap(dataset):
     assert set(parts[0]) | set(parts[1]) == all_groups(dataset)
 
 
-@pytest.mark.parametrize("rungs", [1, 2, 4])
-def test_batches_take_at_most_as_many_shapes_as_rungs(dataset, rungs):
-    settings = dataclasses.replace(SETTINGS, rungs=rungs)
-    batches = list(training_batches(dataset, "unified", settings, seed=1, epoch=0))
-    assert len({tuple(packing.sizes(batch).numpy()) for batch in batches}) <= rungs
-    assert set(keys(batches)) == all_groups(dataset)
-
-
 def test_exact_sizes_hold_the_same_groups_without_a_padded_row(dataset):
-    settings = dataclasses.replace(SETTINGS, rungs=0)
-    exact = list(training_batches(dataset, "unified", settings, seed=1, epoch=0))
-    padded = list(training_batches(dataset, "unified", SETTINGS, seed=1, epoch=0))
+    settings = dataclasses.replace(SETTINGS, fixed_sizes="on")
+    exact = list(training_batches(dataset, "unified", SETTINGS, seed=1, epoch=0))
+    padded = list(training_batches(dataset, "unified", settings, seed=1, epoch=0))
+    assert set(keys(padded)) == all_groups(dataset)
     np.testing.assert_array_equal(rows(exact, "target_id"), rows(padded, "target_id"))
     assert all(batch["target_weight"].numpy().all() for batch in exact)
 
@@ -125,12 +110,12 @@ def test_tasks_split_the_groups(dataset):
     assert set(keys(parts[0])) | set(keys(parts[1])) == all_groups(dataset)
 
 
-def test_a_single_task_view_holds_that_tasks_targets_with_the_same_lists(dataset):
-    view = list(evaluation_batches(dataset, "search", "test", SETTINGS))
+def test_a_single_task_scenario_holds_that_tasks_targets_with_the_same_lists(dataset):
+    alone = list(evaluation_batches(dataset, "search", "test", SETTINGS))
     unified = list(evaluation_batches(dataset, "unified", "test", SETTINGS, tasks=("search",)))
     lists = [
         dict(zip(rows(b, "target_id").tolist(), rows(b, "candidate_doc").tolist(), strict=True))
-        for b in (view, unified)
+        for b in (alone, unified)
     ]
     assert lists[0] == lists[1] and lists[0]
 

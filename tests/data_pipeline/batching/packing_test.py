@@ -1,117 +1,12 @@
-"""The packed tables say of every target exactly what its window said."""
+"""The packed tables hold for every target exactly what its window holds."""
 
 import dataclasses
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from data_pipeline.batching import packing
-from data_pipeline.batching.parsing import Tables, parse, select
 from data_pipeline.common.codes import Task
-from data_pipeline.settings import BatchSettings
-
-TEXTS, DOCUMENTS, FEATURES, LISTS = 60, 40, 3, 7
-SETTINGS = BatchSettings(negatives=4, unknown_user_rate=0.0)
-
-
-def tables() -> Tables:
-    rng = np.random.default_rng(0)
-    document_texts = rng.integers(1, TEXTS, DOCUMENTS).astype(np.int32)
-    document_texts[0] = 0
-    return Tables(
-        # The token of a text is its id, so a resolved text can be recognised.
-        text_tokens=np.repeat(np.arange(TEXTS, dtype=np.int32)[:, None], 2, 1),
-        document_texts=document_texts,
-        feature_mean=np.array([1, 2, 3], np.float32),
-        feature_std=np.array([2, 2, 4], np.float32),
-        query_free=np.array([True, False, True]),
-        session_behaviors=5,
-        past_sessions=20,
-        clicked_titles=3,
-        max_candidates=LISTS,
-    )
-
-
-def random_window(rng: np.random.Generator, first_target: int) -> dict:
-    behaviors, sessions, targets = rng.integers(0, 9), rng.integers(0, 4), rng.integers(0, 6)
-
-    def pointers(rows: int, width: int, largest: int) -> np.ndarray:
-        counts = rng.integers(0, width + 1, rows) if largest else np.zeros(rows, int)
-        values = rng.integers(1, max(largest, 1) + 1, [rows, width])
-        return np.where(np.arange(width) < counts[:, None], values, 0)
-
-    kinds = rng.integers(1, 3, behaviors)
-    task = rng.integers(1, 3, targets)
-    counts = rng.integers(2, LISTS + 1, targets)
-    positive = rng.integers(0, counts) if targets else np.zeros(0, int)
-    labels = [
-        (np.arange(c) == p) | (rng.random(c) < 0.2) for c, p in zip(counts, positive, strict=True)
-    ]
-    return {
-        "user": np.array([rng.integers(0, 5)]),
-        "behavior_type": kinds,
-        "behavior_text": rng.integers(1, TEXTS, behaviors),
-        "behavior_doc": np.where(kinds == 1, rng.integers(1, DOCUMENTS, behaviors), 0),
-        "behavior_clicked_docs": pointers(behaviors, 3, DOCUMENTS - 1) * (kinds == 2)[:, None],
-        "session_behaviors": pointers(sessions, 5, behaviors),
-        "target_id": first_target + np.arange(targets),
-        "target_task": task,
-        "target_positive": positive,
-        "query_text": np.where(task == 2, rng.integers(1, TEXTS, targets), 0),
-        "next_query_text": rng.integers(0, TEXTS, targets),
-        "current_behaviors": pointers(targets, 5, behaviors),
-        "past_sessions": pointers(targets, 20, sessions),
-        "candidate_count": counts,
-        "candidate_doc": rng.integers(1, DOCUMENTS, counts.sum()),
-        "candidate_label": np.concatenate([*labels, np.zeros(0)]).astype(int),
-        "candidate_features": rng.normal(size=counts.sum() * FEATURES).astype(np.float32),
-    }
-
-
-def serialise(window: dict) -> bytes:
-    feature = {
-        name: tf.train.Feature(float_list=tf.train.FloatList(value=value))
-        if name == "candidate_features"
-        else tf.train.Feature(int64_list=tf.train.Int64List(value=value.ravel()))
-        for name, value in window.items()
-    }
-    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
-
-
-def windows(count: int = 6, seed: int = 0) -> list[dict]:
-    rng = np.random.default_rng(seed)
-    return [random_window(rng, 100 * i) for i in range(count)]
-
-
-def pack(
-    records: list[dict],
-    settings=SETTINGS,
-    epoch=0,
-    training=True,
-    ladder=None,
-    task=None,
-    text_tokens=None,
-):
-    ladder = np.zeros([0, 4], np.int32) if ladder is None else ladder
-    constant = tables()
-    if text_tokens is not None:
-        constant = dataclasses.replace(constant, text_tokens=text_tokens)
-
-    @tf.function
-    def graph(serialised):
-        parsed = parse(serialised, constant)
-        if task:
-            parsed = select(parsed, parsed["task"] == task)
-        if training:
-            parsed = packing.draw_group(parsed, settings, 1, epoch)
-        else:
-            parsed = packing.whole_lists(parsed)
-        parsed = packing.standardise(parsed, constant, settings)
-        return packing.pad(packing.collect(parsed, constant, settings), tf.constant(ladder))
-
-    batch = graph(tf.constant([serialise(record) for record in records]))
-    return {name: value.numpy() for name, value in batch.items()}
+from tests.data_pipeline.batching.random_windows import FEATURES, SETTINGS, pack, tables, windows
 
 
 def behavior_of_batch(batch: dict, row: int):
@@ -192,7 +87,7 @@ def test_every_target_reads_what_its_window_says(training):
     assert row == len(batch["target_id"])
 
 
-def test_each_distinct_text_session_and_behavior_stands_once():
+def test_each_distinct_text_session_and_behavior_has_one_row():
     batch = pack(windows())
     text = batch["text_tokens"][:, 0]
     assert len(set(text)) == len(text)
@@ -221,32 +116,13 @@ def test_without_sharing_every_occurrence_has_a_row_of_its_own():
 
 def test_draws_change_with_the_epoch_but_not_with_the_batch():
     records = windows()
-    whole = pack(records)
+    together = pack(records)
     again = pack(records, epoch=1)
-    assert (whole["candidate_rank"] != again["candidate_rank"]).any()
+    assert (together["candidate_rank"] != again["candidate_rank"]).any()
     alone = np.concatenate(
         [pack([record])["candidate_rank"] for record in records if len(record["target_id"])]
     )
-    np.testing.assert_array_equal(whole["candidate_rank"], alone)
-
-
-def test_padding_reaches_the_smallest_rung_that_fits():
-    batch = pack(windows())
-    exact = packing.sizes(batch).numpy()
-    ladder = np.stack([exact - 1, exact + 3, exact + 9]).astype(np.int32)
-    padded = pack(windows(), ladder=ladder)
-    assert packing.sizes(padded).numpy().tolist() == (exact + 3).tolist()
-    for name, value in batch.items():
-        if name.endswith("_place"):
-            continue
-        np.testing.assert_array_equal(padded[name][: len(value)], value)
-        rest = padded[name][len(value) :]
-        assert (rest == (-1 if name == "target_id" else 0)).all()
-
-
-def test_a_batch_larger_than_every_rung_is_refused():
-    with pytest.raises(tf.errors.InvalidArgumentError, match="no rung holds the batch"):
-        pack(windows(), ladder=np.ones([2, 8], np.int32))
+    np.testing.assert_array_equal(together["candidate_rank"], alone)
 
 
 def test_selecting_a_task_drops_what_only_the_other_needed():

@@ -1,4 +1,4 @@
-"""A folder is whole or not there."""
+"""A folder is complete or does not exist."""
 
 import fcntl
 import os
@@ -32,7 +32,7 @@ def holder(tmp_path):
         process.kill()
 
 
-def test_a_renamed_folder_stays_with_all_it_holds(tmp_path):
+def test_a_renamed_folder_stays_with_its_content(tmp_path):
     with UnfinishedFolder(tmp_path / "deep" / "new") as unfinished:
         assert unfinished.folder == tmp_path / "deep" / "new.tmp"
         (unfinished.folder / "a.bin").write_bytes(b"abc")
@@ -57,13 +57,13 @@ def test_an_error_passes_on_and_leaves_nothing(tmp_path, error):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_was_not_renamed_is_removed(tmp_path):
+def test_a_folder_that_was_not_renamed_is_removed(tmp_path):
     with UnfinishedFolder(tmp_path / "new") as unfinished:
         (unfinished.folder / "a.bin").write_bytes(b"abc")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_run_left_is_replaced(tmp_path):
+def test_the_folder_of_a_killed_run_is_replaced(tmp_path):
     (tmp_path / "new.tmp").mkdir()
     (tmp_path / "new.tmp" / "old.bin").write_bytes(b"old")
     with UnfinishedFolder(tmp_path / "new") as unfinished:
@@ -81,7 +81,9 @@ def test_a_folder_that_holds_something_is_not_replaced(tmp_path):
 
 
 def test_a_second_run_is_refused_while_another_process_writes(tmp_path, holder):
-    with pytest.raises(FolderInUse, match=r"new: .*another run that is writing it.*new\.lock"):
+    with pytest.raises(
+        FolderInUse, match=r"new: .*Got another run that holds new\.lock\. Fix: wait"
+    ):
         UnfinishedFolder(tmp_path / "new").__enter__()
     assert (tmp_path / "new.tmp" / "half.bin").read_bytes() == b"half"
     with UnfinishedFolder(tmp_path / "other") as beside:
@@ -89,7 +91,7 @@ def test_a_second_run_is_refused_while_another_process_writes(tmp_path, holder):
     assert sorted(os.listdir(tmp_path)) == ["new.lock", "new.tmp", "other"]
 
 
-def test_the_lock_of_a_killed_run_is_free_and_goes_with_what_it_left(tmp_path, holder):
+def test_the_lock_of_a_killed_run_is_free(tmp_path, holder):
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     assert sorted(os.listdir(tmp_path)) == ["new.lock", "new.tmp"]
@@ -108,12 +110,12 @@ def test_a_second_part_of_one_process_is_refused_until_the_first_is_done(tmp_pat
         pass
 
 
-def test_a_lock_that_its_holder_removes_in_between_is_taken_anew(tmp_path, monkeypatch):
+def test_a_lock_file_that_is_removed_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
     lock, real, calls = tmp_path / "new.lock", fcntl.flock, []
 
     def flock(file, operation):
         if not calls:
-            # Between our opening of the file and our lock on it, its holder is done.
+            # Its holder finishes after our opening of the file and before our lock.
             lock.unlink()
         calls.append(operation)
         real(file, operation)
@@ -126,7 +128,7 @@ def test_a_lock_that_its_holder_removes_in_between_is_taken_anew(tmp_path, monke
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_to_be_kept_stays_under_its_temporary_name(tmp_path):
+def test_a_kept_folder_stays_under_its_temporary_name(tmp_path):
     with UnfinishedFolder(tmp_path / "new") as unfinished:
         (unfinished.folder / "a.bin").write_bytes(b"abc")
         unfinished.keep = True
@@ -134,7 +136,7 @@ def test_what_is_to_be_kept_stays_under_its_temporary_name(tmp_path):
     assert (tmp_path / "new.tmp" / "a.bin").exists()
 
 
-def test_an_error_at_the_beginning_leaves_nothing_and_lets_go_of_the_lock(tmp_path):
+def test_an_error_at_the_beginning_leaves_nothing_and_frees_the_lock(tmp_path):
     class Failing(UnfinishedFolder):
         def begin(self):
             super().begin()

@@ -7,7 +7,7 @@ import scipy.sparse
 from data_pipeline.dataset import click_graph
 from data_pipeline.dataset.click_graph import nearest, training_clicks
 from data_pipeline.dataset.dataset_folder import open_dataset
-from data_pipeline.prepare import prepare
+from data_pipeline.preparation.prepare_folder import prepare
 
 HOUR = 3600
 

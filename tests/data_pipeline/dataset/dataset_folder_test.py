@@ -3,7 +3,8 @@ import json
 import pytest
 
 from data_pipeline.common.checksums import checksum
-from data_pipeline.dataset.dataset_folder import MANIFEST, DatasetWriter, open_dataset
+from data_pipeline.dataset.dataset_folder import MANIFEST, open_dataset
+from data_pipeline.dataset.dataset_writer import DatasetWriter
 
 MANIFEST_CONTENT = {"settings": {"scenarios": ["unified"]}}
 
@@ -33,7 +34,7 @@ def test_a_run_that_fails_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_run_left_is_gone_on_with_or_cleared(tmp_path):
+def test_the_folder_of_a_killed_run_is_resumed_or_cleared(tmp_path):
     (tmp_path / "dataset.tmp").mkdir()
     (tmp_path / "dataset.tmp" / "old.bin").write_bytes(b"old")
     with DatasetWriter(tmp_path / "dataset") as writer:
@@ -51,9 +52,9 @@ def test_an_existing_folder_is_not_overwritten(dataset):
     assert open_dataset(dataset)
 
 
-def test_a_half_written_dataset_is_refused(dataset):
+def test_an_incomplete_dataset_is_refused(dataset):
     (dataset / MANIFEST).unlink()
-    with pytest.raises(FileNotFoundError, match=r"not written to its end.*prepare"):
+    with pytest.raises(FileNotFoundError, match=r"Got an incomplete dataset.*Fix: .*prepare"):
         open_dataset(dataset)
 
 
@@ -62,17 +63,19 @@ def test_a_missing_folder_is_refused(tmp_path):
         open_dataset(tmp_path / "nowhere")
 
 
-def test_another_schema_version_is_refused_with_the_mend(dataset):
+def test_another_schema_version_is_refused_with_the_fix(dataset):
     manifest = json.loads((dataset / MANIFEST).read_text())
     manifest["schema_version"] = 0
     (dataset / MANIFEST).write_text(json.dumps(manifest))
-    with pytest.raises(ValueError, match=r"schema version 0.*data_pipeline.prepare"):
+    with pytest.raises(
+        ValueError, match=r"schema version .* must be 3\. Got 0.*data_pipeline.prepare"
+    ):
         open_dataset(dataset)
 
 
 def test_a_file_of_another_size_is_refused(dataset):
     (dataset / "windows" / "a.bin").write_bytes(b"abcd")
-    with pytest.raises(ValueError, match=r"a.bin' 3 bytes. Received: 4"):
+    with pytest.raises(ValueError, match=r"a.bin: .* unchanged, 3 bytes. Got 4"):
         open_dataset(dataset)
 
 
@@ -88,6 +91,6 @@ def test_an_altered_file_is_refused_when_checksums_are_compared(dataset):
         open_dataset(dataset, verify=True)
 
 
-def test_an_unknown_view_is_refused(dataset):
-    with pytest.raises(ValueError, match=r"view 'search', split 'train'.*--scenarios"):
+def test_an_unknown_scenario_is_refused(dataset):
+    with pytest.raises(ValueError, match=r"Got 'search', 'train'.*--scenarios"):
         open_dataset(dataset).window_files("search", "train")

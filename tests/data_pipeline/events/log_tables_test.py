@@ -4,7 +4,7 @@ import pytest
 
 from data_pipeline.engine.duckdb_engine import DuckDBEngine
 from data_pipeline.events.as_of import NEVER
-from data_pipeline.events.log_tables import availability, open_lists, read_tables
+from data_pipeline.events.log_tables import find_availability, open_lists, read_tables
 from data_pipeline.settings import SequenceSettings
 
 
@@ -24,18 +24,18 @@ def read(tmp_path):
                 builder.write(tmp_path / f"log{shuffle}", shuffle),
                 SequenceSettings(),
             )
-            log = read_tables(engine, folder, settings)
+            log = read_tables(engine, [folder], settings)
             shown = open_lists(engine, log, [folder], settings)
             arrays = {
                 "clicks": log.clicks,
                 "browses": log.browses,
-                "shown": shown.of_requests(engine, np.arange(1, 99)),
+                "shown": shown.read_lists(engine, np.arange(1, 99)),
             }
             return {
                 **{n: engine.collect(getattr(log, n), o).to_pylist() for n, o in orders.items()},
                 **{name: pa.table(columns).to_pylist() for name, columns in arrays.items()},
-                "bare": log.bare.tolist(),
-                "available": availability(engine, log, shown).tolist()[1:],
+                "empty_requests": log.empty_requests.tolist(),
+                "available": find_availability(engine, log, shown).tolist()[1:],
             }
 
         yield rows
@@ -76,7 +76,7 @@ def test_the_order_of_the_rows_does_not_matter(builder, read):
     assert read(builder, 1) == read(builder, 2)
 
 
-def test_clicks_are_read_with_their_lists_length_and_empty_lists_are_told(builder, read):
+def test_clicks_are_read_with_the_length_of_their_list_and_empty_lists_are_found(builder, read):
     for doc in "abc":
         builder.document(doc)
     builder.request("r1", "u", 0, "red", "a", ("c", 9, 30.5), ("b", None, 3.0))
@@ -100,22 +100,22 @@ def test_clicks_are_read_with_their_lists_length_and_empty_lists_are_told(builde
             "candidates": 3,
         },
     ]
-    assert log["bare"] == [2]
+    assert log["empty_requests"] == [2]
     clicked = [row["position"] for row in log["shown"] if row["clicked"]]
     assert (clicked, [row["satisfied"] for row in log["shown"]]) == ([1, 2], [0, 1, 0, 0])
 
 
-@pytest.mark.parametrize("reader", ["of_requests", "occurrences", "first_sights"])
+@pytest.mark.parametrize("reader", ["read_lists", "occurrences", "first_impressions"])
 def test_a_list_that_shows_an_unknown_document_is_refused(builder, tmp_path, reader):
     builder.document("a").request("r1", "u", 0, "red", "a", "lost")
     settings = SequenceSettings()
-    arguments = {"of_requests": [np.array([1])], "occurrences": [NEVER], "first_sights": []}
+    arguments = {"read_lists": [np.array([1])], "occurrences": [NEVER], "first_impressions": []}
     folder = builder.write(tmp_path / "log")
     with DuckDBEngine(threads=1, memory_gib=0.5) as engine:
-        log = read_tables(engine, folder, settings)
+        log = read_tables(engine, [folder], settings)
         shown = open_lists(engine, log, [folder], settings)
         with pytest.raises(
-            ValueError, match=r"must stand in documents\.parquet\. Received: 1 rows"
+            ValueError, match=r"must name documents of documents\.parquet only\. Got 1 rows"
         ):
             getattr(shown, reader)(engine, *arguments[reader])
 
@@ -127,7 +127,7 @@ def test_an_unknown_document_that_was_opened_is_refused(builder, read, kind):
         builder.request("r1", "u", 0, "red", "a", ("lost", 3, None))
     else:
         builder.browse("u", 3, "lost")
-    with pytest.raises(ValueError, match=f"Every document of `{kind}`"):
+    with pytest.raises(ValueError, match=f"`{kind}` must name documents of documents.parquet only"):
         read(builder)
 
 
@@ -146,17 +146,17 @@ def test_a_later_log_changes_nothing_of_what_was_before_it(log_builder, tmp_path
     late.request("r0", "u", 100, "", "c", "a").browse("u", 200, "d")
     folders = [builder.write(tmp_path / name) for builder, name in ((early, "e"), (late, "l"))]
     with DuckDBEngine(threads=1, memory_gib=0.5) as engine:
-        log = read_tables(engine, folders[1], SequenceSettings(), folders[:1])
+        log = read_tables(engine, folders, SequenceSettings())
         shown = open_lists(engine, log, folders, SequenceSettings())
-        available = availability(engine, log, shown)
+        available = find_availability(engine, log, shown)
         texts = ["", *engine.collect(log.texts, ["text"])["content"].to_pylist()]
         documents = engine.collect(log.documents, ["doc"]).to_pylist()
         requests = engine.collect(log.requests, ["request"])["request_id"].to_pylist()
     assert log.begins.tolist() == [early.micro(10), early.micro(100)]
     moments = np.array([early.micro(second) for second in (10, 99, 100, 300)])
-    assert log.part(moments).tolist() == [0, 0, 1, 1]
+    assert log.find_log(moments).tolist() == [0, 0, 1, 1]
     assert requests == ["r0", "r1"]
-    known = {row["doc_id"]: (texts[row["text"]], row["part"]) for row in documents}
+    known = {row["doc_id"]: (texts[row["text"]], row["log_index"]) for row in documents}
     assert known == {
         "a": ("ape", 0),
         "b": ("bee", 0),

@@ -37,12 +37,12 @@ def test_a_part_of_zero_is_empty():
 
 @pytest.mark.parametrize("share", [-0.1, 1.0])
 def test_a_history_share_out_of_range_is_refused(share):
-    with pytest.raises(ValueError, match=r"`history_share` must lie in \[0, 1\).*--split"):
+    with pytest.raises(ValueError, match=r"`split.history_share` must be in \[0, 1\).*--split"):
         boundaries(np.arange(3), 0, 2, SplitSettings(history_share=share))
 
 
 def test_no_training_part_is_refused():
-    with pytest.raises(ValueError, match="`train_parts` must be at least 1"):
+    with pytest.raises(ValueError, match=r"`split\.train_parts` must be at least 1"):
         boundaries(np.arange(3), 0, 2, SplitSettings(train_parts=0))
 
 

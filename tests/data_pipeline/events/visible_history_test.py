@@ -1,7 +1,6 @@
-"""What targets see, against a slow and plain transcription of the rules."""
+"""Cases of the visible history by hand; `tests/oracles/history_rules_test.py` has random ones."""
 
 import numpy as np
-import pytest
 
 from data_pipeline.events.visible_history import BehaviorStates, visible_history
 from data_pipeline.settings import SequenceSettings
@@ -13,37 +12,8 @@ def columns(**values):
     return {name: np.array(value, np.int64) for name, value in values.items()}
 
 
-def expected(behaviors, answers, user, time, session, settings):
-    """Rules of visibility, one target, one behavior at a time."""
-    size = len(behaviors["behavior"])
-
-    def seen(row):
-        visible = [
-            (answers["rank"][k], answers["doc"][k])
-            for k in range(len(answers["doc"]))
-            if answers["behavior"][k] == row + 1 and answers["known_after"][k] < time
-        ]
-        return row, tuple(int(doc) for _, doc in sorted(visible)[: settings.clicked_titles])
-
-    mine = [
-        row
-        for row in range(size)
-        if behaviors["user"][row] == user and behaviors["known_after"][row] < time
-    ]
-    past = {}
-    for row in mine:
-        past.setdefault(int(behaviors["session"][row]), []).append(row)
-    current = [seen(row) for row in past.pop(session, [])][-settings.session_behaviors :]
-    earlier = [past[number] for number in sorted(past) if number < session]
-    kept = [
-        [seen(row) for row in rows[-settings.session_behaviors :]]
-        for rows in earlier[-settings.past_sessions :]
-    ]
-    return current, kept
-
-
 def resolved(past, states, row):
-    """(behavior, clicks) of what `see` found."""
+    """Return (behavior, clicks) of the current session and of each past session of a target."""
 
     def state(number):
         clicked = states.clicked[number - 1]
@@ -58,53 +28,10 @@ def resolved(past, states, row):
     return current, sessions
 
 
-def random_case(seed):
-    """Users with sessions of behaviors, late clicks and untimed ones, on a coarse clock."""
-    draw = np.random.default_rng(seed)
-    rows, answers, session, spans = [], [], 0, []
-    for user in range(1, 4):
-        begin = 0
-        for _ in range(draw.integers(1, 6)):
-            session += 1
-            length, begin = int(draw.integers(0, 8)), begin + 100
-            times = np.sort(begin + draw.integers(0, 12, length))
-            spans.append((user, session, begin))
-            for time in times.tolist():
-                late = draw.random() < 0.2
-                rows.append((user, time, begin + 99 if late else time, session))
-                for rank in range(draw.integers(0, 4) if not late else 0):
-                    known = time + int(draw.choice([1, 3, 30, 150, 2**62]))
-                    answers.append((len(rows), rank, int(draw.integers(1, 50)), known))
-    user, time, known_after, of = np.array(rows, np.int64).reshape(-1, 4).T
-    behaviors = columns(
-        behavior=np.arange(1, len(rows) + 1),
-        user=user,
-        time=time,
-        known_after=known_after,
-        session=of,
-    )
-    names = ("behavior", "rank", "doc", "known_after")
-    found = np.array(answers, np.int64).reshape(-1, 4).T
-    targets = [(u, b + int(draw.integers(0, 14)), s) for u, s, b in spans for _ in range(4)]
-    return behaviors, dict(zip(names, found, strict=True)), targets
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_what_targets_see_equals_the_rules_applied_one_by_one(seed):
-    behaviors, answers, targets = random_case(seed)
-    states = BehaviorStates(behaviors, answers, SETTINGS.clicked_titles)
-    user, time, session = np.array(targets).T
-    past = visible_history(
-        behaviors, states, {"user": user, "time": time, "session": session}, SETTINGS
-    )
-    for row, (u, t, s) in enumerate(targets):
-        assert resolved(past, states, row) == expected(behaviors, answers, u, t, s, SETTINGS)
-
-
 def test_the_same_search_with_and_without_its_click_is_two_states():
-    behaviors = columns(behavior=[1], user=[1], time=[10], known_after=[10], session=[1])
-    answers = columns(behavior=[1], rank=[0], doc=[7], known_after=[40])
-    states = BehaviorStates(behaviors, answers, 3)
+    behaviors = columns(behavior=[1], user=[1], time=[10], known_at=[10], session=[1])
+    satisfied_search_clicks = columns(behavior=[1], rank=[0], doc=[7], known_at=[40])
+    states = BehaviorStates(behaviors, satisfied_search_clicks, 3)
     targets = columns(user=[1, 1, 1], time=[10, 40, 41], session=[1, 1, 1])
     past = visible_history(behaviors, states, targets, SequenceSettings())
     found = [resolved(past, states, row)[0] for row in range(3)]
@@ -112,9 +39,11 @@ def test_the_same_search_with_and_without_its_click_is_two_states():
 
 
 def test_the_earliest_clicked_titles_are_kept_even_if_they_become_known_late():
-    behaviors = columns(behavior=[1], user=[1], time=[0], known_after=[0], session=[1])
-    answers = columns(behavior=[1, 1, 1], rank=[0, 1, 2], doc=[5, 6, 7], known_after=[90, 20, 30])
-    states = BehaviorStates(behaviors, answers, 2)
+    behaviors = columns(behavior=[1], user=[1], time=[0], known_at=[0], session=[1])
+    satisfied_search_clicks = columns(
+        behavior=[1, 1, 1], rank=[0, 1, 2], doc=[5, 6, 7], known_at=[90, 20, 30]
+    )
+    states = BehaviorStates(behaviors, satisfied_search_clicks, 2)
     shown = [
         [int(doc) for doc in states.clicked[states.at(np.array([0]), np.array([time]))[0]] if doc]
         for time in (20, 21, 31, 91)
@@ -123,9 +52,9 @@ def test_the_earliest_clicked_titles_are_kept_even_if_they_become_known_late():
 
 
 def test_a_click_beyond_the_kept_ones_makes_no_new_state():
-    behaviors = columns(behavior=[1], user=[1], time=[0], known_after=[0], session=[1])
-    answers = columns(behavior=[1, 1], rank=[0, 1], doc=[5, 6], known_after=[10, 20])
-    states = BehaviorStates(behaviors, answers, 1)
+    behaviors = columns(behavior=[1], user=[1], time=[0], known_at=[0], session=[1])
+    satisfied_search_clicks = columns(behavior=[1, 1], rank=[0, 1], doc=[5, 6], known_at=[10, 20])
+    states = BehaviorStates(behaviors, satisfied_search_clicks, 1)
     row = np.array([0, 0])
     first, second = states.at(row, np.array([15, 25]))
     assert first == second == states.final(np.array([0]))[0]
@@ -137,18 +66,18 @@ def test_a_session_without_a_visible_behavior_takes_no_place_among_the_past_ones
         behavior=[1, 2, 3],
         user=[1, 1, 1],
         time=[0, 100, 200],
-        known_after=[0, 400, 200],
+        known_at=[0, 400, 200],
         session=[1, 2, 3],
     )
-    answers = columns(behavior=[], rank=[], doc=[], known_after=[])
-    states = BehaviorStates(behaviors, answers, 1)
+    satisfied_search_clicks = columns(behavior=[], rank=[], doc=[], known_at=[])
+    states = BehaviorStates(behaviors, satisfied_search_clicks, 1)
     past = visible_history(behaviors, states, columns(user=[1], time=[300], session=[4]), SETTINGS)
     assert resolved(past, states, 0) == ([], [[(0, ())], [(2, ())]])
 
 
 def test_users_without_behaviors_see_nothing():
-    none = columns(behavior=[], user=[], time=[], known_after=[], session=[])
-    states = BehaviorStates(none, columns(behavior=[], rank=[], doc=[], known_after=[]), 3)
+    none = columns(behavior=[], user=[], time=[], known_at=[], session=[])
+    states = BehaviorStates(none, columns(behavior=[], rank=[], doc=[], known_at=[]), 3)
     past = visible_history(
         none, states, columns(user=[1], time=[5], session=[1]), SequenceSettings()
     )

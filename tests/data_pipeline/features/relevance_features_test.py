@@ -8,16 +8,13 @@ import numpy as np
 import pytest
 
 from data_pipeline.events.as_of import NEVER
-from data_pipeline.features.relevance_features import (
-    FEATURES,
-    TextTable,
-    entropy,
-    relevance_features,
-    standardisation,
-)
+from data_pipeline.features.feature_columns import FEATURES, entropy
+from data_pipeline.features.relevance_features import standardisation, write_features
+from data_pipeline.text.corpus import TextTable
 from data_pipeline.text.word_vectors import text_vectors
 
 DOCS, QUERIES, USERS = 6, 3, 3
+Result = collections.namedtuple("Result", ["features", "popularity", "last_touch"])
 COLUMN = {feature.name: column for column, feature in enumerate(FEATURES)}
 
 
@@ -25,16 +22,16 @@ def integers(rows, names):
     return {n: np.array([row[n] for row in rows], np.int64) for n in names}
 
 
-def random_log(seed, openings=60, queries=25, targets=20):
+def random_log(seed, document_opens=60, queries=25, targets=20):
     """A log dense enough for ties: times 0..30, known some steps later or never."""
     rng = np.random.default_rng(seed)
-    log = {"openings": [], "queries": [], "targets": [], "candidates": []}
-    for _ in range(openings):
+    log = {"document_opens": [], "queries": [], "targets": [], "candidates": []}
+    for _ in range(document_opens):
         time = int(rng.integers(0, 30))
         known = NEVER if rng.random() < 0.15 else time + int(rng.integers(0, 5))
         search = rng.random() < 0.5
         user = int(rng.integers(1, USERS + 1))
-        log["openings"].append(
+        log["document_opens"].append(
             {
                 "user": user,
                 "doc": int(rng.integers(1, DOCS + 1)),
@@ -42,8 +39,8 @@ def random_log(seed, openings=60, queries=25, targets=20):
                 "session": 10 * user + int(rng.integers(1, 4)),
                 "satisfied": int(rng.integers(0, 2)),
                 "time": time,
-                "known_after": known,
-                "visible_after": known if search else time,
+                "known_at": known,
+                "visible_at": known if search else time,
             }
         )
     for _ in range(queries):
@@ -92,15 +89,15 @@ def text_table(seed=0, words=12, width=8):
 def compute(log, texts, rows=1_000_000, workers=1, shuffled=None):
     """F of a log; rows the order says nothing about lie as given, or shuffled."""
     names = {
-        "openings": [
-            *("user", "known_after", "doc", "query", "session"),
-            *("satisfied", "time", "visible_after"),
+        "document_opens": [
+            *("user", "known_at", "doc", "query", "session"),
+            *("satisfied", "time", "visible_at"),
         ],
         "queries": ["user", "time", "query"],
         "targets": ["target_id", "user", "session", "query", "time"],
         "candidates": ["target_id", "position", "doc"],
     }
-    ordered = {"openings": 0, "queries": 3, "targets": 1, "candidates": 2}
+    ordered = {"document_opens": 0, "queries": 3, "targets": 1, "candidates": 2}
     tables = []
     for name, columns in names.items():
         given = list(log[name])
@@ -111,7 +108,7 @@ def compute(log, texts, rows=1_000_000, workers=1, shuffled=None):
         tables.append(integers(given, columns))
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/features.npy"
-        return relevance_features(*tables, texts, path, rows=rows, workers=workers)
+        return Result(*write_features(*tables, texts, path, rows=rows, workers=workers))
 
 
 def cosine(a, b):
@@ -123,7 +120,7 @@ def cosine(a, b):
 def oracle(log, texts, target, candidate):
     """F, popularity and last touch of one candidate, by the definitions."""
     user, query, time, doc = target["user"], target["query"], target["time"], candidate["doc"]
-    known = [o for o in log["openings"] if o["known_after"] < time]
+    known = [o for o in log["document_opens"] if o["known_at"] < time]
     of_doc = [o for o in known if o["doc"] == doc]
     of_user = [o for o in known if o["user"] == user]
     both = [o for o in of_user if o["doc"] == doc]
@@ -144,12 +141,12 @@ def oracle(log, texts, target, candidate):
         history = sum(texts.vectors[texts.document_text[o["doc"]]].astype(int) for o in of_user)
         f["history_cosine"] = cosine(history, title)
     if both:
-        last_known = max(o["known_after"] for o in both)
-        f["recency"] = 1 / (1 + sum(o["known_after"] > last_known for o in of_user))
+        last_known = max(o["known_at"] for o in both)
+        f["recency"] = 1 / (1 + sum(o["known_at"] > last_known for o in of_user))
     f["log_rank"] = math.log(candidate["position"] + 1)
     shown = []
     for other in (c for c in log["candidates"] if c["target_id"] == target["target_id"]):
-        opened = [o["known_after"] for o in of_user if o["doc"] == other["doc"]]
+        opened = [o["known_at"] for o in of_user if o["doc"] == other["doc"]]
         shown += [(max(opened), other["position"])] if opened else []
     if shown and candidate["position"] > max(shown)[1]:
         f["below_last_opened"] = 1 / (candidate["position"] - max(shown)[1])
@@ -170,8 +167,8 @@ def oracle(log, texts, target, candidate):
         f["token_overlap"] = len(words & there) / len(words) if words else 0.0
     touches = [
         o["time"]
-        for o in log["openings"]
-        if o["user"] == user and o["doc"] == doc and o["visible_after"] < time
+        for o in log["document_opens"]
+        if o["user"] == user and o["doc"] == doc and o["visible_at"] < time
     ]
     return f, len(of_doc), max(touches, default=-1)
 
@@ -221,7 +218,7 @@ def test_query_columns_are_zero_for_recommendations():
             assert (result.features[rows, COLUMN[feature.name]] == 0).all()
 
 
-def test_what_is_not_yet_known_changes_nothing():
+def test_facts_not_yet_known_change_nothing():
     log, texts = random_log(6), text_table(6)
     time = 15
     kept = {t["target_id"] for t in log["targets"] if t["time"] <= time}
@@ -229,16 +226,16 @@ def test_what_is_not_yet_known_changes_nothing():
     log["candidates"] = [c for c in log["candidates"] if c["target_id"] in kept]
     expected = compute(log, texts)
     changed = {name: [dict(row) for row in rows] for name, rows in log.items()}
-    for opening in changed["openings"]:
-        if min(opening["known_after"], opening["visible_after"]) >= time:
-            opening.update(doc=1, user=1, satisfied=1 - opening["satisfied"], session=2)
+    for opened in changed["document_opens"]:
+        if min(opened["known_at"], opened["visible_at"]) >= time:
+            opened.update(doc=1, user=1, satisfied=1 - opened["satisfied"], session=2)
     changed["queries"] = [q for q in changed["queries"] if q["time"] < time]
     assert changed != log
     same(compute(changed, texts), expected)
 
 
 def test_an_empty_log_gives_finite_features():
-    log = random_log(7, openings=0, queries=0)
+    log = random_log(7, document_opens=0, queries=0)
     result = compute(log, text_table(7))
     assert np.isfinite(result.features).all()
     assert (result.popularity == 0).all()

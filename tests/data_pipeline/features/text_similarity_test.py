@@ -26,12 +26,12 @@ def test_cosines_equal_a_loop_and_are_zero_beside_nothing(monkeypatch):
     np.testing.assert_array_equal(cosines(*arguments)[0], result)
 
 
-def test_history_is_the_direction_of_the_mean_over_the_known_openings():
+def test_history_is_the_direction_of_the_mean_over_the_known_opens():
     rng = np.random.default_rng(0)
     vectors = random_vectors(3)
     user = np.sort(rng.integers(1, 6, 40))
     text = rng.integers(0, 20, 40)
-    target_user = rng.integers(0, 8, 30)  # some without any opening
+    target_user = rng.integers(0, 8, 30)  # some without any open
     known = np.array([rng.integers(0, (user == u).sum() + 1) for u in target_user])
     start = np.searchsorted(user, target_user)
     result = history_vectors(text, start, start + known, vectors.T)

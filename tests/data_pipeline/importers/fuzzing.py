@@ -1,4 +1,4 @@
-"""What both fuzz tests of importers make, odd values, odd lines and damage to whole files, and ask."""
+"""Shared by the fuzz tests of importers: odd values, odd lines, damaged files, and their import."""
 
 import collections
 import datetime
@@ -68,7 +68,7 @@ OTHER_TYPES = [
 
 @st.composite
 def damage(draw):
-    """What is done to a whole file; mostly nothing."""
+    """Draw the damage to a file; mostly none."""
     what = draw(
         st.sampled_from(["none"] * 24 + ["cut", "flip", "append", "empty", "latin", "bom", "zeros"])
     )
@@ -105,12 +105,12 @@ def examples(rows_a_file):
 
 
 class Fates:
-    """Imports files of `rows` rows each and tells what became of them."""
+    """Import files of `rows` rows each and count the outcomes."""
 
     def __init__(self):
         self.counts = collections.Counter()
 
-    def log_of(self, settings, path, rows):
+    def import_or_refuse(self, settings, path, rows):
         """The log of an import, or None where it refused a file, by the name of the harmed one."""
         self.counts["files"] += 1
         self.counts["rows"] += rows

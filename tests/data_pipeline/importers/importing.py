@@ -1,4 +1,4 @@
-"""Writes hand-made files of a source and tells what became of them in the log."""
+"""Write hand-made files of a source, import them, and read the log."""
 
 import collections
 import datetime
@@ -21,13 +21,13 @@ DATA = pathlib.Path(
     os.environ.get("USER_TF_SHARED_DATA")
     or pathlib.Path(__file__).parents[3].parent / "shared" / "data"
 )
-"""Where real rows of the sources lie, if anywhere; they are no part of the project."""
+"""Folder of real rows of the sources, if there is one; it is not part of the project."""
 
 PLAIN = LogSettings(mask_users=False, quarantine_share=1.0)
 
 
 def needs_real_rows(path: pathlib.Path):
-    """Marks a test that reads real rows, and tells where they are missing."""
+    """Mark a test that reads real rows; skip it with a message if they are missing."""
     return pytest.mark.skipif(
         not path.exists(), reason=f"NO REAL ROWS: {path} is absent; set USER_TF_SHARED_DATA"
     )
@@ -42,7 +42,7 @@ def write_files(folder: pathlib.Path, files) -> pathlib.Path:
 
 
 def import_folder(importer, folder: pathlib.Path, settings=PLAIN):
-    """The log of a folder, written beside it, and what its source tells became of the rows."""
+    """Import a folder; return the log, written beside it, and the counts of its source."""
     source = importer.read(folder)
     output = folder.with_name(folder.name + "-log")
     write_log(output, source.batches, settings, source.description)
@@ -98,24 +98,24 @@ def quarantine(log):
 
 
 def assert_adds_up(log, rows) -> None:
-    """Every row of {file: rows} must be told of once, and every table add up."""
+    """Assert that every row of {file: rows} is counted once, and that all tables add up."""
     read = log.source["read"]
     assert read["rows"] == sum(rows.values())
     assert {name: sum(read["actions"][name].values()) for name in rows} == rows
     for table in log.report.tables.values():
         assert table.read == table.kept + table.quarantined
-    told = sum(read["actions"][name].get("quarantined", 0) for name in rows)
-    told += sum(read["actions"][name].get("unreadable line", 0) for name in rows)
+    listed = sum(read["actions"][name].get("quarantined", 0) for name in rows)
+    listed += sum(read["actions"][name].get("unreadable line", 0) for name in rows)
     canonical = ("documents", "requests", "browses")
     raw = [log.report.tables[name] for name in log.report.tables if name not in canonical]
     assert sum(table.read for table in raw) == sum(rows.values())
-    assert sum(table.quarantined for table in raw) == told
+    assert sum(table.quarantined for table in raw) == listed
 
 
 def assert_whole(folder):
     """Every row read is kept or quarantined, every kept row keeps the rules."""
     log = open_log(folder)
-    told = collections.Counter(pq.read_table(log.quarantine)["table"].to_pylist())
+    listed = collections.Counter(pq.read_table(log.quarantine)["table"].to_pylist())
     rows = {}
     for table, schema in SCHEMAS.items():
         written = pq.read_table(getattr(log, table))
@@ -123,8 +123,8 @@ def assert_whole(folder):
         rows[table] = written.to_pylist()
         report = log.report.tables[table]
         assert report.kept == len(rows[table])
-        assert report.quarantined == told[table] == sum(report.rules.values())
-        assert report.read == len(rows[table]) + told[table]
+        assert report.quarantined == listed[table] == sum(report.rules.values())
+        assert report.read == len(rows[table]) + listed[table]
         keys = [tuple(row[name] for name in KEYS[table]) for row in rows[table]]
         assert len(set(keys)) == len(keys)
         optional = {"category", "published", "dwell_seconds"}
@@ -144,7 +144,7 @@ def assert_whole(folder):
             assert item["click_time"] is None or item["click_time"] >= row["time"]
             _assert_in_range(None, item["click_time"], item["dwell_seconds"])
     with DuckDBEngine() as engine:
-        read_tables(engine, folder, SequenceSettings())
+        read_tables(engine, [folder], SequenceSettings())
     return log
 
 
@@ -158,7 +158,7 @@ def _assert_in_range(time, other, dwell):
     assert dwell is None or (math.isfinite(dwell) and dwell >= 0)
 
 
-def assert_holds_none_of(log, raw: set[str]) -> None:
+def assert_holds_no_raw_user(log, raw: set[str]) -> None:
     """No byte written, packed or unpacked, may hold one of the raw user ids."""
     form = re.compile("|".join(re.escape(text) for text in sorted(raw)).encode())
     for path in log.folder.iterdir():

@@ -71,7 +71,7 @@ def _import(tmp_path, users, products=(), settings=PLAIN):
 
 
 def _before(log):
-    """Of each row, what came before its own search in seconds before it: (seconds, what, ...)."""
+    """Return for each row its history: (seconds before its own search, kind, ...)."""
     asked = requests(log, DAY)
     ends = {user: second for name, (user, second, _, _) in asked.items() if "-" not in name}
     found = {user: [] for user in ends}
@@ -100,18 +100,18 @@ def test_the_rows_own_search_shows_its_candidates_in_a_drawn_order(tmp_path):
         assert all(at is None and dwell is None for _, _, at, dwell in places)
         assert clicked == {str(100 + number): number < 3 for number in range(40)}
         orders.append(list(clicked))
-    # Neither as in the file, where what was clicked comes first, nor alike in two rows.
+    # Not as in the file, where clicked products come first, and not equal in two rows.
     assert shown.split() not in orders and orders[0] != orders[1]
     assert asked["j1"][1] != asked["j2"][1]
     assert read["user_behavior_data.txt"] == {"user": 2}
 
 
 def test_the_same_file_gives_the_same_draws(tmp_path):
-    told = []
+    listed = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        told.append(requests(_import(tmp_path / name, [_user()] * 3)[0], DAY))
-    assert told[0] == told[1]
+        listed.append(requests(_import(tmp_path / name, [_user()] * 3)[0], DAY))
+    assert listed[0] == listed[1]
 
 
 def test_times_go_back_from_the_rows_own_search_by_the_gaps(tmp_path):
@@ -126,7 +126,7 @@ def test_times_go_back_from_the_rows_own_search_by_the_gaps(tmp_path):
     assert read["action ORD"] == read["action FLW"] == read["action CLICK"] == {"browse": 1}
 
 
-def test_actions_on_end_under_one_query_are_one_search_of_what_was_acted_on(tmp_path):
+def test_consecutive_actions_under_one_query_are_one_search_of_their_products(tmp_path):
     actions = [
         ("7 8", 11, "CLICK", 0),
         ("7 8", 12, "CLICK", 10),
@@ -248,8 +248,6 @@ def test_the_history_share_leaves_the_day_of_the_last_searches_for_targets(tmp_p
     assert 3 <= on_the_day.sum() < len(times)
 
 
-# Real rows, where they are -----------------------------------------------------------------------
-
 SAMPLE = DATA / "jdsearch_sample"
 needs_real_rows = importing.needs_real_rows(SAMPLE)
 
@@ -268,8 +266,8 @@ def test_every_real_row_and_action_is_accounted_for(sample):
     assert_adds_up(log, {products: 409, users: 3})
     lines = (SAMPLE / users).read_text(encoding="utf-8").splitlines()[1:]
     actions = [kind for line in lines for kind in line.split("\t")[5].split("_")]
-    told = {kind: sum(read[f"action {kind}"].values()) for kind in set(actions)}
-    assert told == {kind: actions.count(kind) for kind in set(actions)}
+    listed = {kind: sum(read[f"action {kind}"].values()) for kind in set(actions)}
+    assert listed == {kind: actions.count(kind) for kind in set(actions)}
     opened = sum(row.get("browse", 0) for row in read.values())
     assert opened == log.report.tables["browses"].kept
     assert quarantine(log) == []

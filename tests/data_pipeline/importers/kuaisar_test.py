@@ -4,7 +4,7 @@ from data_pipeline.importers import kuaisar
 from data_pipeline.settings import LogSettings
 from tests.data_pipeline.importers.importing import (
     assert_adds_up,
-    assert_holds_none_of,
+    assert_holds_no_raw_user,
     browses,
     documents,
     import_folder,
@@ -79,7 +79,7 @@ def test_a_search_is_all_rows_of_its_session_in_their_order_wherever_they_stand(
     assert browses(log, START) == []
 
 
-def test_a_recommendation_is_what_the_server_sent_a_user_at_one_time(tmp_path):
+def test_a_recommendation_is_the_list_sent_to_a_user_at_one_time(tmp_path):
     rows = [
         _recommended(1, 0, 11, click=1, playing="60792.0"),
         _recommended(1, 0, 12, playing="4000.0"),
@@ -95,7 +95,7 @@ def test_a_recommendation_is_what_the_server_sent_a_user_at_one_time(tmp_path):
     }
 
 
-def test_an_item_named_again_stands_once_at_its_first_place_with_its_click(tmp_path):
+def test_a_repeated_item_is_listed_once_at_its_first_rank_with_its_click(tmp_path):
     searched = [
         _searched(1, 7, 0, "[3]", item, clicks) for item, clicks in [(11, 0), (12, 0), (11, 1)]
     ]
@@ -196,4 +196,4 @@ def test_no_raw_user_id_is_written(tmp_path, monkeypatch):
     settings = LogSettings(quarantine_share=1.0)
     log, _ = _import(tmp_path, searched, recommended, settings=settings)
     assert len(requests(log, START)) == 2 and len(quarantine(log)) == 2
-    assert_holds_none_of(log, {"700100200", "700100300"})
+    assert_holds_no_raw_user(log, {"700100200", "700100300"})

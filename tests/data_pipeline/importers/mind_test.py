@@ -3,14 +3,14 @@ import datetime
 import pytest
 
 from data_pipeline.importers import mind
-from data_pipeline.log.log_folder import LogError
+from data_pipeline.log.schema import LogError
 from data_pipeline.settings import LogSettings
 from tests.data_pipeline.importers import importing
 from tests.data_pipeline.importers.importing import (
     DATA,
     PLAIN,
     assert_adds_up,
-    assert_holds_none_of,
+    assert_holds_no_raw_user,
     browses,
     documents,
     import_folder,
@@ -189,10 +189,8 @@ def test_no_raw_user_id_is_written(tmp_path, monkeypatch):
     ]
     log, _ = _import(tmp_path, rows, settings=LogSettings(quarantine_share=1.0))
     assert len(requests(log, NOON)) == 1 and len(quarantine(log)) == 2
-    assert_holds_none_of(log, {"U70010"})
+    assert_holds_no_raw_user(log, {"U70010"})
 
-
-# Real rows, where they are -----------------------------------------------------------------------
 
 SAMPLE = DATA / "mind_sample"
 needs_real_rows = importing.needs_real_rows(SAMPLE)
@@ -206,7 +204,7 @@ def test_every_real_row_and_click_is_accounted_for(tmp_path):
     named = {place[:-2] for row in fields for place in row[4].split()}
     named |= {click for row in fields for click in row[3].split()}
     known = {row.split("\t")[0] for row in news}
-    # The sample holds few of the news its impressions show; the others stand in without a title.
+    # The sample has few news of its impressions; the others are added without a title.
     missing = sorted(named - known)
     log, read = _import(tmp_path, rows, [*news, *(_news(name[1:], "") for name in missing)])
     assert quarantine(log) == []

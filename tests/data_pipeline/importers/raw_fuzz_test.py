@@ -1,10 +1,11 @@
-"""Malformed raw rows and files: refused as a whole, or every row told of once.
+"""Malformed raw rows and files: the file is refused, or every row is counted once.
 
 `make fuzz` makes 5,000 rows for every importer, `make test` a few; USER_TF_FUZZ_ROWS sets how many.
 """
 
 import csv
 import gzip
+import importlib
 import io
 import json
 import shutil
@@ -15,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import strategies as st
 
-from data_pipeline.import_log import ImportSettings, importers
-from data_pipeline.importers import qilin
+from data_pipeline.import_log import ImportSettings
+from data_pipeline.importers import qilin_sql
 from data_pipeline.importers.formats.delimited_text import COLUMNS
 from tests.data_pipeline.importers.fuzzing import (
     ANY,
@@ -42,9 +43,9 @@ HANDED_OVER = {
 }
 """Outcomes of which each is one row handed over to the log."""
 NOT_TOLD = {("kuaisar", "requests"), ("jdsearch", "requests"), ("trivago", "documents")}
-"""Rows made of several raw ones, or several of one, whose outcomes do not tell how many."""
+"""Outcomes of rows made from several raw rows, or of several rows made from one."""
 
-# Beside what is odd anywhere: what is nearly right in one of the sources.
+# In addition to values odd in any source: values nearly right in one of the sources.
 NEARLY = st.sampled_from(
     [
         *("NA", "unknown", "TRUE", "-1", "007", "1.0", "1e3", "+5", " 11", "１１", "0x1f", "1_000"),
@@ -57,11 +58,11 @@ NEARLY = st.sampled_from(
     ]
 )
 VALUES = ANY | NEARLY | NUMBERS | TIMES
-FIELDS = ["note_idx", "position", "click", "page_time", qilin.SEARCHES.time, "extra"]
+FIELDS = ["note_idx", "position", "click", "page_time", qilin_sql.SEARCHES.time, "extra"]
 
 
 def _cell_changes(names):
-    """(place, how, what): what is done to one cell of a row."""
+    """Draw (column, how, value): a change of one cell of a row."""
     how = st.one_of(
         st.tuples(st.just("put"), VALUES),
         st.tuples(st.just("take"), st.integers(0, len(names) - 1)),
@@ -73,7 +74,7 @@ def _cell_changes(names):
 
 
 def _changes(names):
-    """What is done to each row: cells changed, one left out or added, or the whole row."""
+    """Draw the changes of each row: cells changed, left out or added, or the row removed."""
     # One bad row can spoil many others, so many stay as they are.
     kinds = [
         st.just(()),
@@ -130,7 +131,7 @@ def _rows(raw, changes):
 def _text(value, number):
     if not isinstance(value, list | dict):
         return "" if value is None else str(value)
-    # Lists stand in files as JSON or as NumPy prints them.
+    # Lists are in files as JSON or as NumPy prints them.
     return repr(value) if number % 2 else json.dumps(value)
 
 
@@ -189,7 +190,7 @@ def _parquet(raw, rows, header, types):
 
 @st.composite
 def _files(draw, source):
-    """Which file is changed, how, and in what kind of file it stands."""
+    """Draw the file to change, the change, and the kind of file."""
     name = draw(st.sampled_from(sorted(RAW[source])))
     raw = RAW[source][name]
     kinds = ["", ".gz"] + [".parquet"] * (source in ("qilin", "trivago"))
@@ -231,40 +232,43 @@ def _write(folder, source, changed, raw, kind, changes, header, types, done):
     return path, counts
 
 
-def _assert_every_row_is_told_of_once(source, log, rows):
+def _assert_every_row_is_counted_once(source, log, rows):
     read = log.source["read"]
     actions = read["actions"]
     if source == "trivago":
-        # It tells by action, and counts rows that reach the mapping to the tables they are meant for.
+        # It counts by action; rows that reach the mapping count to their table.
         [count] = rows.values()
-        told = sum(sum(outcomes.values()) for outcomes in actions.values())
-        assert read["rows"] == told == log.report.tables["sessions"].read
-        assert count in (None, told)
+        listed = sum(sum(outcomes.values()) for outcomes in actions.values())
+        assert read["rows"] == listed == log.report.tables["sessions"].read
+        assert count in (None, listed)
     elif source == "qilin":
         tables = {name.split(".")[0]: count for name, count in rows.items()}
-        told = {table: sum(actions.get(table, {}).values()) for table in tables}
+        listed = {table: sum(actions.get(table, {}).values()) for table in tables}
         assert {table: count for table, count in tables.items() if count is not None}.items() <= (
-            told.items()
+            listed.items()
         )
-        assert read["rows"] == sum(told.values())
-        assert log.report.tables["documents"].read == told["notes"]
-        assert log.report.tables["requests"].read == read["rows"] - told["notes"]
+        assert read["rows"] == sum(listed.values())
+        assert log.report.tables["documents"].read == listed["notes"]
+        assert log.report.tables["requests"].read == read["rows"] - listed["notes"]
     else:
-        told = {name: sum(actions[name].values()) for name in rows}
+        listed = {name: sum(actions[name].values()) for name in rows}
         assert_adds_up(
-            log, {name: told[name] if count is None else count for name, count in rows.items()}
+            log, {name: listed[name] if count is None else count for name, count in rows.items()}
         )
-    rules = [COLUMNS.name, *(rule.name for rule in importers()[source].RULES)]
+    importer = importlib.import_module(f"data_pipeline.importers.{source}")
+    rules = [COLUMNS.name, *(rule.name for rule in importer.RULES)]
     for table, outcomes in HANDED_OVER.items():
         if (source, table) not in NOT_TOLD:
             counts = log.report.tables[table]
             handed = counts.read - sum(counts.rules.get(rule, 0) for rule in rules)
-            made = sum(told.get(outcome, 0) for told in actions.values() for outcome in outcomes)
+            made = sum(
+                listed.get(outcome, 0) for listed in actions.values() for outcome in outcomes
+            )
             assert handed == made, table
 
 
 @pytest.mark.parametrize("source", RAW)
-def test_every_raw_row_is_told_of_once_or_the_file_refused(tmp_path, source):
+def test_every_raw_row_is_counted_once_or_the_file_refused(tmp_path, source):
     fates = Fates()
 
     @examples(ROWS_A_FILE)
@@ -279,9 +283,9 @@ def test_every_raw_row_is_told_of_once_or_the_file_refused(tmp_path, source):
             input=str(path if source == "trivago" else folder),
             output=str(tmp_path / "log"),
         )
-        log = fates.log_of(settings, path, ROWS_A_FILE)
+        log = fates.import_or_refuse(settings, path, ROWS_A_FILE)
         if log:
-            _assert_every_row_is_told_of_once(source, log, rows)
+            _assert_every_row_is_counted_once(source, log, rows)
             fates.add(*log.report.tables.values())
 
     run()

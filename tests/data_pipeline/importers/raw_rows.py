@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from data_pipeline.importers import qilin
+from data_pipeline.importers import qilin_sql
 
 SECOND = 1_706_702_400
 """Noon of 31 January 2024."""
@@ -127,12 +127,12 @@ RAW = {
             lambda n: [["A title", ""][n % 2], "Some\nwords", "c1", n],
         ),
         "search_train.csv": Raw(
-            f"query {qilin.SEARCHES.results} search_idx user_idx",
-            lambda n: ["words", _results(n, qilin.SEARCHES.time, SECOND + 0.5), n, n // 4],
+            f"query {qilin_sql.SEARCHES.results} search_idx user_idx",
+            lambda n: ["words", _results(n, qilin_sql.SEARCHES.time, SECOND + 0.5), n, n // 4],
         ),
         "recommendation_train.csv": Raw(
-            f"query {qilin.RECOMMENDATIONS.results} request_idx user_idx",
-            lambda n: ["t", _results(n, qilin.RECOMMENDATIONS.time, SECOND * 1000), n, n // 4],
+            f"query {qilin_sql.RECOMMENDATIONS.results} request_idx user_idx",
+            lambda n: ["t", _results(n, qilin_sql.RECOMMENDATIONS.time, SECOND * 1000), n, n // 4],
         ),
     },
     "trivago": {

@@ -1,4 +1,4 @@
-"""Malformed rows and files of the canonical tables: refused as a whole, or kept and quarantined.
+"""Malformed rows and files of the canonical tables: the file is refused, or rows are kept and quarantined.
 
 `make fuzz` makes 5,000 rows of every table in every kind of file, `make test` a few of each;
 USER_TF_FUZZ_ROWS sets how many.
@@ -195,7 +195,7 @@ def test_every_row_is_kept_or_quarantined_or_the_file_refused(tmp_path, table, k
             content = gzip.compress(content) if kind.endswith(".gz") else content
         path.write_bytes(harm(content, done))
         settings = ImportSettings(input=str(folder), output=str(tmp_path / "log"))
-        log = fates.log_of(settings, path, len(changes))
+        log = fates.import_or_refuse(settings, path, len(changes))
         if log:
             counts = log.report.tables[table]
             if count is not None and done[0] == "none":

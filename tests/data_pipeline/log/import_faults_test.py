@@ -75,7 +75,7 @@ def test_a_folder_in_place_of_a_file_is_refused(tmp_path, kind):
     (folder / f"browses.{kind}").unlink()
     (folder / f"browses.{kind}").mkdir()
     with pytest.raises(
-        LogError, match=rf"browses\.{kind}: the input must be a file\. Received: a folder"
+        LogError, match=rf"browses\.{kind}: the input must be a file\. Got a folder"
     ):
         _import(folder, tmp_path / "log")
     assert os.listdir(tmp_path) == ["in"]
@@ -91,7 +91,8 @@ def test_a_file_that_may_not_be_read_is_refused(tmp_path, monkeypatch):
 
     monkeypatch.setattr(delimited_text, "open_bytes", refuse)
     with pytest.raises(
-        LogError, match=r"browses\.csv: the file must be readable.*Permission denied.*Check its"
+        LogError,
+        match=r"browses\.csv: the file must be readable.*Permission denied.*Fix: check its",
     ):
         _import(folder, tmp_path / "log")
     assert os.listdir(tmp_path) == ["in"]
@@ -103,7 +104,7 @@ def test_a_file_that_was_cut_short_is_refused(tmp_path, kind, share):
     folder = _folder(tmp_path / "in", kind=kind)
     path = folder / f"browses.{kind}"
     path.write_bytes(path.read_bytes()[: round(path.stat().st_size * share)])
-    with pytest.raises(LogError, match=rf"browses\.{kind}: the file must be .*whole"):
+    with pytest.raises(LogError, match=rf"browses\.{kind}: the file must be .*complete"):
         _import(folder, tmp_path / "log")
     assert os.listdir(tmp_path) == ["in"]
 
@@ -118,7 +119,7 @@ def test_an_empty_file_is_refused_or_has_no_rows(tmp_path, kind):
 
 
 @pytest.mark.parametrize("method", ["write_batch", "close"])
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch, method):
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, monkeypatch, method):
     folder, real = _folder(tmp_path / "in"), getattr(pq.ParquetWriter, method)
 
     def full(writer, *given):
@@ -128,7 +129,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch, method):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(pq.ParquetWriter, method, full)
-    with pytest.raises(LogError, match=r"log: .*Received: No space left on device\..*Make room"):
+    with pytest.raises(LogError, match=r"log: .*Got No space left on device\. Fix: make room"):
         _import(folder, tmp_path / "log")
     monkeypatch.undo()
     assert os.listdir(tmp_path) == ["in"]
@@ -144,9 +145,9 @@ def test_the_command_on_a_full_disk_says_so_without_a_traceback(tmp_path):
         tmp_path / "log",
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
     ) as process:
-        _, told = process.communicate()
-    assert process.returncode == 1 and "Traceback" not in told
-    assert f"error: {tmp_path / 'log'}: the log must be written to its end. Received: " in told
+        _, listed = process.communicate()
+    assert process.returncode == 1 and "Traceback" not in listed
+    assert f"error: {tmp_path / 'log'}: the log must be written to its end. Got " in listed
     assert os.listdir(tmp_path) == ["in"]
 
 
@@ -156,7 +157,7 @@ def _bytes(folder):
 
 def test_a_killed_import_leaves_no_log_and_the_same_command_then_makes_the_same_bytes(tmp_path):
     folder = _folder(tmp_path / "in", 100_000)
-    _import(folder, tmp_path / "whole")
+    _import(folder, tmp_path / "complete")
     out = tmp_path / "out"
     killed = 0
     for delay in (0, 0.03, 0.1, 0.3):
@@ -167,25 +168,27 @@ def test_a_killed_import_leaves_no_log_and_the_same_command_then_makes_the_same_
             process.kill()
         killed += process.returncode == -9
         if process.returncode == -9:
-            # Killed after the rename it had already given the folder, whole, its name.
-            assert not (out / "log").exists() or _bytes(out / "log") == _bytes(tmp_path / "whole")
+            # Killed after the rename: the folder is complete and has its name.
+            assert not (out / "log").exists() or _bytes(out / "log") == _bytes(
+                tmp_path / "complete"
+            )
         if (out / "log").exists():
             break
     assert killed
     if not (out / "log").exists():
         with _command(folder, out / "log") as process:
-            _, told = process.communicate()
-        assert process.returncode == 0, told
-    assert _bytes(out / "log") == _bytes(tmp_path / "whole")
+            _, listed = process.communicate()
+        assert process.returncode == 0, listed
+    assert _bytes(out / "log") == _bytes(tmp_path / "complete")
     assert not (out / "log.tmp").exists()
 
 
 def test_of_two_imports_at_one_time_one_writes_the_log(tmp_path):
     folder = _folder(tmp_path / "in", 20_000)
     runs = [_command(folder, tmp_path / "out" / "log") for _ in range(2)]
-    told = [run.communicate()[1] for run in runs]
+    listed = [run.communicate()[1] for run in runs]
     assert sorted(run.returncode for run in runs) == [0, 1]
-    [refused] = [text for run, text in zip(runs, told, strict=True) if run.returncode]
+    [refused] = [text for run, text in zip(runs, listed, strict=True) if run.returncode]
     assert "by one run at a time" in refused or "must not exist" in refused
     assert "Traceback" not in refused
     assert os.listdir(tmp_path / "out") == ["log"]

@@ -34,15 +34,15 @@ GOOD_BROWSE = {"user_id": "u", "time": NOON, "doc_id": "a", "dwell_seconds": 3.0
 GOOD_DOCUMENT = {"doc_id": "a", "title": "", "category": None, "published": None}
 
 
-def _told(check, schema, good, change, *arguments):
-    """Rules and values told for a batch of good, changed, good rows."""
+def _check(check, schema, good, change, *arguments):
+    """Return rules and forms of values of a batch of good, changed, good rows."""
     rows = pa.RecordBatch.from_pylist([good, {**good, **change}, good], schema=schema)
     faults = Faults(3)
     check(rows, *arguments, faults)
-    told = faults.rejected("t", "f", np.array([11, 12, 13])).to_pylist()
-    assert all(row["row"] == 12 for row in told)
-    assert faults.kept.tolist() == [True, not told, True]
-    return [(row["rule"], row["value"]) for row in told]
+    listed = faults.rejected("t", "f", np.array([11, 12, 13])).to_pylist()
+    assert all(row["row"] == 12 for row in listed)
+    assert faults.kept.tolist() == [True, not listed, True]
+    return [(row["rule"], row["value"]) for row in listed]
 
 
 REQUESTS_THAT_FAIL = [
@@ -72,9 +72,9 @@ REQUESTS_THAT_FAIL = [
 
 
 @pytest.mark.parametrize("change, rule, value", REQUESTS_THAT_FAIL)
-def test_a_request_that_breaks_a_rule_is_told_with_its_value(change, rule, value):
-    [told] = _told(check_requests, REQUESTS, GOOD_REQUEST, change, KNOWN)
-    assert told[0] == rule and value in (None, told[1])
+def test_a_request_that_breaks_a_rule_is_rejected_with_its_value(change, rule, value):
+    [listed] = _check(check_requests, REQUESTS, GOOD_REQUEST, change, KNOWN)
+    assert listed[0] == rule and value in (None, listed[1])
 
 
 @pytest.mark.parametrize(
@@ -86,20 +86,20 @@ def test_a_request_that_breaks_a_rule_is_told_with_its_value(change, rule, value
     ],
 )
 def test_a_search_that_shows_nothing_a_recommendation_and_an_early_time_are_fine(change):
-    assert _told(check_requests, REQUESTS, GOOD_REQUEST, change, KNOWN) == []
+    assert _check(check_requests, REQUESTS, GOOD_REQUEST, change, KNOWN) == []
 
 
-def test_the_same_document_in_two_lists_is_no_repetition():
+def test_the_same_document_in_two_lists_is_not_a_repetition():
     rows = pa.RecordBatch.from_pylist([GOOD_REQUEST] * 4, schema=REQUESTS).slice(1)
     faults = Faults(3)
     check_requests(rows, KNOWN, faults)
     assert faults.kept.all()
 
 
-def test_two_unknown_documents_of_a_list_are_told_as_unknown():
+def test_two_unknown_documents_of_a_list_are_reported_as_unknown():
     change = {"results": [_item("y"), _item("z")]}
-    told = _told(check_requests, REQUESTS, GOOD_REQUEST, change, KNOWN)
-    assert told == [("result-unknown", "1 character")]
+    listed = _check(check_requests, REQUESTS, GOOD_REQUEST, change, KNOWN)
+    assert listed == [("result-unknown", "1 character")]
 
 
 @pytest.mark.parametrize(
@@ -114,13 +114,13 @@ def test_two_unknown_documents_of_a_list_are_told_as_unknown():
         ({"dwell_seconds": math.nan}, "dwell-range", "not a number"),
     ],
 )
-def test_a_browse_that_breaks_a_rule_is_told_with_its_value(change, rule, value):
-    [told] = _told(check_browses, BROWSES, GOOD_BROWSE, change, KNOWN)
-    assert told[0] == rule and value in (None, told[1])
+def test_a_browse_that_breaks_a_rule_is_rejected_with_its_value(change, rule, value):
+    [listed] = _check(check_browses, BROWSES, GOOD_BROWSE, change, KNOWN)
+    assert listed[0] == rule and value in (None, listed[1])
 
 
 def test_a_browse_without_dwell_is_fine():
-    assert _told(check_browses, BROWSES, GOOD_BROWSE, {"dwell_seconds": None}, KNOWN) == []
+    assert _check(check_browses, BROWSES, GOOD_BROWSE, {"dwell_seconds": None}, KNOWN) == []
 
 
 @pytest.mark.parametrize(
@@ -132,11 +132,11 @@ def test_a_browse_without_dwell_is_fine():
         ({"published": NOON.replace(year=1970)}, "published-range"),
     ],
 )
-def test_a_document_that_breaks_a_rule_is_told(change, rule):
-    [told] = _told(check_documents, DOCUMENTS, GOOD_DOCUMENT, change)
-    assert told[0] == rule
+def test_a_document_that_breaks_a_rule_is_rejected(change, rule):
+    [listed] = _check(check_documents, DOCUMENTS, GOOD_DOCUMENT, change)
+    assert listed[0] == rule
 
 
-def test_a_row_is_told_once_by_the_first_rule_it_breaks():
+def test_a_row_is_reported_once_by_the_first_rule_it_breaks():
     change = {"user_id": "", "doc_id": "zz", "dwell_seconds": -1.0}
-    assert _told(check_browses, BROWSES, GOOD_BROWSE, change, KNOWN) == [("user-id-empty", "")]
+    assert _check(check_browses, BROWSES, GOOD_BROWSE, change, KNOWN) == [("user-id-empty", "")]

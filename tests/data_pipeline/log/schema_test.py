@@ -70,7 +70,7 @@ def test_strings_of_any_layout_and_whole_numbers_fit():
         ("dwell_seconds", pa.array(["3"]), "`dwell_seconds` must be a number"),
     ],
 )
-def test_a_wrong_type_is_an_error_naming_file_column_type_and_mend(column, value, message):
+def test_a_wrong_type_is_an_error_with_file_column_type_and_fix(column, value, message):
     with pytest.raises(LogError, match=message):
         cast_batch("browses", _browses(**{column: value}), "f")
 
@@ -86,13 +86,13 @@ def test_a_time_that_microseconds_cannot_hold_is_an_error():
         (["user_id", "doc_id"], "must have the column `time`"),
         (
             ["user_id", "time", "doc_id", "query"],
-            "must not have columns of other names than user_id",
+            "must not have columns with other names than user_id",
         ),
-        (["user_id", "time", "doc_id", "time"], "must have the column `time` once"),
+        (["user_id", "time", "doc_id", "time"], "must have the column `time` only once"),
     ],
 )
 def test_wrong_columns_are_an_error_that_lists_the_right_ones(names, message):
-    with pytest.raises(LogError, match=rf"^part\.csv: a browses file {message}.*Received: columns"):
+    with pytest.raises(LogError, match=rf"^part\.csv: a browses file {message}.*Got columns"):
         check_columns("browses", names, "part.csv")
 
 
@@ -128,7 +128,7 @@ def test_results_without_optional_fields_in_another_order_fit_and_null_lists_sta
         (pa.array([[{"doc_id": "a", "clicked": 1}]]), "`results.clicked` must be a boolean"),
         (
             pa.array([[{"doc_id": "a", "clicked": True, "rank": 1}]]),
-            "must not have columns of other names .*in place 3",
+            "must not have columns with other names .*in position 3",
         ),
     ],
 )

@@ -45,7 +45,7 @@ def test_a_missing_or_empty_key_is_an_error_that_says_how_to_make_one(monkeypatc
         Masker.from_settings(LogSettings())
 
 
-def test_the_key_file_wins_over_the_variable_and_its_line_end_is_no_part(monkeypatch, tmp_path):
+def test_the_key_file_wins_over_the_variable_and_its_line_end_is_removed(monkeypatch, tmp_path):
     monkeypatch.setenv(KEY_VARIABLE, "other")
     (tmp_path / "user.key").write_bytes(b"secret\n")
     assert read_key(str(tmp_path / "user.key")) == b"secret"

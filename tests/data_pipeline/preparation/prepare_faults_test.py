@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from data_pipeline.common.output_folder import FolderInUse
-from data_pipeline.dataset.dataset_folder import DatasetWriter
-from data_pipeline.prepare import prepare
+from data_pipeline.dataset.dataset_writer import DatasetWriter
+from data_pipeline.preparation.prepare_folder import prepare
 
 ROOT = pathlib.Path(__file__).parents[3]
 # `make faults` kills at 20 points.
@@ -47,7 +47,7 @@ def contents(folder):
     }
 
 
-def test_a_killed_preparation_goes_on_to_the_same_bytes(log, tmp_path):
+def test_a_killed_preparation_resumes_to_the_same_bytes(log, tmp_path):
     whole = tmp_path / "whole"
     began = time.monotonic()
     subprocess.run(command(log, whole), check=True, cwd=ROOT, capture_output=True)
@@ -73,7 +73,7 @@ def test_a_killed_preparation_goes_on_to_the_same_bytes(log, tmp_path):
         assert sorted(path.name for path in tmp_path.glob(f"{output.name}*")) == [output.name]
 
 
-def test_a_full_disk_keeps_finished_steps_and_tells_so(
+def test_a_full_disk_keeps_finished_steps_and_says_so(
     builder, small_settings, tmp_path, monkeypatch
 ):
     builder.document("a").document("b")
@@ -85,11 +85,11 @@ def test_a_full_disk_keeps_finished_steps_and_tells_so(
 
     save, calls = np.save, []
 
-    def full(path, values):
+    def full(path, values, **options):
         calls.append(path)
         if "word_vectors" in str(path):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        save(path, values)
+        save(path, values, **options)
 
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(OSError, match="No space left") as error:
@@ -106,7 +106,7 @@ def test_a_full_disk_keeps_finished_steps_and_tells_so(
     assert not (tmp_path / "dataset.steps").exists()
 
 
-def test_what_was_left_under_other_settings_is_not_gone_on_with(builder, small_settings, tmp_path):
+def test_files_left_under_other_settings_are_not_reused(builder, small_settings, tmp_path):
     builder.document("a").document("b")
     for number in range(12):
         at = number * 10_000
@@ -129,7 +129,7 @@ def test_steps_without_the_files_they_wrote_are_done_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("data_pipeline.preparation.stages.write_view", interrupt)
+        patch.setattr("data_pipeline.preparation.pipeline.write_windows", interrupt)
         prepare(settings)
     shutil.rmtree(tmp_path / "dataset.tmp")
     prepare(settings)

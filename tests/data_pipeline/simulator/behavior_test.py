@@ -1,10 +1,11 @@
-"""Tests of the sessions: what passes between the services, times, position."""
+"""Tests of the sessions: exchange between the services, times, positions."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
+from data_pipeline.common.codes import Task
 from data_pipeline.simulator import behavior, people
 from data_pipeline.simulator.click_model import ClickModel
 from data_pipeline.simulator.world import build_world
@@ -33,34 +34,34 @@ def default():
     return _simulate(0.8)
 
 
-def _switches(requests, kind):
-    """Rows of requests of `kind` right after one of the other kind in the same session."""
+def _switches(requests, task):
+    """Rows of requests of `task` right after one of the other task in the same session."""
     after = np.arange(1, len(requests.users))
     same = requests.users[after] == requests.users[after - 1]
     near = requests.times[after] - requests.times[after - 1] < 30 * 60 * behavior.SECOND
-    turn = (requests.kinds[after] == kind) & (requests.kinds[after - 1] != kind)
+    turn = (requests.tasks[after] == task) & (requests.tasks[after - 1] != task)
     return after[same & near & turn]
 
 
-def _agreement(requests, kind):
-    rows = _switches(requests, kind)
+def _agreement(requests, task):
+    rows = _switches(requests, task)
     return (requests.intents[rows] == requests.intents[rows - 1]).mean()
 
 
-def _chance(world, requests, kind):
+def _chance(world, requests, task):
     """Agreement of the same requests with a stranger's, which share the world's popularity."""
-    rows = _switches(requests, kind)
+    rows = _switches(requests, task)
     return (requests.intents[rows] == np.roll(requests.intents[rows - 1], 97)).mean()
 
 
-@pytest.mark.parametrize("kind", [1, 2])
-def test_agreement_of_the_services_rises_with_the_strength_and_is_chance_at_0(kind):
+@pytest.mark.parametrize("task", Task)
+def test_agreement_of_the_services_rises_with_the_strength_and_is_chance_at_0(task):
     found = []
     for strength in (0.0, 0.5, 1.0):
         world, requests = _simulate(strength)
-        found.append(_agreement(requests, kind))
+        found.append(_agreement(requests, task))
         if strength == 0.0:
-            assert abs(found[0] - _chance(world, requests, kind)) < 0.01
+            assert abs(found[0] - _chance(world, requests, task)) < 0.01
     assert found[0] < 0.03 and 0.4 < found[1] < 0.8 and found[2] > 0.9
 
 
@@ -83,11 +84,10 @@ def test_lasting_interests_of_the_services_are_independent_without_strength():
         assert low <= tastes + 1e-9 and tastes <= high + 0.05
 
 
-def test_without_strength_a_user_is_to_one_service_what_a_stranger_is():
-    """Nothing of a user's searches tells what the user browses."""
+def test_without_strength_searches_reveal_nothing_of_browses():
     _, requests = _simulate(0.0)
     wanted = np.zeros((2, USERS, 144))
-    np.add.at(wanted, (requests.kinds - 1, requests.users, requests.intents), 1)
+    np.add.at(wanted, (requests.tasks - 1, requests.users, requests.intents), 1)
     own = (wanted[0] * wanted[1]).sum()
     others = np.mean([(wanted[0] * np.roll(wanted[1], n, axis=0)).sum() for n in range(1, 60)])
     deviation = np.std([(wanted[0] * np.roll(wanted[1], n, axis=0)).sum() for n in range(1, 60)])
@@ -124,7 +124,7 @@ def test_no_list_shows_a_document_twice_or_before_it_is_published(default):
     assert (world.published[requests.results] < requests.times[:, None]).all()
 
 
-def test_lower_places_get_fewer_clicks_at_the_same_relevance(default):
+def test_lower_positions_get_fewer_clicks_at_the_same_relevance(default):
     world, requests = default
     model = ClickModel()
     affinity = model.affinity(requests.states, world.document_vectors[requests.results])
@@ -137,14 +137,14 @@ def test_lower_places_get_fewer_clicks_at_the_same_relevance(default):
 def test_sessions_hold_both_services_and_users_about_ten_targets(default):
     requests = default[1]
     satisfied = (requests.clicked & (requests.dwell > 30)).any(axis=1)
-    searches = satisfied[requests.kinds == 2].sum() / USERS
-    browses = satisfied[requests.kinds == 1].sum() / USERS
+    searches = satisfied[requests.tasks == 2].sum() / USERS
+    browses = satisfied[requests.tasks == 1].sum() / USERS
     assert 8 < searches + browses < 13 and 0.4 < searches / (searches + browses) < 0.6
 
 
 def test_searches_for_known_articles_repeat_their_query(default):
     requests = default[1]
-    rows = np.nonzero(requests.kinds == 2)[0]
+    rows = np.nonzero(requests.tasks == 2)[0]
     keys = [
         (int(requests.users[row]), tuple(requests.queries[row].tolist())) for row in rows.tolist()
     ]

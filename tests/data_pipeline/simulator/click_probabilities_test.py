@@ -119,15 +119,13 @@ def test_the_file_of_a_dataset_is_aligned_with_its_targets(log, stated, tmp_path
     np.testing.assert_array_equal(found, chances[order])
 
 
-def test_what_is_not_of_this_log_is_an_error_that_says_so(log, stated, tmp_path):
+def test_targets_and_documents_of_another_log_are_refused(log, stated, tmp_path):
     targets = stated[0].slice(0, 1)
     moved = targets.set_column(2, "time", [pa.array([5])])
-    with pytest.raises(
-        ValueError, match=r"request of the simulated log\. Received: task .* at 5 us"
-    ):
+    with pytest.raises(ValueError, match=r"request of the simulated log\. Got task .* at 5 us"):
         Truth(log).probabilities(moved)
     strange = targets.set_column(4, "candidates", [pa.array([["x9"]])])
-    with pytest.raises(ValueError, match=r"documents of the simulated log\. Received: 'x9'"):
+    with pytest.raises(ValueError, match=r"documents of the simulated log\. Got 'x9'"):
         Truth(log).probabilities(strange)
     with pytest.raises(FileNotFoundError, match="simulated log with its truth"):
         Truth(tmp_path)

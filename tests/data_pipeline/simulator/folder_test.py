@@ -1,12 +1,13 @@
 """Tests of a simulated log on disk."""
 
+import hashlib
 import pathlib
 
 import pyarrow.parquet as pq
 import pytest
 
-from data_pipeline.log.log_folder import LogError, open_log
-from data_pipeline.log.schema import SCHEMAS
+from data_pipeline.log.log_folder import open_log
+from data_pipeline.log.schema import SCHEMAS, LogError
 from data_pipeline.log.user_ids import mask_user
 from data_pipeline.simulator.click_probabilities import Truth
 from data_pipeline.simulator.folder import write_simulated_log
@@ -42,6 +43,31 @@ def test_the_same_seed_gives_the_same_bytes_in_any_folder(tmp_path):
     assert first == second
     _write(tmp_path / "c", seed=2)
     assert _bytes(tmp_path / "c")["requests.parquet"] != first["requests.parquet"]
+
+
+# Of 20 users; the settings in log.json and model.json change more often than the data.
+GOLDEN = {
+    "lists": {
+        "browses.parquet": "dcf6d31143c522588cc735da6d71a014423c863fafc9da61b0ec9cd99a70079c",
+        "documents.parquet": "cf08768749c788457dba011a797d9d1ecec0048c8d6bfa0298839c37164a3035",
+        "requests.parquet": "725cfe1f25559334c55e133279af8beb01365f31e472c1c782566806bcd2bf4c",
+        "truth/states.parquet": "151710b2bf8bad6052bd4670fa0ebfd267efd32800ab3c2a9fe37d7d9ac23b6d",
+    },
+    "browses": {
+        "browses.parquet": "d571537fc8675c1bb1ddc91dac6a837bea046152023467341524fa18f25b069b",
+        "documents.parquet": "cf08768749c788457dba011a797d9d1ecec0048c8d6bfa0298839c37164a3035",
+        "requests.parquet": "c224594605d2a97e7a16eedf73802c84640661fd06fa14055f44f6de5e58077b",
+        "truth/states.parquet": "bfdbd8a09ad5c115037d61f730aa84f5b14823dfdca4ef979408a3976e538e7f",
+    },
+}
+
+
+@pytest.mark.parametrize("shape", GOLDEN)
+def test_published_worlds_keep_their_bytes(tmp_path, shape):
+    _write(tmp_path / "log", shape=shape)
+    contents = _bytes(tmp_path / "log")
+    found = {name: hashlib.sha256(contents[name]).hexdigest() for name in GOLDEN[shape]}
+    assert found == GOLDEN[shape]
 
 
 def test_masked_logs_and_their_truth_carry_the_same_masked_ids(tmp_path, monkeypatch):

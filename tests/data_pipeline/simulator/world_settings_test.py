@@ -29,8 +29,8 @@ def test_the_defaults_hold():
         ("shape", "both"),
         ("strength.shared_interests", 1.5),
         ("strength.browse_to_search", -0.1),
-        ("session.search_share", 2.0),
-        ("session.interests", 25),
+        ("session.carry_over", 2.0),
+        ("world.topics", 2),
         ("session.days", 0.5),
         ("session.start", "yesterday"),
         ("world.senses", 5),
@@ -41,5 +41,5 @@ def test_the_defaults_hold():
     ],
 )
 def test_a_setting_out_of_range_names_its_flag_and_value(name, value):
-    with pytest.raises(ValueError, match=f"`{name}` must be .* Received: .* Set --{name}"):
+    with pytest.raises(ValueError, match=f"`{name}` must .* Got .* Fix: .*--{name}"):
         check(_changed(name, value))

@@ -1,8 +1,8 @@
-"""Tests of the world: topics, words, documents."""
+"""Tests of the world: topics, families, documents."""
 
 import numpy as np
 
-from data_pipeline.simulator.world import build_world, zipf_weights
+from data_pipeline.simulator.world import build_world
 from data_pipeline.simulator.world_settings import WorldSettings
 
 
@@ -42,18 +42,6 @@ def test_every_title_names_its_subtopic_and_its_facet():
         (world.words.facet, world.document_facet),
     ):
         assert (world.titles[:, :, None] == block[of][:, None, :]).any(axis=(1, 2)).all()
-
-
-def test_words_follow_zipf_within_their_block():
-    world, rng = _world(), np.random.default_rng(2)
-    words = world.words.draw(world.words.background, np.zeros(200_000, np.int64), rng)
-    seen = np.bincount(words, minlength=200)[:200] / len(words)
-    np.testing.assert_allclose(seen[:5], zipf_weights(200, 1.0)[:5], rtol=0.03)
-
-
-def test_word_names_are_distinct():
-    names = _world().words.names
-    assert len(set(names.tolist())) == len(names)
 
 
 def test_the_share_of_fresh_documents_is_the_set_one():

@@ -60,7 +60,7 @@ def test_popular_documents_are_found_wherever_their_title_lies(monkeypatch):
     np.testing.assert_array_equal(found[late], exact[late])
 
 
-def test_what_is_drawn_by_the_index_is_eligible():
+def test_documents_drawn_by_the_index_are_eligible():
     targets, documents = example(seed=1)
     rng = np.random.default_rng(2)
     relevant = (rng.integers(1, 30, 3000), rng.integers(1, SIZE, 3000))
@@ -74,7 +74,7 @@ def test_what_is_drawn_by_the_index_is_eligible():
         assert not own & {(targets.user[row], doc) for doc in drawn}
 
 
-def test_a_user_who_found_what_is_proposed_relevant_gets_the_best_of_all_others():
+def test_a_user_to_whom_all_proposals_are_relevant_gets_the_best_of_the_others():
     targets, documents = example(seed=1)
     everything = np.setdiff1d(np.arange(1, SIZE), np.arange(0, SIZE, 30))
     users = np.arange(1, 30)
@@ -98,11 +98,11 @@ def test_the_same_seed_gives_the_same_draws_with_any_number_of_threads():
     np.testing.assert_array_equal(results[1], results[2])
 
 
-def test_openings_not_yet_known_change_no_proposal():
+def test_document_opens_not_yet_known_change_no_proposal():
     targets, documents = example(seed=4)
-    late = documents.known_after >= targets.time.max() // 2
+    late = documents.known_at >= targets.time.max() // 2
     opened = np.where(late, 7, documents.opened)
-    changed = Documents(documents.available, documents.vectors, opened, documents.known_after)
+    changed = Documents(documents.available, documents.vectors, opened, documents.known_at)
     early = targets.time <= targets.time.max() // 2
     one, two = (draw_negatives(targets, d, NOBODY, BY_INDEX, seed=1) for d in (documents, changed))
     np.testing.assert_array_equal(one[early], two[early])
@@ -117,7 +117,7 @@ def test_an_index_of_very_few_documents_finds_them_all():
         documents.available[:few],
         documents.vectors[:few],
         documents.opened[seen],
-        documents.known_after[seen],
+        documents.known_at[seen],
     )
     targets = BrowseTargets(
         targets.target_id, targets.user, targets.time, 1 + targets.positive % (few - 1)

@@ -1,9 +1,10 @@
-"""Which requests and browses are targets, with what lists, on logs made by hand."""
+"""Targets among requests and browses, and their lists, on logs made by hand."""
 
 import pytest
 
 from data_pipeline.dataset.dataset_folder import open_dataset
-from data_pipeline.prepare import prepare
+from data_pipeline.events import sessions
+from data_pipeline.preparation.prepare_folder import prepare
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def test_labels_are_satisfied_clicks_and_short_clicks_are_negatives(builder, mad
     assert (rows[0]["request_id"], rows[0]["query"], rows[0]["task"]) == ("r1", "red", 2)
 
 
-def test_what_is_no_target_is_counted_by_its_reason(builder, made):
+def test_requests_that_are_no_target_are_counted_by_reason(builder, made):
     documents(builder)
     builder.request("good", "u", 0, "red", ("d00", 5, None), "d01")
     builder.request("nothing relevant", "u", 60, "red", "d00", ("d01", 61, 3.0))
@@ -67,13 +68,14 @@ def test_sessions_of_the_history_period_give_input_but_no_targets(builder, made)
     assert [row["past_behaviors"] for row in rows] == [2, 3]
 
 
-def test_sessions_outside_the_filter_give_no_targets(builder, made):
+def test_sessions_outside_the_filter_give_no_targets(builder, made, monkeypatch):
+    monkeypatch.setattr(sessions, "FILTER_NEIGHBORS", 1)
     documents(builder)
     for number in range(3):
         at = number * 10_000
         builder.request(f"r{number}", "u", at, "red", ("d00", at + 5, None), "d01")
     builder.browse("u", 20, "d03", 5.0)
-    rows, manifest, _ = made(builder, sequence={"filter_sessions": True, "filter_neighbors": 1})
+    rows, manifest, _ = made(builder, sequence={"filter_sessions": True})
     assert [row["request_id"] for row in rows] == ["r0", "r1"]
     assert manifest["left_out"]["search"]["filtered_session"] == 1
 
@@ -118,7 +120,7 @@ def test_target_ids_run_by_user_and_time(builder, made):
     assert [row["request_id"] for row in rows] == ["z", "b", "x", "y"]
 
 
-def test_what_targets_say_of_their_past_is_strictly_earlier(builder, made):
+def test_facts_about_the_past_of_a_target_are_strictly_earlier(builder, made):
     documents(builder)
     shown = (("d00", None, None), "d01")
     builder.request("r1", "u", 0, "red", *shown).request("r2", "u", 60, "red", *shown)

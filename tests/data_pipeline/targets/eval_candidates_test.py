@@ -7,26 +7,22 @@ import numpy as np
 import pytest
 
 from data_pipeline.common.codes import Split
-from data_pipeline.dataset.dataset_folder import open_dataset
 from data_pipeline.events.as_of import NEVER
-from data_pipeline.features.relevance_features import FEATURES
-from data_pipeline.prepare import check, prepare
+from data_pipeline.preparation.checks import check_settings
 from data_pipeline.settings import EvalCandidateSettings, PseudoNegativeSettings
 from data_pipeline.targets import eval_candidates
-from data_pipeline.targets.candidate_lists import Targets
+from data_pipeline.targets.candidate_lists import CandidateLists
 from data_pipeline.targets.pseudo_negatives import Documents
 
 NOBODY = (np.zeros(0, np.int64), np.zeros(0, np.int64))
 TEST = Split.TEST.number
 
 
-def documents_of(available, opened=(), known_after=()):
+def documents_of(available, opened=(), known_at=()):
     """Documents without titles; number 0 is the pad document."""
     available = np.array([NEVER, *available])
     vectors = np.zeros((len(available), 2), np.int16)
-    return Documents(
-        available, vectors, np.array(opened, np.int64), np.array(known_after, np.int64)
-    )
+    return Documents(available, vectors, np.array(opened, np.int64), np.array(known_at, np.int64))
 
 
 def targets_of(count, time=100, split=TEST):
@@ -46,15 +42,17 @@ def targets_of(count, time=100, split=TEST):
         "label": np.tile([0, 1, 0], count),
         "clicked": np.tile([0, 1, 1], count),
     }
-    return Targets(columns, lists, 3 * np.arange(count + 1), {})
+    none = np.zeros(0, np.int64)
+    return CandidateLists(columns, lists, 3 * np.arange(count + 1), {}, none)
 
 
 def redrawn_lists(targets, documents, settings, seed=1):
     """Targets with new lists, and the documents of each."""
-    rows = eval_candidates.redrawn(targets, settings)
+    rows = eval_candidates.find_redrawn(targets, settings)
     result = eval_candidates.redraw(
         targets, rows, ["ann"], documents, NOBODY, settings, PseudoNegativeSettings(), seed
     )
+    assert result.redrawn is rows
     return result, np.split(result.candidates["doc"], result.offsets[1:-1])
 
 
@@ -79,7 +77,7 @@ def test_a_document_is_drawn_as_often_as_its_entries_say_among_those_left():
         assert seen[first, second] / tries == pytest.approx(expected, abs=0.025), (first, second)
 
 
-def test_a_draw_goes_on_where_a_few_documents_weigh_nearly_all():
+def test_a_draw_continues_if_a_few_documents_weigh_nearly_all():
     entries = np.concatenate([np.full(5000, 7), [8, 9]])
     none = np.zeros(0, np.int64)
     drawn = [eval_candidates.draw(entries, none, 2, 1, key).tolist() for key in range(400)]
@@ -89,7 +87,7 @@ def test_a_draw_goes_on_where_a_few_documents_weigh_nearly_all():
     assert all(len(set(pair)) == 2 for pair in drawn)
 
 
-def test_a_draw_gives_all_there_is_and_never_what_is_excluded():
+def test_a_draw_returns_all_eligible_documents_and_no_excluded_one():
     for count in (1, 4, 50):
         drawn = eval_candidates.draw(np.array([3, 4, 4, 5, 6]), np.array([4, 9]), count, 1, 2)
         assert len(set(drawn.tolist())) == len(drawn) == min(count, 3)
@@ -113,7 +111,7 @@ def test_sampled_documents_are_available_unclicked_and_distinct():
     assert sorted(few[0].tolist()) == [1, 2, 4, 5, 6]
 
 
-def test_the_relevant_document_stands_at_every_place_alike_and_all_are_drawn_alike():
+def test_the_relevant_document_has_every_rank_equally_often_as_have_all_draws():
     count = 4000
     _, lists = redrawn_lists(targets_of(count), documents_of([0] * 11), sampled(3))
     place = np.stack(lists) == 2
@@ -123,9 +121,9 @@ def test_the_relevant_document_stands_at_every_place_alike_and_all_are_drawn_ali
     np.testing.assert_allclose(np.delete(share, [0, 2, 3]), 3 / 9, atol=0.03)
 
 
-def test_by_popularity_a_document_counts_once_more_for_each_opening_known_before():
+def test_by_popularity_a_document_counts_once_more_for_each_open_known_before():
     # Document 5 was opened 91 times, known at 500: 92 of 100 entries from then on.
-    documents = documents_of([0] * 11, opened=[5] * 91, known_after=[500] * 91)
+    documents = documents_of([0] * 11, opened=[5] * 91, known_at=[500] * 91)
     targets = targets_of(1000, time=500)
     targets.rows["time"] = np.repeat([500, 501], 500)
     targets.rows["user"] = np.ones(1000, np.int64)
@@ -139,8 +137,8 @@ def test_by_popularity_a_document_counts_once_more_for_each_opening_known_before
     assert np.mean([5 in list_ for list_ in lists]) == pytest.approx(1 / 9, abs=0.05)
 
 
-def test_an_opening_earlier_than_publication_makes_no_document_available():
-    documents = documents_of([0, 0, 0, 900], opened=[4], known_after=[50])
+def test_an_open_earlier_than_publication_makes_no_document_available():
+    documents = documents_of([0, 0, 0, 900], opened=[4], known_at=[50])
     _, lists = redrawn_lists(targets_of(1), documents, sampled(5, "popularity"))
     assert sorted(lists[0].tolist()) == [1, 2]
 
@@ -158,11 +156,14 @@ def test_a_list_depends_on_seed_and_target_alone():
 def test_only_validation_and_test_are_redrawn():
     targets = targets_of(3)
     targets.rows["split"] = np.arange(3)
-    assert eval_candidates.redrawn(targets, EvalCandidateSettings("shown")).tolist() == []
-    assert eval_candidates.redrawn(targets, EvalCandidateSettings("pseudo")).tolist() == [1, 2]
+    assert eval_candidates.find_redrawn(targets, EvalCandidateSettings("shown")).tolist() == []
+    assert eval_candidates.find_redrawn(targets, EvalCandidateSettings("pseudo")).tolist() == [1, 2]
     targets.rows["pseudo"][2] = 1
-    assert eval_candidates.redrawn(targets, EvalCandidateSettings("pseudo")).tolist() == [1]
-    assert eval_candidates.redrawn(targets, EvalCandidateSettings("sampled")).tolist() == [1, 2]
+    assert eval_candidates.find_redrawn(targets, EvalCandidateSettings("pseudo")).tolist() == [1]
+    assert eval_candidates.find_redrawn(targets, EvalCandidateSettings("sampled")).tolist() == [
+        1,
+        2,
+    ]
     result, lists = redrawn_lists(targets, documents_of([0] * 20), sampled(7))
     assert [len(docs) for docs in lists] == [3, 8, 8]
     assert lists[0].tolist() == [1, 2, 3]
@@ -170,149 +171,7 @@ def test_only_validation_and_test_are_redrawn():
     assert result.rows["pseudo"].tolist() == [0, 1, 1]
 
 
-# --- Whole datasets ----------------------------------------------------------------------------
-
-
-def log_of(log_builder, lists):
-    """Searches of four results, one satisfying and one not, and recommendations or browses."""
-    log = log_builder()
-    for number in range(30):
-        log.document(f"d{number:02d}", published=4000 if number > 27 else None)
-    for user, session in itertools.product(range(4), range(6)):
-        at = session * 7200 + user * 60
-        first = 5 * user + session
-        docs = [f"d{(first + step) % 28:02d}" for step in range(8)]
-        clicked = [(docs[0], at + 5, 90.0), docs[1], (docs[2], at + 9, 3.0), docs[3]]
-        log.request(f"s{user}-{session}", f"u{user}", at, "red shoes", *clicked)
-        if lists:
-            shown = [docs[4], (docs[5], at + 70, 90.0), docs[6], (docs[7], at + 75, 90.0)]
-            log.request(f"r{user}-{session}", f"u{user}", at + 60, "", *shown)
-        else:
-            log.browse(f"u{user}", at + 60, docs[5], 90.0)
-    return log
-
-
-@pytest.fixture(scope="module")
-def dataset_of(log_builder, small_settings, tmp_path_factory):
-    """`dataset_of(lists, shuffle, **settings of candidates)`: a prepared dataset, made once."""
-    made = {}
-
-    def make(lists, shuffle=0, **settings):
-        key = (lists, shuffle, *settings.items())
-        if key not in made:
-            folder = tmp_path_factory.mktemp("protocol")
-            log_of(log_builder, lists).write(folder / "log", shuffle=shuffle)
-            prepare(
-                small_settings(
-                    folder / "log",
-                    folder / "dataset",
-                    scenarios=("unified",),
-                    eval_candidates=EvalCandidateSettings(**settings),
-                )
-            )
-            made[key] = open_dataset(folder / "dataset", verify=True)
-        return made[key]
-
-    return make
-
-
-LISTS = ("candidates", "labels", "popularity", "last_touch", "pseudo")
-
-
-def test_another_protocol_changes_validation_and_test_lists_and_nothing_else(dataset_of):
-    shown = dataset_of(True)
-    other = dataset_of(True, protocol="sampled", negatives=9)
-    changed = 0
-    rows = zip(shown.targets().to_pylist(), other.targets().to_pylist(), strict=True)
-    for before, after in rows:
-        if before["split"] == "train":
-            assert after == before
-            continue
-        changed += 1
-        for name in before.keys() - set(LISTS):
-            assert after[name] == before[name], name
-        relevant = {
-            doc for doc, label in zip(before["candidates"], before["labels"], strict=True) if label
-        }
-        labels = dict(zip(after["candidates"], after["labels"], strict=True))
-        assert {doc for doc, label in labels.items() if label} == relevant
-        assert len(labels) == len(after["candidates"]) == len(relevant) + 9
-        short = before["candidates"][2] if before["task"] == 2 else None
-        assert short not in labels
-        assert after["pseudo"]
-    assert changed >= 10
-    assert other.manifest["features"] == shown.manifest["features"]
-    files = ("vocabulary.txt", "text_tokens.npy", "documents.parquet", "users.parquet")
-    train = [name for name in shown.manifest["files"] if "/train-" in name]
-    for name in (*files, *train):
-        assert other.manifest["files"][name] == shown.manifest["files"][name], name
-
-
-def test_drawn_lists_tell_no_place_and_else_hold_the_same_features(dataset_of, resolve):
-    dataset = dataset_of(True, protocol="sampled", negatives=9)
-    shown, drawn = (
-        {inputs["target_id"]: inputs for inputs in resolve(one, "unified").values()}
-        for one in (dataset_of(True), dataset)
-    )
-    places = [feature.name in eval_candidates.RANK_FEATURES for feature in FEATURES]
-    assert sum(places) == len(eval_candidates.RANK_FEATURES)
-    both = 0
-    for target, inputs in shown.items():
-        if inputs["split"] == "train":
-            continue
-        other = drawn[target]
-        values = np.array(other["features"])
-        mean = np.broadcast_to(dataset.feature_mean[places], values[:, places].shape)
-        np.testing.assert_array_equal(values[:, places], mean)
-        for doc in set(inputs["candidates"]) & set(other["candidates"]):
-            ours = np.array(inputs["features"])[inputs["candidates"].index(doc)]
-            theirs = values[other["candidates"].index(doc)]
-            np.testing.assert_array_equal(ours[np.invert(places)], theirs[np.invert(places)])
-            both += 1
-    assert both >= 10
-
-
-def test_the_same_log_gives_the_same_lists_whatever_the_order_of_its_rows(dataset_of):
-    one, other = (dataset_of(True, shuffle, protocol="sampled", negatives=9) for shuffle in (0, 1))
-    assert one.manifest["files"] == other.manifest["files"]
-
-
-def test_pseudo_negatives_of_logged_lists_are_drawn_and_none_is_relevant_to_its_user(dataset_of):
-    rows = dataset_of(True, protocol="pseudo").targets().to_pylist()
-    liked = collections.defaultdict(set)
-    for row in dataset_of(True).targets().to_pylist():
-        for doc, label in zip(row["candidates"], row["labels"], strict=True):
-            liked[row["user_id"]] |= {doc} if label else set()
-    for row in rows:
-        assert row["pseudo"] == (row["split"] != "train")
-        if row["pseudo"]:
-            negatives = [
-                d for d, label in zip(row["candidates"], row["labels"], strict=True) if not label
-            ]
-            assert len(negatives) == PseudoNegativeSettings().count
-            assert not set(negatives) & liked[row["user_id"]]
-
-
-def test_lists_of_pseudo_negatives_stay_as_they_are_under_pseudo(dataset_of):
-    shown, pseudo = dataset_of(False), dataset_of(False, protocol="pseudo")
-    browsed = 0
-    rows = zip(shown.targets().to_pylist(), pseudo.targets().to_pylist(), strict=True)
-    for before, after in rows:
-        if before["pseudo"]:
-            assert after == before
-            browsed += before["split"] != "train"
-    assert browsed
-
-
-def test_a_browse_is_ranked_among_sampled_documents_too(dataset_of):
-    rows = dataset_of(False, protocol="sampled", negatives=12).targets().to_pylist()
-    lists = [row for row in rows if row["task"] == 1 and row["split"] != "train"]
-    assert lists
-    for row in lists:
-        assert len(set(row["candidates"])) == 13 and sum(row["labels"]) == 1
-
-
 def test_no_negative_at_all_is_refused(small_settings):
-    settings = small_settings("log", "dataset", candidates=sampled(0))
-    with pytest.raises(ValueError, match=r"eval_candidates.count` must be at least 1.*Received.*0"):
-        check(settings)
+    settings = small_settings("log", "dataset", eval_candidates=sampled(0))
+    with pytest.raises(ValueError, match=r"eval_candidates.count` must be at least 1. Got 0"):
+        check_settings(settings)

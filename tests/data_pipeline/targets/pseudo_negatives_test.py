@@ -45,7 +45,7 @@ def pools(targets, documents, relevant, settings):
     own = set(zip(*(column.tolist() for column in relevant), strict=True))
     for user, time, positive in zip(targets.user, targets.time, targets.positive, strict=True):
         clicks = np.bincount(
-            documents.opened[documents.known_after < time], minlength=len(documents.available)
+            documents.opened[documents.known_at < time], minlength=len(documents.available)
         )
         scored = []
         for doc in range(1, len(documents.available)):
@@ -107,11 +107,11 @@ def test_another_seed_draws_others():
     assert (one != two).any()
 
 
-def test_openings_not_yet_known_change_no_draw():
+def test_document_opens_not_yet_known_change_no_draw():
     targets, documents, relevant = example(seed=4)
     last = targets.time.max()
-    opened = np.where(documents.known_after >= last, 7, documents.opened)
-    changed = Documents(documents.available, documents.vectors, opened, documents.known_after)
+    opened = np.where(documents.known_at >= last, 7, documents.opened)
+    changed = Documents(documents.available, documents.vectors, opened, documents.known_at)
     assert (opened != documents.opened).any()
     np.testing.assert_array_equal(
         draw_negatives(targets, changed, relevant, SETTINGS, seed=1),
@@ -163,5 +163,5 @@ def test_no_targets_and_no_documents_give_empty_draws():
     ],
 )
 def test_impossible_settings_are_named(settings, flag):
-    with pytest.raises(ValueError, match=f"--negatives.{flag}"):
+    with pytest.raises(ValueError, match=f"--pseudo_negatives.{flag}"):
         draw_negatives(*example(), settings, seed=1)

@@ -26,7 +26,7 @@ def sentences(seed=0, count=300):
 PROGRAM = """
 import hashlib, sys
 sys.path[:0] = [{root!r}, {tests!r}]
-from vectors_test import SETTINGS, WORDS, sentences, word_vectors
+from word_vectors_test import SETTINGS, WORDS, sentences, word_vectors
 print(hashlib.sha256(word_vectors(sentences(), WORDS, SETTINGS, 1).tobytes()).hexdigest())
 """
 

@@ -71,7 +71,7 @@ def test_a_vocabulary_survives_its_file(tmp_path):
 
 def test_a_file_without_the_padding_line_is_refused(tmp_path):
     write_vocabulary(tmp_path / "v.txt", ["hotel"])
-    with pytest.raises(ValueError, match="should be empty"):
+    with pytest.raises(ValueError, match="must be empty"):
         read_vocabulary(tmp_path / "v.txt")
 
 
@@ -113,7 +113,7 @@ def test_eager_graph_dataset_and_saved_model_encode_alike(vocabulary, tmp_path):
     np.testing.assert_array_equal(ids, expected)
 
 
-def test_a_token_table_is_no_wider_than_its_longest_text(vocabulary, monkeypatch):
+def test_a_token_table_is_as_wide_as_its_longest_text(vocabulary, monkeypatch):
     monkeypatch.setattr("data_pipeline.text.words._CHUNK", 2)
     tokenizer = Tokenizer(vocabulary, oov_buckets=5, text_length=30)
     table = encode_texts(tokenizer.encode, ["", "hotel", "hotel 京", "", "hotel"])

@@ -23,7 +23,7 @@ def table_of(queries, seed=1, candidates=10):
             "split": ["test"] * queries,
             "task": pa.array(draw.choice([2, 1], queries), pa.int8()),
             "user_id": [f"user-{n}" for n in draw.integers(0, queries // 4 + 1, queries)],
-            "query": [" ".join("abcd"[: n % 5]) for n in range(queries)],
+            "query_tokens": pa.array([n % 5 for n in range(queries)], pa.int32()),
             "candidates": [[f"d{i}" for i in range(n)] for n in lengths],
             "labels": pa.array(labels, pa.list_(pa.int8())),
             "popularity": pa.array(lists(0, 5), pa.list_(pa.int64())),

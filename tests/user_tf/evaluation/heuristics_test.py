@@ -96,7 +96,7 @@ def test_a_target_without_truth_is_named(tmp_path, example):
 
 def test_a_truth_of_another_length_is_refused(tmp_path, example):
     path = truth_file(tmp_path, [8, 3], [[0.1, 0.4], [0.2, 0.3]])
-    with pytest.raises(ValueError, match="target 3 has 3 candidates"):
+    with pytest.raises(ValueError, match="target 3 with 3 candidates"):
         heuristics.best_known(example, path)
 
 

@@ -35,9 +35,9 @@ def test_every_ranking_is_compared_with_the_original_order(evaluations):
     assert c < d
     assert user["improvement"]["average_click_position"] == pytest.approx(100 * (d - c) / d)
     assert user["interval"]["map"][0] < m < user["interval"]["map"][1]
-    assert user["difference"]["map"][0] < m - o < user["difference"]["map"][1]
+    assert user["difference_interval"]["map"][0] < m - o < user["difference_interval"]["map"][1]
     assert user["p_value"]["map"] < 0.05
-    assert "improvement" not in original and "share_of_gain" not in original
+    assert "improvement" not in original and "fraction_of_oracle_gain" not in original
 
 
 def test_the_best_ranking_has_all_of_the_possible_gain(evaluations):
@@ -46,15 +46,15 @@ def test_the_best_ranking_has_all_of_the_possible_gain(evaluations):
         rankings[name]["metrics"]["map"] for name in ("best known", "user", "original order")
     )
     assert best == 1  # its scores are the labels
-    assert rankings["best known"]["share_of_gain"]["map"] == 1
-    share = rankings["user"]["share_of_gain"]["map"]
+    assert rankings["best known"]["fraction_of_oracle_gain"]["map"] == 1
+    share = rankings["user"]["fraction_of_oracle_gain"]["map"]
     assert share == pytest.approx((user - original) / (best - original))
 
 
-def test_without_truth_no_share_of_gain_is_given(evaluations):
+def test_without_truth_no_fraction_of_oracle_gain_is_given(evaluations):
     del evaluations["best known"]
     rankings = comparison.compare(evaluations, "search", samples=10)["rankings"]
-    assert all("share_of_gain" not in entry for entry in rankings.values())
+    assert all("fraction_of_oracle_gain" not in entry for entry in rankings.values())
 
 
 def test_rankings_of_other_targets_are_refused(evaluations):
@@ -99,7 +99,7 @@ def test_the_table_shows_rankings_metrics_improvement_and_significance(evaluatio
     entry = compared["rankings"]["user"]
     assert lines[row].split()[1] == f"{entry['metrics']['map']:.4f}"
     assert f"{entry['improvement']['map']:+.1f}*" in lines[row + 1]
-    assert f"{entry['share_of_gain']['map']:.2f}" in lines[row + 2]
+    assert f"{entry['fraction_of_oracle_gain']['map']:.2f}" in lines[row + 2]
     assert max(map(len, lines)) <= 90
 
 

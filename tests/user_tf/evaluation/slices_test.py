@@ -76,4 +76,4 @@ def test_default_slices_read_columns_of_the_per_query_file_and_cut_histories_onc
 
 def test_default_slices_without_a_query_are_left_out():
     assert list(default_slices({"known_user": np.array([True])})) == []
-    assert list(default_slices({"query_words": np.array([0, 2])})) == ["query of 2 words"]
+    assert list(default_slices({"query_tokens": np.array([0, 2])})) == ["query of 2 tokens"]

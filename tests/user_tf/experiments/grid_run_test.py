@@ -7,9 +7,9 @@ from data_pipeline.common import flagtree
 from data_pipeline.settings import BatchSettings
 from user_tf.config import Config, DataConfig, ModelConfig, RuntimeConfig
 from user_tf.evaluate import EvaluateSettings
-from user_tf.experiments import grid_run
+from user_tf.experiments import grid_run, results
 from user_tf.experiments.commands import Cost
-from user_tf.lambdamart import LambdaMartSettings
+from user_tf.experiments.lambdamart_system import LambdaMartSettings
 from user_tf.run_folder import write_json
 
 
@@ -39,7 +39,7 @@ def test_a_run_is_made_once(called, tmp_path):
     assert grid_run.train_and_evaluate(config, "test", "", [0]) == "done before"
     assert called == ["user_tf.train", "user_tf.evaluate"]
     cost = {"seconds": 2.0, "peak_gib": 0.5}
-    assert grid_run.cost_of(tmp_path / "seed1") == dict.fromkeys(called, cost)
+    assert results.read_cost(tmp_path / "seed1") == dict.fromkeys(called, cost)
 
 
 def test_an_evaluation_that_was_cut_off_is_made_again(called, tmp_path):
@@ -57,7 +57,7 @@ def test_lambdamart_has_a_command_of_its_own(called, tmp_path):
         model=ModelConfig(name="lambdamart"),
         runtime=RuntimeConfig(seed=2),
     )
-    (command,) = grid_run.commands(config, "test", "truth.parquet")
+    (command,) = grid_run.list_commands(config, "test", "truth.parquet")
     assert command[0] == "user_tf.lambdamart"
     assert sorted(command[1:]) == sorted(
         [
@@ -82,7 +82,7 @@ def test_the_commands_know_the_flags_they_are_given():
     data = DataConfig(dataset="a dataset", scenario="search", batch=BatchSettings(negatives=2))
     for name in ("hrnn", "lambdamart"):
         config = Config(run="run", data=data, model=ModelConfig(name=name, width=8))
-        for module, *flags in grid_run.commands(config, "validation", "truth.parquet"):
+        for module, *flags in grid_run.list_commands(config, "validation", "truth.parquet"):
             values = absl_flags.FlagValues()
             flagtree.define(trees.pop(module), values=values)
             assert values([module, *flags]) == [module]

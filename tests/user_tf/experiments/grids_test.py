@@ -1,4 +1,4 @@
-"""What grid.json holds, and which grids may share a folder of runs."""
+"""The content of grid.json, and the grids that may share a folder of runs."""
 
 import dataclasses
 import json
@@ -76,7 +76,7 @@ def test_grids_of_a_folder_are_joined(settings, tmp_path):
 def test_runs_of_other_settings_are_not_mixed(settings, tmp_path):
     write_json(tmp_path / "runs" / grids.GRID, describe(settings))
     write_json(tmp_path / "elsewhere" / "manifest.json", {})
-    with pytest.raises(ValueError, match=r"`dataset` should be that of the runs in .*--runs"):
+    with pytest.raises(ValueError, match=r"`dataset` must be that of the runs in .*--runs"):
         describe(settings, dataset=str(tmp_path / "elsewhere"))
     with pytest.raises(ValueError, match=r"`truth`"):
         describe(settings, truth="truth.parquet")
@@ -84,22 +84,22 @@ def test_runs_of_other_settings_are_not_mixed(settings, tmp_path):
     (tmp_path / "plain.flags").write_text("--model.dropout=0.2\n")
     assert describe(settings)["systems"][0]["flags"] == ["--model.dropout=0.2"]
     (tmp_path / "runs" / "plain").mkdir()
-    with pytest.raises(ValueError, match=r"`plain` should have the flags.*--model\.dropout=0\.2"):
+    with pytest.raises(ValueError, match=r"`plain` must have the flags.*--model\.dropout=0\.2"):
         describe(settings)
 
     (tmp_path / "common.flags").write_text("--model.width=16\n")
-    with pytest.raises(ValueError, match=r"`common_flags`.*'--model\.width=8'.*Received"):
+    with pytest.raises(ValueError, match=r"`common_flags`.*'--model\.width=8'.*Got"):
         describe(settings)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"runs": ""}, "`runs` should name a folder"),
-        ({"dataset": "absent"}, "`dataset` should be a prepared dataset.*'absent'"),
-        ({"truth": "absent"}, "`truth` should be a Parquet file.*'absent'"),
-        ({"parallel": 0}, "`parallel` should be at least 1. Received: 0. Set --parallel"),
-        ({"systems": ()}, "`systems` should name at least one"),
+        ({"runs": ""}, "`runs` must name a folder"),
+        ({"dataset": "absent"}, "`dataset` must be a prepared dataset.*'absent'"),
+        ({"truth": "absent"}, "`truth` must be a Parquet file.*'absent'"),
+        ({"parallel": 0}, "`parallel` must be at least 1. Got 0. Fix: set --parallel"),
+        ({"systems": ()}, "`systems` must name at least one"),
     ],
 )
 def test_impossible_settings_are_named(settings, change, message):
@@ -110,8 +110,8 @@ def test_impossible_settings_are_named(settings, change, message):
 
 @pytest.mark.parametrize("entry", ["", "user:", "user:0", "user:x", ":3", "user:-1"])
 def test_an_entry_that_is_no_system_is_named(entry):
-    with pytest.raises(ValueError, match=f"NAME:N.*Received: {entry!r}"):
-        grids.seeds_of(entry)
+    with pytest.raises(ValueError, match=f"NAME:N.*Got {entry!r}"):
+        grids.parse_system(entry)
 
 
 def test_the_grid_is_plain_json(settings):

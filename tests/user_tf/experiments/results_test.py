@@ -10,7 +10,7 @@ def finish(run, value, split="test", gain=None, **phases):
     """Writes the files of a finished run whose MAP is `value`."""
     rankings = {
         "original order": {"metrics": {"map": 0.25}},
-        "plain": {"metrics": {"map": value}, "share_of_gain": {"map": gain}},
+        "plain": {"metrics": {"map": value}, "fraction_of_oracle_gain": {"map": gain}},
     }
     search = {"queries": 5, "users": 2, "rankings": rankings}
     report = {"model": "plain", "tasks": {"search": search}}
@@ -24,7 +24,7 @@ def finish(run, value, split="test", gain=None, **phases):
 def test_a_system_is_the_mean_and_spread_of_its_seeds(tmp_path):
     finish(tmp_path / "seed1", 0.5, gain=0.25)
     finish(tmp_path / "seed2", 0.7, gain=None)
-    tasks = results.tasks_of([tmp_path / "seed1", tmp_path / "seed2"], "test")
+    tasks = results.collect_tasks([tmp_path / "seed1", tmp_path / "seed2"], "test")
     assert tasks.keys() == {"search"}
     search = tasks["search"]
     assert (search["queries"], search["users"], search["model"]) == (5, 2, "plain")
@@ -33,7 +33,11 @@ def test_a_system_is_the_mean_and_spread_of_its_seeds(tmp_path):
     # The standard deviation of a sample: sqrt((0.1^2 + 0.1^2) / 1).
     assert plain["std"] == pytest.approx(0.02**0.5, abs=1e-6)
     assert search["rankings"]["original order"]["map"]["std"] == 0
-    assert search["share_of_gain"]["map"] == {"mean": None, "std": None, "values": [0.25, None]}
+    assert search["fraction_of_oracle_gain"]["map"] == {
+        "mean": None,
+        "std": None,
+        "values": [0.25, None],
+    }
 
 
 def test_runs_that_are_not_finished_are_left_out(tmp_path):

@@ -1,20 +1,30 @@
 """Systems read from flagfiles: a system's own settings after those that all share."""
 
 import dataclasses
+import json
 import pathlib
 
 import pytest
 from absl import flags as absl_flags
 
 from data_pipeline.common import flagtree
-from user_tf import config as configuration
+from user_tf import config_rules
 from user_tf.config import Config, DataConfig, ModelConfig, TrainConfig
 from user_tf.experiments import grids
-from user_tf.experiments.systems import flags_of, of_run, read_system, resolve
-from user_tf.models.registry import RANKERS
+from user_tf.experiments.systems import (
+    make_flags,
+    make_run_config,
+    read_system,
+    read_variants,
+    resolve,
+)
+from user_tf.registry import RANKERS
 
 ROOT = pathlib.Path(__file__).parents[3]
-NAMES = sorted(path.stem for path in (ROOT / "configs" / "systems").glob("*.flags"))
+SYSTEMS = ROOT / "configs" / "systems"
+FLAGFILES = sorted(path.stem for path in SYSTEMS.glob("*.flags"))
+VARIANTS = read_variants(str(ROOT / "configs" / "experiments" / "departures.toml"), SYSTEMS)
+NAMES = [*FLAGFILES, *VARIANTS]
 GRIDS = ["table2", "table3", "figure4", "departures", "known_answers"]
 WORLDS = ["linked", "independent", "session_only", "refinding", "trivago"]
 # What makes a system; all else is common, so that systems are compared and not their trainings.
@@ -78,9 +88,51 @@ def test_what_is_wrong_in_a_flagfile_is_named(folder, text, message):
 
 
 def test_an_unknown_system_is_told_which_there_are(folder):
-    message = r"`systems`.*Received: 'wide'.*wide\.flags, or choose one of: common, narrow, single"
+    message = r"`systems`.*Got 'wide'.*wide\.flags, or choose one of common, narrow, single"
     with pytest.raises(ValueError, match=message):
         read_system("wide", folder, folder / "common.flags")
+
+
+def write_variants(folder, text):
+    (folder / "variants.toml").write_text(text)
+    return read_variants(str(folder / "variants.toml"), folder)
+
+
+def test_a_variant_is_its_base_with_other_flags(folder):
+    variants = write_variants(
+        folder,
+        'base = "narrow"\n[variants.bare]\nlabel = "Bare"\n'
+        'flags = "--nomodel.knrm --model.score_tanh"\n',
+    )
+    system = read_system("bare", folder, folder / "common.flags", variants=variants)
+    base = read_system("narrow", folder, folder / "common.flags")
+    assert (system.name, system.label) == ("bare", "Bare")
+    assert make_flags(system.config, base.config) == ["--nomodel.knrm", "--model.score_tanh"]
+
+
+def test_the_departures_have_the_flags_of_their_published_runs(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    path = ROOT / "benchmarks" / "results" / "grid_linked.json"
+    published = {e["system"] for e in json.loads(path.read_text(encoding="utf-8"))["systems"]}
+    assert set(VARIANTS) <= published
+    common = "configs/train/simulated.flags"
+    user = read_system("user", SYSTEMS, common).config
+    changes = {
+        name: make_flags(read_system(name, SYSTEMS, common, variants=VARIANTS).config, user)
+        for name in VARIANTS
+    }
+    assert changes["released_no_positions"] == [
+        "--nomodel.session_positions",
+        "--model.history_positions=off",
+    ]
+    single = {flag for name, flags in changes.items() if name != "released" for flag in flags}
+    assert set(changes["released"]) == single - {"--model.history_positions=fixed"}
+
+
+@pytest.mark.parametrize("text", ["base = ", "[variants]\n", 'base = "narrow"\n[variants.a]\n'])
+def test_a_table_of_another_form_is_refused(folder, text):
+    with pytest.raises(ValueError, match=r"`variants` must be a TOML file .*Got .*Fix: write it"):
+        write_variants(folder, text)
 
 
 def test_flags_make_the_settings_they_are_made_of():
@@ -89,10 +141,10 @@ def test_flags_make_the_settings_they_are_made_of():
         model=ModelConfig(width=7, dropout=1e-5, knrm=False, score_tanh=True, name="a b"),
         train=TrainConfig(phases=("search",), learning_rate=3e-4),
     )
-    config = of_run(config, "data set", "run", 3)
-    assert resolve(flags_of(config)) == (config, "")
+    config = make_run_config(config, "data set", "run", 3)
+    assert resolve(make_flags(config)) == (config, "")
     wider = dataclasses.replace(config, model=dataclasses.replace(config.model, width=8))
-    assert flags_of(wider, config) == ["--model.width=8"]
+    assert make_flags(wider, config) == ["--model.width=8"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -103,15 +155,15 @@ def test_the_systems_of_the_project_differ_in_what_makes_them_alone(name, monkey
         "configs/train/simulated.flags",
         "configs/train/trivago.flags",
     ):
-        system = read_system(name, ROOT / "configs" / "systems", common)
+        system = read_system(name, SYSTEMS, common, variants=VARIANTS)
         assert system.label != name
         assert system.config.model.name in {*RANKERS, "lambdamart"}
-        differing = flags_of(system.config, resolve([f"--flagfile={common}"])[0])
+        differing = make_flags(system.config, resolve([f"--flagfile={common}"])[0])
         names = {flag.split("=")[0].removeprefix("--") for flag in differing}
         assert {name.removeprefix("no") for name in names - OF_A_SYSTEM} <= OF_A_SYSTEM
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FLAGFILES)
 def test_the_training_command_reads_a_systems_flagfile(name, monkeypatch):
     monkeypatch.chdir(ROOT)
     values = absl_flags.FlagValues()
@@ -119,7 +171,7 @@ def test_the_training_command_reads_a_systems_flagfile(name, monkeypatch):
     values(
         ["train", "--flagfile=configs/train/user.flags", f"--flagfile=configs/systems/{name}.flags"]
     )
-    configuration.check(of_run(flagtree.read(Config, values=values), "dataset", "run", 1))
+    config_rules.check(make_run_config(flagtree.read(Config, values=values), "dataset", "run", 1))
 
 
 def test_every_system_of_the_project_stands_in_a_grid(monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 
 from user_tf.config import Config, ModelConfig, TrainConfig
 from user_tf.experiments import tuning
-from user_tf.experiments.systems import of_run, read_system, resolve
+from user_tf.experiments.systems import make_run_config, read_system, resolve
 from user_tf.run_folder import DONE, write_json
 
 
@@ -40,26 +40,30 @@ def test_every_setting_takes_all_its_values_in_turn():
         train = TrainConfig(learning_rate=config.train.learning_rate)
         assert config == Config(model=model, train=train)
     assert tuning.changes(Config(), 7, seed=4) != trials
-    with pytest.raises(ValueError, match=r"`trials` should be at least 1\. Received: 0"):
+    with pytest.raises(ValueError, match=r"`trials` must be at least 1\. Got 0\. Fix:"):
         tuning.changes(Config(), 0, seed=1)
 
 
 def test_validation_map_is_the_mean_of_the_tasks_a_run_is_for(tmp_path):
-    both = of_run(Config(), "dataset", str(tmp_path / "both"), 1)
+    both = make_run_config(Config(), "dataset", str(tmp_path / "both"), 1)
     finish(both, pretrain=0.9, search=0.5)
     assert tuning.validation_map(both) is None
     finish(both, recommendation=0.7)
     assert tuning.validation_map(both) == pytest.approx(0.6)
     train = dataclasses.replace(Config().train, phases=("pretrain",))
-    joint = of_run(dataclasses.replace(Config(), train=train), "d", str(tmp_path / "joint"), 1)
+    joint = make_run_config(
+        dataclasses.replace(Config(), train=train), "d", str(tmp_path / "joint"), 1
+    )
     finish(joint, pretrain=0.4)
     assert tuning.validation_map(joint) == 0.4
 
 
 def test_the_best_of_all_trials_is_chosen_and_none_may_be_missing(tmp_path):
-    runs = [of_run(Config(), "dataset", str(tmp_path / str(number)), 1) for number in range(2)]
+    runs = [
+        make_run_config(Config(), "dataset", str(tmp_path / str(number)), 1) for number in range(2)
+    ]
     finish(runs[0], search=0.5, recommendation=0.5)
-    with pytest.raises(ValueError, match=r"All trials .* Received: 1 of 2"):
+    with pytest.raises(ValueError, match=r"`maps` must hold all trials .* Got 1 of 2\. Fix:"):
         tuning.summary("user", [[], ["--model.dropout=0.3"]], runs)
     finish(runs[1], search=0.5, recommendation=0.6)
     summary = tuning.summary("user", [[], ["--model.dropout=0.3"]], runs)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.user_tf.layer_testing import randomize, run_layer_test, weights_of
-from tests.user_tf.models import numpy_user
+from tests.user_tf.layers import numpy_layers
 from user_tf.layers.additive_attention import AdditiveAttention
 
 X = np.random.default_rng(0).normal(size=(3, 5, 4))
@@ -15,7 +15,7 @@ def test_output_equals_the_equation_over_real_places():
     layer.build(X.shape)
     pooled = randomize(layer)(X, padding_mask=MASK).numpy()
     for row, length in ((0, 5), (1, 2)):
-        expected = numpy_user.additive_attention(X[row, :length], weights_of(layer))
+        expected = numpy_layers.additive_attention(X[row, :length], weights_of(layer))
         np.testing.assert_allclose(pooled[row], expected, rtol=1e-9)
     np.testing.assert_array_equal(pooled[2], np.zeros(4))
 

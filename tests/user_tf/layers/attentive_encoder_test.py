@@ -1,9 +1,9 @@
-"""Self-attention whose heads are laid side by side, and the encoder made of it."""
+"""Self-attention with concatenated heads, and the encoder made of it."""
 
 import numpy as np
 
 from tests.user_tf.layer_testing import randomize, run_dropout_test, run_layer_test, weights_of
-from tests.user_tf.models.baselines import nrms_test
+from tests.user_tf.layers import numpy_layers
 from user_tf.layers.attentive_encoder import AttentiveEncoder, SelfAttention
 
 HEADS = {"num_heads": 2, "key_dim": 3}
@@ -20,7 +20,7 @@ def test_vectors_equal_the_equation_at_any_length():
     randomize(encoder)
     vectors = encoder(X, padding_mask=MASK)
     for row, length in enumerate(LENGTHS):
-        expected = nrms_test.encode(X[row, :length], weights_of(encoder), num_heads=2)
+        expected = numpy_layers.attentive_encoder(X[row, :length], weights_of(encoder), num_heads=2)
         np.testing.assert_allclose(vectors[row], expected, rtol=1e-9, atol=1e-12)
 
 

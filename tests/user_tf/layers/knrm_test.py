@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tests.user_tf.layer_testing import randomize, run_layer_test, weights_of
-from tests.user_tf.models import numpy_user
+from tests.user_tf.layers import numpy_layers
 from user_tf.layers.knrm import Knrm
 
 RNG = np.random.default_rng(0)
@@ -25,7 +25,7 @@ def test_scores_equal_the_equations_over_real_tokens():
     scores = randomize(layer, seed=2)(**ARGUMENTS).numpy()
     for row, column in np.ndindex(3, 2):
         query, document = ARGUMENTS["queries"][row], ARGUMENTS["candidates"][row, column]
-        expected = numpy_user.knrm(
+        expected = numpy_layers.knrm(
             WORDS[query, MASK[query]], WORDS[document, MASK[document]], weights_of(layer)
         )
         np.testing.assert_allclose(scores[row, column], expected, rtol=1e-9, atol=1e-9)

@@ -26,7 +26,7 @@ def test_masked_softmax_is_the_softmax_of_the_real_places():
     assert (weights[~mask] == 0).all()
 
 
-def test_masked_softmax_of_nothing_is_zero_with_zero_gradient():
+def test_masked_softmax_without_real_places_is_zero_with_zero_gradient():
     logits = tf.Variable([[3.0, -2.0], [np.inf, 1.0]])
     with tf.GradientTape() as tape:
         weights = masked_softmax(logits, [[False, False], [False, True]])

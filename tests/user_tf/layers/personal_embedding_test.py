@@ -17,7 +17,7 @@ ARGUMENTS = {
 
 
 def make(dtype=None):
-    return PersonalEmbedding(rows=50, dtype=dtype)
+    return PersonalEmbedding(personal_rows=50, dtype=dtype)
 
 
 def hashed(user, token, rows):
@@ -34,7 +34,7 @@ def test_rows_are_those_of_the_hash_written_in_integers():
     np.testing.assert_array_equal(hash_pairs(users, tokens, 12_345), expected)
 
 
-def test_pairs_meet_in_a_row_no_more_often_than_by_chance():
+def test_pairs_share_a_row_no_more_often_than_by_chance():
     rows, pairs = 10_000, 30_000
     found = np.asarray(hash_pairs(np.arange(1, 301)[:, None], np.arange(1, 101), rows))
     assert found.min() >= 0
@@ -58,7 +58,7 @@ def test_words_move_by_the_row_of_the_pair():
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
-def test_before_training_words_are_where_all_users_have_them():
+def test_before_training_personal_words_equal_the_shared_ones():
     found = make("float64")(ARGUMENTS["words"], **{k: ARGUMENTS[k] for k in ("tokens", "users")})
     np.testing.assert_array_equal(found, ARGUMENTS["words"])
 

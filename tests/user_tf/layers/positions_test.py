@@ -1,9 +1,10 @@
 """Sinusoidal positions."""
 
+import keras
 import numpy as np
 
 from tests.user_tf.layer_testing import run_layer_test
-from tests.user_tf.models.numpy_user import sinusoid
+from tests.user_tf.layers.numpy_layers import sinusoid
 from user_tf.layers.positions import Positions
 
 IDS = np.array([[1, 2, 0], [101, 0, 7]], np.int32)
@@ -23,6 +24,7 @@ def test_half_precision_rounds_vectors_and_not_angles():
 
 
 def test_layer():
+    @keras.saving.register_keras_serializable(package="user_tf")
     class UpTo101(Positions):
         def call(self, ids):
             return super().call(ids, longest=101)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.user_tf.layer_testing import randomize, run_dropout_test, run_layer_test, weights_of
-from tests.user_tf.models import numpy_user
+from tests.user_tf.layers import numpy_layers
 from user_tf.layers.multi_head_attention import MultiHeadAttention
 from user_tf.layers.transformer import Transformer
 from user_tf.layers.transformer_block import TransformerBlock
@@ -19,10 +19,10 @@ FULL = {"inputs": X, "padding_mask": MASK}
 LAST = {"inputs": ROWS, "padding_mask": MASK, "context": X}
 
 LAYERS = {
-    "attention": (functools.partial(MultiHeadAttention, 2, 3), numpy_user.attention, 7),
-    "block": (functools.partial(TransformerBlock, 2, 3, 6), numpy_user.block, 15),
-    "one layer": (functools.partial(Transformer, 1, 2, 3, 6), numpy_user.transformer, 15),
-    "three layers": (functools.partial(Transformer, 3, 2, 3, 6), numpy_user.transformer, 45),
+    "attention": (functools.partial(MultiHeadAttention, 2, 3), numpy_layers.attention, 7),
+    "block": (functools.partial(TransformerBlock, 2, 3, 6), numpy_layers.block, 15),
+    "one layer": (functools.partial(Transformer, 1, 2, 3, 6), numpy_layers.transformer, 15),
+    "three layers": (functools.partial(Transformer, 3, 2, 3, 6), numpy_layers.transformer, 45),
 }
 every_layer = pytest.mark.parametrize("name", LAYERS)
 
@@ -72,14 +72,14 @@ def test_last_weights_times_the_values_give_the_output():
 
 
 @pytest.mark.parametrize("name", ["one layer", "three layers"])
-def test_context_weights_are_how_the_last_layer_shares_out_its_attention(name):
+def test_context_weights_are_the_attention_of_the_last_layer(name):
     layer, _ = built(name)
     weights = layer.context_weights(ROWS, X, MASK).numpy()
     np.testing.assert_array_equal(weights[2], np.zeros((2, 5)))
     for batch, length in ((0, 5), (1, 2)):
         for row in range(2):
             sequence = np.concatenate([X[batch, :length], ROWS[batch, row : row + 1]])
-            expected = numpy_user.context_weights(sequence, weights_of(layer), num_heads=2)
+            expected = numpy_layers.context_weights(sequence, weights_of(layer), num_heads=2)
             np.testing.assert_allclose(weights[batch, row, :length], expected, rtol=1e-9)
             np.testing.assert_array_equal(weights[batch, row, length:], np.zeros(5 - length))
 

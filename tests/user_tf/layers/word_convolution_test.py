@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.user_tf.layer_testing import randomize, run_dropout_test, run_layer_test, weights_of
-from tests.user_tf.models.baselines import numpy_news
+from tests.user_tf.layers import numpy_layers
 from user_tf.layers.word_convolution import WordConvolution
 
 TOKENS = np.array([[5, 2, 7, 1], [3, 0, 0, 0], [0, 0, 0, 0]], np.int32)
@@ -21,7 +21,7 @@ def test_words_equal_the_equation_at_any_length():
         words, mask = layer(np.pad(TOKENS, [(0, 0), (0, padding)]))
         np.testing.assert_array_equal(np.asarray(mask).sum(axis=1), [4, 1, 0])
         for row, length in ((0, 4), (1, 1)):
-            expected = numpy_news.convolution(TOKENS[row, :length], weights_of(layer))
+            expected = numpy_layers.convolution(TOKENS[row, :length], weights_of(layer))
             np.testing.assert_allclose(words[row, :length], expected, rtol=1e-9, atol=1e-12)
 
 

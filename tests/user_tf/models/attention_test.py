@@ -1,4 +1,4 @@
-"""Attention of targets to behaviors, of every ranker that can tell it."""
+"""Attention of targets to behaviors, of every ranker that reports it."""
 
 import dataclasses
 
@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 
 from tests.user_tf.layer_testing import randomize, weights_of
+from tests.user_tf.layers import numpy_layers
+from tests.user_tf.layers.numpy_layers import attentive_encoder, self_attention
 from tests.user_tf.models import numpy_user
-from tests.user_tf.models.baselines.nrms_test import encode, self_attention
 from tests.user_tf.models.baselines.numpy_news import tokens_of
-from tests.user_tf.models.ranker_testing import only, tensors, with_shortcuts
+from tests.user_tf.models.ranker_testing import only, tensors, with_row_subsets
 from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig
-from user_tf.models.ranker import padded_history, padded_session
-from user_tf.models.registry import RANKERS
+from user_tf.models.batch_ops import padded_history, padded_session
+from user_tf.registry import RANKERS
 
 SMALL = ModelConfig(width=8, num_heads=2, key_dim=3, intermediate_dim=10)
-TELLING = sorted(name for name, ranker in RANKERS.items() if hasattr(ranker, "attention"))
+WITH_ATTENTION = sorted(name for name, ranker in RANKERS.items() if hasattr(ranker, "attention"))
 ABLATIONS = [
     {},
     {"session_encoder": False},
@@ -24,7 +25,7 @@ ABLATIONS = [
     {"session_passes": 2, "session_layers": 2, "history_layers": 2},
 ]
 
-each = pytest.mark.parametrize("name", TELLING)
+each = pytest.mark.parametrize("name", WITH_ATTENTION)
 
 
 def make(name, **settings):
@@ -36,8 +37,8 @@ def attention(model, batch):
     return np.asarray(model.attention(tensors(batch)))
 
 
-def test_user_and_nrms_tell_their_attention():
-    assert {"user", "nrms", "nrms_unified"} <= set(TELLING)
+def test_user_and_nrms_report_their_attention():
+    assert {"user", "nrms", "nrms_unified"} <= set(WITH_ATTENTION)
 
 
 @each
@@ -67,9 +68,9 @@ def test_attention_of_a_packed_batch_equals_each_target_alone(name):
 
 
 @each
-def test_shortcuts_change_no_weight(name):
+def test_row_subsets_change_no_weight(name):
     model, batch = make(name), random_batch(6)
-    shortened = np.asarray(model.attention(with_shortcuts(batch, more=3)))
+    shortened = np.asarray(model.attention(with_row_subsets(batch, more=3)))
     np.testing.assert_allclose(shortened, attention(model, batch), rtol=1e-9, atol=1e-12)
 
 
@@ -99,16 +100,18 @@ def test_weights_of_nrms_lie_on_clicks_and_weigh_its_user_vector(name):
             for words in filter(None, (tokens_of(batch, text) for text in texts)):
                 vectors = own["embedding/embeddings"][words]
                 titles.append(
-                    encode(vectors, numpy_user.part(own, "word_encoder"), SMALL.num_heads)
+                    attentive_encoder(
+                        vectors, numpy_layers.part(own, "word_encoder"), SMALL.num_heads
+                    )
                 )
                 owners.append(place)
         expected = np.zeros(len(places))
         if titles:
-            layer = numpy_user.part(own, "click_encoder")
+            layer = numpy_layers.part(own, "click_encoder")
             np.add.at(expected, owners, pooling(np.array(titles), layer))
         np.testing.assert_allclose(found[target], expected, rtol=1e-9, atol=1e-12)
 
 
 def pooling(titles, layer):
-    attended = self_attention(titles, numpy_user.part(layer, "attention"), SMALL.num_heads)
-    return numpy_user.additive_weights(attended, numpy_user.part(layer, "pool"))
+    attended = self_attention(titles, numpy_layers.part(layer, "attention"), SMALL.num_heads)
+    return numpy_layers.additive_weights(attended, numpy_layers.part(layer, "pool"))

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from tests.user_tf.layers.numpy_layers import cosine, part, softmax
+from tests.user_tf.layers.user import numpy_encoders
 from tests.user_tf.models import numpy_user
-from tests.user_tf.models.numpy_user import cosine, part, softmax
 
 
 def softplus(x):
@@ -17,7 +18,7 @@ def gelu(x):
 
 
 def aspects(tokens, weights, number):
-    """r_a of a text, `[A, w]`; 0 for an empty one."""
+    """Return r_a of a text, `[A, w]`; 0 for an empty one."""
     projection = part(weights, "aspect_encoder")["projection"]
     width = projection.shape[1] // number
     if not tokens:
@@ -36,7 +37,7 @@ def aspects(tokens, weights, number):
 
 
 class Target:
-    """What one target knows: its events by group, and how alike two texts are."""
+    """Hold what one target knows: its events by group, and how alike two texts are."""
 
     def __init__(self, batch, weights, config, target):
         self.batch, self.weights, self.config, self.target = batch, weights, config, target
@@ -66,7 +67,7 @@ class Target:
 
     def vector(self, text):
         encoder = part(self.weights, "text_encoder")
-        return numpy_user.text(self.tokens(text), encoder, self.config.num_heads)[1]
+        return numpy_encoders.text(self.tokens(text), encoder, self.config.num_heads)[1]
 
     def kernel(self, one, other):
         """k_a of two texts, `[A]`."""

@@ -1,4 +1,4 @@
-"""Properties every ranker must have, as checks of one model."""
+"""Check the properties that every ranker must have, for one model."""
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +10,7 @@ from tests.user_tf.models.ranker_testing import (
     only,
     score,
     tensors,
-    with_shortcuts,
+    with_row_subsets,
 )
 from tests.user_tf.random_batch import random_batch
 
@@ -62,12 +62,12 @@ def assert_permuting_candidates_permutes_scores(model, rtol):
     )
 
 
-def assert_shortcuts_change_nothing(model, more, compiled):
-    """With `more` rows of padding in each shortcut; `compiled` by XLA or not."""
+def assert_row_subsets_change_nothing(model, more, compiled):
+    """With `more` rows of padding in each row subset; `compiled` by XLA or not."""
     batch = random_batch(6)
     scores, loss, gradients = evaluate(model, batch)
     graph = tf.function(lambda batch: differentiate(model, batch), jit_compile=compiled)
-    other_scores, other_loss, other_gradients = graph(with_shortcuts(batch, more))
+    other_scores, other_loss, other_gradients = graph(with_row_subsets(batch, more))
     real = batch["task"] > 0
     np.testing.assert_allclose(other_scores[real], scores[real], rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(other_loss, loss, rtol=1e-9)

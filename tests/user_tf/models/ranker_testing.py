@@ -1,13 +1,12 @@
-"""What tests of rankers share: calls, gradients, and Batches that say the same in another way."""
+"""Call rankers in tests, compute their gradients, and write a Batch in other equivalent ways."""
 
 import numpy as np
 import tensorflow as tf
 
-from data_pipeline.batching import row_subsets
+from data_pipeline.batching import row_subsets, spec
 from data_pipeline.dataset.click_graph import ClickGraph
 from tests.user_tf.random_batch import SIZES
 from user_tf.models.baselines.gerl import NEIGHBORS
-from user_tf.models.ranker import batch_fields, empty_batch
 
 
 def tensors(batch):
@@ -19,7 +18,7 @@ def score(model, batch, **kwargs):
 
 
 def evaluate(model, batch):
-    """Scores, the real groups' summed listwise softmax loss, its dense gradients by path."""
+    """Return scores, the real groups' summed listwise softmax loss, its dense gradients by path."""
     scores, loss, gradients = differentiate(model, tensors(batch))
     paths = [variable.path for variable in model.trainable_variables]
     gradients = [np.asarray(gradient) for gradient in gradients]
@@ -39,13 +38,13 @@ def differentiate(model, batch):
 
 
 def only(batch, target):
-    """The Batch of one target alone, with tables of just what it points at, in another order."""
+    """Return the Batch of one target alone, with tables of just what it points at, in another order."""
     alone = {name: np.asarray(value) for name, value in batch.items()}
     for name in PER_TARGET:
         alone[name] = alone[name][[target]]
 
     def keep(pointers, tables, pointed):
-        """Drops the rows of `tables` that no pointer reaches and renumbers the pointers."""
+        """Drop the rows of `tables` that no pointer reaches and renumber the pointers."""
         used = np.unique(np.concatenate([alone[name].ravel() for name in pointers]))
         used = np.concatenate([[0], used[used > 0][::-1]])
         number = np.zeros(pointed, np.int32)
@@ -61,29 +60,22 @@ def only(batch, target):
     return alone
 
 
-BEHAVIORS = [n for n in batch_fields(SIZES) if n.startswith("behavior_")]
-TEXTS = ["behavior_text", "behavior_clicked", "query_text", "next_query_text", "candidate_text"]
-PER_TARGET = [
-    name
-    for name in batch_fields(SIZES)
-    if name not in ("text_tokens", "session_behaviors") and name not in BEHAVIORS
-]
+BEHAVIORS = spec.names("behaviors")
+TEXTS = spec.TEXT_POINTERS
+PER_TARGET = spec.names("targets")
 
 
 def longer(batch, by=3):
-    """The same Batch with more padding at the end of every table, and longer texts."""
+    """Return the same Batch with more padding at the end of every table, and longer texts."""
     grown = {}
     for name, value in batch.items():
-        pads = [(0, 0)] * value.ndim
-        pads[0] = (0, by)
-        if name == "text_tokens" or name.startswith(("candidate_", "labels", "features")):
-            pads[1] = (0, by)
-        grown[name] = np.pad(value, pads, constant_values=-1 if name == "target_id" else 0)
+        pads = [(0, by if letter in "XNSTLC" else 0) for letter in spec.BY_NAME[name].letters]
+        grown[name] = np.pad(value, pads, constant_values=spec.padding(name))
     return grown
 
 
-def with_shortcuts(batch, more=0):
-    """The same Batch with the shortcuts of a packed one, each with `more` rows of padding."""
+def with_row_subsets(batch, more=0):
+    """Return the same Batch with row subsets, each with `more` rows of padding."""
     batch = tensors(batch)
     chosen = {
         name: tf.pad(tf.cast(value, tf.int32), [[0, more]])
@@ -93,7 +85,7 @@ def with_shortcuts(batch, more=0):
 
 
 def random_graph(seed=0, sizes=SIZES):
-    """A click graph in which rows have from no neighbor to all, and words of the documents."""
+    """Return a click graph whose rows have from no neighbor to all, and documents' words."""
     rng = np.random.default_rng(seed)
 
     def neighbors(rows):
@@ -157,7 +149,7 @@ def new_documents(batch):
 
 
 def nothing_real(batch):
-    for name, value in empty_batch(SIZES).items():
+    for name, value in spec.empty_batch(SIZES).items():
         batch[name] = np.zeros((*batch[name].shape[: value.ndim],), value.dtype)
 
 

@@ -1,4 +1,4 @@
-"""Sequences laid beside each other."""
+"""The alignment of sequences."""
 
 import itertools
 
@@ -8,7 +8,7 @@ import pytest
 from user_tf.reporting.alignment import align, common
 
 
-def test_views_of_one_task_share_the_rows_of_the_view_of_both():
+def test_sequences_of_one_task_share_the_rows_of_the_unified_one():
     both, searches, browses = "aXbYa", "aba", "XY"
     assert align([both, searches, browses]) == [
         [0, 0, None],
@@ -19,7 +19,7 @@ def test_views_of_one_task_share_the_rows_of_the_view_of_both():
     ]
 
 
-def test_a_view_that_reaches_further_back_comes_first():
+def test_a_sequence_that_reaches_further_back_comes_first():
     assert align(["Xb", "cdb"]) == [[None, 0], [None, 1], [0, None], [1, 2]]
 
 
@@ -39,10 +39,10 @@ def test_every_item_has_one_row_and_order_is_kept(seed):
     sequences = ["".join(draw.choice(list("abcd"), draw.integers(0, 12))) for _ in range(3)]
     rows = align(sequences)
     for number, sequence in enumerate(sequences):
-        places = [row[number] for row in rows if row[number] is not None]
-        assert places == list(range(len(sequence)))
+        indices = [row[number] for row in rows if row[number] is not None]
+        assert indices == list(range(len(sequence)))
     for row in rows:
-        assert len({sequences[n][place] for n, place in enumerate(row) if place is not None}) == 1
+        assert len({sequences[n][index] for n, index in enumerate(row) if index is not None}) == 1
 
 
 @pytest.mark.parametrize("seed", range(5))

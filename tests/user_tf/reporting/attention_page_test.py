@@ -66,7 +66,7 @@ def test_cells_are_shaded_relative_to_the_largest_weight_of_their_run_and_part(d
     assert columns[0] == columns[1] == columns[3] < columns[2] == columns[4]
 
 
-def test_rows_tell_order_type_text_and_weight_and_parts_their_sums(drawing):
+def test_rows_show_order_type_text_and_weight_and_parts_their_sums(drawing):
     shown = texts(drawing)
     assert shown[:2] == ["user", "nrms"]
     for line in ("past sessions", "sum 100%", "sum 40%", "1", "search", "75.0 %", "–", "browse"):
@@ -93,7 +93,7 @@ def test_weights_of_nothing_shade_nothing():
     assert attention_page.shares([{"weights": {"user": 0.0}}], "user") == [0.0]
 
 
-def test_three_files_are_written_which_need_nothing_beside_them(tmp_path):
+def test_three_files_are_written_which_need_no_other_file(tmp_path):
     written = attention_page.write(tmp_path / "out", CONTENT, "python -m user_tf.explain")
     assert [path.name for path in written] == ["attention.svg", "attention.html", "attention.json"]
     svg, page, numbers = (path.read_text(encoding="utf-8") for path in written)

@@ -24,7 +24,7 @@ SYSTEMS = (
 PARAMETERS = 12
 
 
-def tasks_of(scenario: str) -> tuple[str, ...]:
+def collect_tasks(scenario: str) -> tuple[str, ...]:
     return BOTH if scenario == "unified" else (scenario,)
 
 
@@ -41,7 +41,7 @@ def write(folder: pathlib.Path, queries: int = 160, systems=SYSTEMS) -> pathlib.
                 "system": name,
                 "label": label,
                 "scenario": scenario,
-                "tasks": list(tasks_of(scenario)),
+                "tasks": list(collect_tasks(scenario)),
                 "flags": [f"--model.name={model}"],
                 "runs": [f"{name}/seed{seed}" for seed in range(1, seeds + 1)],
             }
@@ -88,8 +88,8 @@ def write_run(run, rows, scenario, model, noise, seed):
     (run / "cost.json").write_text(json.dumps(cost))
     draw = np.random.default_rng(seed)
     tables = []
-    for task in tasks_of(scenario):
-        of_task = rows.of_task(task)
+    for task in collect_tasks(scenario):
+        of_task = rows.select_task(task)
         scores = heuristics.rankings(of_task, seed)
         scores["best known"] = of_task.labels.astype(float)
         scores[model] = of_task.labels + draw.normal(0, noise, of_task.mask.shape)

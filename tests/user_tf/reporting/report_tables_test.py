@@ -87,7 +87,7 @@ def test_rows_stand_under_the_data_they_were_trained_on(compared):
     table = report_tables.table_2("search", compared, SYSTEMS)
     names = [row[0].text for row in table.rows]
     assert names == [
-        "Rankings that learn nothing",
+        "Heuristics",
         "original order",
         report_tables.SCENARIOS["search"],
         "HTPS",

@@ -12,9 +12,10 @@ from data_pipeline.settings import BatchSettings
 from data_pipeline.text.words import Tokenizer, write_vocabulary
 from user_tf.config import ModelConfig
 from user_tf.models.ranker import Sizes
-from user_tf.models.registry import build_ranker
-from user_tf.serving.request_batch import HistoryLimits
-from user_tf.serving.signatures import Graph, UserTable, archive, write_users
+from user_tf.registry import build_ranker
+from user_tf.serving.history_selection import HistoryLimits
+from user_tf.serving.signatures import Graph, archive
+from user_tf.serving.user_table import UserTable, write_users
 
 WORDS = ["red", "blue", "green", "hat", "shoe", "sock", "big", "small", "sun", "rain"]
 OOV_BUCKETS = 97
@@ -23,7 +24,7 @@ MEAN, STD = (1.0, -2.0), (2.0, 0.5)
 
 @pytest.fixture(scope="session")
 def tables():
-    """Constant tables of a dataset without documents: F is all that matters to serving."""
+    """Return constant tables of a dataset without documents: serving reads F alone."""
     return Tables(
         text_tokens=np.zeros([1, 6], np.int32),
         document_texts=np.zeros([1], np.int64),
@@ -52,7 +53,7 @@ def graph(tmp_path_factory, tables):
 
 
 def random_ranker(seed, features=2):
-    """A USER whose weights, user rows included, are large enough to tell inputs apart."""
+    """Return a USER whose weights are large enough to distinguish inputs, user rows too."""
     keras.utils.set_random_seed(seed)
     sizes = Sizes(vocabulary=1 + len(WORDS) + OOV_BUCKETS, users=3, features=features)
     ranker = build_ranker(ModelConfig(width=16, num_heads=2, key_dim=8, intermediate_dim=32), sizes)
@@ -69,7 +70,7 @@ def copies():
 
 @pytest.fixture(scope="session")
 def saved_model(tmp_path_factory, graph, copies) -> pathlib.Path:
-    """Folder of a SavedModel with both signatures and two copies."""
+    """Return the folder of a SavedModel with both signatures and two copies."""
     folder = tmp_path_factory.mktemp("saved") / "1"
     archive(graph, copies).write_out(str(folder), verbose=False)
     return folder

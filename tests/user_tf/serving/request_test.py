@@ -53,7 +53,7 @@ def test_an_absent_query_is_a_recommendation_of_an_unknown_user():
     assert request.task == "recommendation"
 
 
-def test_times_are_cut_into_sessions_and_bare_activities_keep_one_alive():
+def test_times_are_cut_into_sessions_and_activities_alone_continue_one():
     def sessions(*history):
         body = {"time": 7200, "history": history, "candidates": ["a"]}
         request = from_json(json.dumps(body))
@@ -79,37 +79,40 @@ TIMED = {"time": 10, "session": ..., "history": [{"time": 20, "title": "x"}]}
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"candidates": []}, r"`candidates` .* at least 1 title.*Received: \[\]"),
-        ({"candidates": "shoe"}, "`candidates` should be a list of strings.*Received: 'shoe'"),
-        ({"candidates": ["a", 3]}, r"`candidates\[1\]` should be a string.*Received: 3"),
-        ({"querry": "a"}, r"no other keys than candidates.*Received: \['querry'\]"),
-        ({"user_id": 7}, "`user_id` should be a string.*Received: 7"),
-        ({"query": "\ud800"}, "`query` should be Unicode text"),
-        ({"session": 0}, "`session` should be a whole number from 1.*Received: 0"),
-        ({"session": 2}, r"should not decrease.*Received: \[1, 1, 3, 2\]"),
-        ({"session": ...}, "carry `session`, or each of them `time`"),
-        ({"time": 5}, "carry `session`, or each of them `time`"),
-        (TIMED, "`time` should not decrease.*activity 1 is 10 s before activity 0"),
-        (TIMED | {"time": "2020-01-01"}, "`time` .*offset from UTC.*Received: '2020-01-01'"),
-        (TIMED | {"time": "noon"}, "`time` .*offset from UTC.*Received: 'noon'"),
-        (TIMED | {"time": True}, "`time` .*offset from UTC.*Received: True"),
-        ({"history": {}}, "`history` should be a list"),
-        ({"history": [3]}, r"`history\[0\]` should be a JSON object"),
-        ({"history": [{"session": 1}]}, r"`history\[0\]` should have either"),
+        ({"candidates": []}, r"`candidates` .* at least 1 title.*Got \[\]"),
+        ({"candidates": "shoe"}, "`candidates` must be a list of strings.*Got 'shoe'"),
+        ({"candidates": ["a", 3]}, r"`candidates\[1\]` must be a string.*Got 3"),
+        ({"querry": "a"}, r"no other keys than candidates.*Got \['querry'\]"),
+        ({"user_id": 7}, "`user_id` must be a string.*Got 7"),
+        ({"query": "\ud800"}, "`query` must be Unicode text"),
+        ({"session": 0}, "`session` must be an integer of at least 1.*Got 0"),
+        ({"session": 2}, r"must not decrease.*Got \[1, 1, 3, 2\]"),
+        ({"session": ...}, "`session` or `time` must be given by the request and each"),
+        ({"time": 5}, "`session` or `time` must be given by the request and each"),
+        (TIMED, "`time` must not decrease.*activity 1, which is 10 s before activity 0"),
+        (TIMED | {"time": "2020-01-01"}, "`time` .*offset from UTC.*Got '2020-01-01'"),
+        (TIMED | {"time": "noon"}, "`time` .*offset from UTC.*Got 'noon'"),
+        (TIMED | {"time": True}, "`time` .*offset from UTC.*Got True"),
+        ({"history": {}}, "`history` must be a list"),
+        ({"history": [3]}, r"`history\[0\]` must be a JSON object"),
+        ({"history": [{"session": 1}]}, r"`history\[0\]` must have either"),
         (
             {"history": [{"session": 1, "query": "a", "title": "b"}]},
-            r"`history\[0\]` should have either",
+            r"`history\[0\]` must have either",
         ),
-        ({"history": [{"session": 1, "query": ""}]}, r"`history\[0\].query` should not be empty"),
+        ({"history": [{"session": 1, "query": ""}]}, r"`history\[0\].query` must not be empty"),
         (
             {"history": [{"session": 1, "title": "b", "clicked": []}]},
-            r"`history\[0\].clicked` belongs to a search",
+            r"`history\[0\].clicked` must belong to a search",
         ),
-        ({"history": [{"session": "1", "title": "b"}]}, r"`history\[0\].session` .* whole number"),
-        ({"features": [[1]]}, r"`features` should hold one list a candidate \(2\)"),
-        ({"features": [[1], [1, 2]]}, "`features` should hold one list a candidate"),
-        ({"features": [["1"], [2]]}, "`features` should hold finite numbers.*Received: '1'"),
-        ({"features": [[math.inf], [2]]}, "`features` should hold finite numbers.*Received: inf"),
+        (
+            {"history": [{"session": "1", "title": "b"}]},
+            r"`history\[0\].session` .* integer of at least 1",
+        ),
+        ({"features": [[1]]}, r"`features` must hold one list a candidate \(2\)"),
+        ({"features": [[1], [1, 2]]}, "`features` must hold one list a candidate"),
+        ({"features": [["1"], [2]]}, "`features` must hold finite numbers.*Got '1'"),
+        ({"features": [[math.inf], [2]]}, "`features` must hold finite numbers.*Got inf"),
     ],
 )
 def test_a_malformed_request_is_refused_with_rule_and_value(changes, message):
@@ -118,8 +121,8 @@ def test_a_malformed_request_is_refused_with_rule_and_value(changes, message):
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", "null", ""])
-def test_what_is_no_object_is_refused(text):
-    with pytest.raises(RequestError, match=r"should be (one|a) JSON object"):
+def test_text_that_is_no_object_is_refused(text):
+    with pytest.raises(RequestError, match=r"must be (one|a) JSON object"):
         from_json(text)
 
 
@@ -136,5 +139,5 @@ def test_arrays_are_padded_to_the_longest_request():
 
 
 def test_rows_of_f_of_another_width_are_refused():
-    with pytest.raises(RequestError, match=r"should hold 3 values .*Received: 2"):
+    with pytest.raises(RequestError, match=r"must hold 3 values .*Got 2"):
         to_arrays([read()], 3, 3)

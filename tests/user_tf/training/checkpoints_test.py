@@ -1,4 +1,6 @@
-"""Tests of checkpoints: whole or absent, and of this model."""
+"""Tests of checkpoints: complete or absent, and of this model."""
+
+import json
 
 import keras
 import numpy as np
@@ -44,3 +46,16 @@ def test_checkpoint_of_another_model_is_refused(tmp_path):
     checkpoints.save(tmp_path, *make(width=3), checkpoints.Position("search"))
     with pytest.raises(ValueError, match="choose another --run"):
         checkpoints.restore(tmp_path, *make(width=4))
+
+
+def test_checkpoint_of_another_version_is_refused(tmp_path):
+    checkpoints.save(tmp_path, *make(), checkpoints.Position("search"))
+    with np.load(tmp_path / checkpoints.LATEST) as arrays:
+        kept = {name: arrays[name] for name in arrays.files}
+    position = json.loads(str(kept["position"]))
+    position["waited"] = position.pop("evaluations_without_improvement")
+    np.savez(tmp_path / checkpoints.LATEST, **kept | {"position": np.array(json.dumps(position))})
+    with pytest.raises(
+        ValueError, match=r"differs in 2 of .* evaluations_without_improvement first"
+    ):
+        checkpoints.restore(tmp_path, *make())

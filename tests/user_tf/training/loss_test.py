@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from user_tf.training import tfr_bridge
+from user_tf.training import tensorflow_ranking
 from user_tf.training.loss import listwise_softmax, ops_listwise_softmax, tfr_listwise_softmax
 
 FORMS = [tfr_listwise_softmax, ops_listwise_softmax]
@@ -75,7 +75,7 @@ def test_xla_gives_the_same_loss_and_gradient(form):
 
 def test_it_is_the_loss_tensorflow_ranking_gives_untouched():
     labels, scores, mask = random_groups(4, "float32")  # it knows no float64
-    genuine = tfr_bridge.load().losses_impl.SoftmaxLoss("genuine")
+    genuine = tensorflow_ranking.import_module("losses_impl").SoftmaxLoss("genuine")
     losses, weights = genuine.compute_per_list(tf.where(mask, labels, -1.0), scores, None)
     np.testing.assert_allclose(
         tfr_listwise_softmax(labels, scores, mask), losses * weights, 1e-6, 1e-6
@@ -119,7 +119,7 @@ def test_half_precision_scores_are_raised_to_float32():
 
 def test_tensorflow_trains_on_tensorflow_rankings_form(monkeypatch):
     called = []
-    softmax = tfr_bridge.load().losses_impl.SoftmaxLoss
+    softmax = tensorflow_ranking.import_module("losses_impl").SoftmaxLoss
     genuine = softmax.compute_per_list
     monkeypatch.setattr(softmax, "compute_per_list", lambda *a: called.append(1) or genuine(*a))
     listwise_softmax([[1.0, 0.0]], [[1.0, 2.0]], [[True, True]])

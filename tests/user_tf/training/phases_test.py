@@ -1,11 +1,14 @@
 """Tests of the plan of phases."""
 
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 
 from user_tf import run_folder
-from user_tf.config import Config, DataConfig, TrainConfig, check
+from user_tf.config import Config, DataConfig, RuntimeConfig, TrainConfig
+from user_tf.config_rules import check
 from user_tf.training import phases
 
 
@@ -14,45 +17,44 @@ def with_phases(*phases):
 
 
 def test_fine_tuning_starts_from_the_pre_trained_model_with_its_own_rate_and_epochs():
-    phase = phases.phase_of(with_phases("pretrain", "search"), "search")
+    phase = phases.plan(with_phases("pretrain", "search"), "search")
     assert (phase.start, phase.learning_rate, phase.epochs) == ("pretrain", 1e-4, 5)
     assert phase.tasks == ("search",)
 
 
 def test_phase_without_pre_training_is_trained_from_scratch():
-    phase = phases.phase_of(with_phases("search"), "search")
+    phase = phases.plan(with_phases("search"), "search")
     assert (phase.start, phase.learning_rate, phase.epochs) == ("", 1e-3, 10)
 
 
 def test_pre_training_is_on_both_tasks():
-    assert phases.phase_of(Config(), "pretrain").tasks == ("search", "recommendation")
+    assert phases.plan(Config(), "pretrain").tasks == ("search", "recommendation")
 
 
 def test_one_tasks_data_has_one_phase():
     config = with_phases("search")
     check(dataclasses.replace(config, data=DataConfig(dataset="d", scenario="search")))
-    with pytest.raises(ValueError, match=r"Set --train.phases=recommendation"):
+    with pytest.raises(ValueError, match=r"Fix: set --train.phases=recommendation"):
         check(dataclasses.replace(config, data=DataConfig(dataset="d", scenario="recommendation")))
 
 
 def test_seeds_of_all_phases_of_neighboring_runs_differ():
     seeds = {
-        phases.seed_of(
-            dataclasses.replace(Config(), runtime=dataclasses.replace(Config().runtime, seed=seed)),
-            phases.phase_of(Config(), name),
-        )
+        phases.plan(Config(runtime=RuntimeConfig(seed=seed)), name).seed
         for seed in range(4)
         for name in phases.PHASES
     }
     assert len(seeds) == 12
 
 
-def test_task_is_served_by_its_own_phase_else_by_the_pre_trained_model():
+def test_a_task_is_served_by_its_own_phase_or_by_the_pre_trained_model():
     config = with_phases("pretrain", "search")
-    assert run_folder.phase_of(config, "search") == "search"
-    assert run_folder.phase_of(config, "recommendation") == "pretrain"
+    assert phases.serving(config, "search") == "search"
+    assert phases.serving(config, "recommendation") == "pretrain"
+    assert phases.by_task(config) == {"search": "search", "recommendation": "pretrain"}
+    assert phases.by_task(with_phases("search")) == {"search": "search"}
     with pytest.raises(ValueError, match="trained on"):
-        run_folder.phase_of(with_phases("search"), "recommendation")
+        phases.serving(with_phases("search"), "recommendation")
 
 
 def test_model_of_a_phase_not_yet_trained_is_refused_by_name(tmp_path):
@@ -61,8 +63,7 @@ def test_model_of_a_phase_not_yet_trained_is_refused_by_name(tmp_path):
         run_folder.load_model(tmp_path, "search")
 
 
-def test_lines_of_evaluations_to_be_repeated_are_dropped(tmp_path):
-    path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 3}\n{"step": 6}\n{"st')
-    run_folder.keep_metrics_until(path, 3)
-    assert path.read_text() == '{"step": 3}\n'
+def test_reading_the_plan_of_a_run_does_not_import_tensorflow():
+    code = "import sys, user_tf.training.phases; print({'tensorflow', 'keras'} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "set()", result.stderr

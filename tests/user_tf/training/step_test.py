@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from user_tf.training import dropout_seeds
 from user_tf.training.optimizer import SummedGradientAdam
-from user_tf.training.step import make_train_step
+from user_tf.training.step import make_train_step, reseed, seed_states
 
 
 class Linear(keras.Model):
@@ -153,11 +152,11 @@ def table_after(steps, touched_rows, clip=0.05):
 def test_lazy_adam_is_adam_while_every_row_is_touched():
     everything = np.concatenate([np.arange(9), [0, 0, 3]]).reshape(3, 4)
     steps = [np.roll(everything, number)[[0, 1, 2, 0, 1]] for number in range(4)]
-    norms, whole = table_after(steps, touched_rows=False)
+    norms, full = table_after(steps, touched_rows=False)
     lazy_norms, lazy = table_after(steps, touched_rows=True)
     assert min(norms) > 0.05
     np.testing.assert_allclose(lazy_norms, norms, rtol=1e-12)
-    for value, expected in zip(lazy, whole, strict=True):
+    for value, expected in zip(lazy, full, strict=True):
         np.testing.assert_allclose(value, expected, rtol=1e-7)
 
 
@@ -165,10 +164,10 @@ def test_lazy_adam_leaves_rows_without_gradient_and_their_moments_as_they_are():
     first, second = np.tile([0, 1, 2, 3], (5, 1)), np.tile([3, 4, 5, 6], (5, 1))
     _, before = table_after([first], touched_rows=True)
     _, after = table_after([first, second], touched_rows=True)
-    _, whole = table_after([first, second], touched_rows=False)
+    _, full = table_after([first, second], touched_rows=False)
     rows = [value.shape == (9, 1) for value in before]
     assert sum(rows) == 3
-    for is_table, old, new, dense in zip(rows, before, after, whole, strict=True):
+    for is_table, old, new, dense in zip(rows, before, after, full, strict=True):
         if is_table:
             np.testing.assert_array_equal(new[[0, 1, 2, 7, 8]], old[[0, 1, 2, 7, 8]])
             np.testing.assert_allclose(new[3:7], dense[3:7], rtol=1e-7)
@@ -192,10 +191,10 @@ def test_batch_of_padding_only_changes_nothing_and_is_finite():
 )
 def test_dropout_repeats_for_the_same_seed_phase_and_step_only(seed, number, same):
     model = keras.Sequential([keras.Input([64]), keras.layers.Dropout(0.5)])
-    states = dropout_seeds.seed_states(model)
+    states = seed_states(model)
 
     def mask(seed, number):
-        dropout_seeds.reseed(states, seed, tf.constant(number, tf.int64), tf.constant(0))
+        reseed(states, seed, tf.constant(number, tf.int64), tf.constant(0))
         return model(tf.ones([2, 64]), training=True).numpy()
 
     first = mask((1, 0), 7)

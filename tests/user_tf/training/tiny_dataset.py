@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import tensorflow as tf
 
-from data_pipeline.dataset.dataset_folder import TARGETS, Dataset, DatasetWriter, open_dataset
+from data_pipeline.dataset.dataset_folder import TARGETS, Dataset, open_dataset
+from data_pipeline.dataset.dataset_writer import DatasetWriter
 
 WORDS, BUCKETS, WIDTH, LENGTH = 30, 4, 8, 4
 TEXTS, DOCUMENTS, USERS, FEATURES, CANDIDATES = 50, 40, 6, 2, 6
@@ -47,7 +48,8 @@ def write(path: pathlib.Path, seed: int = 0) -> Dataset:
             {
                 "settings": {
                     "scenarios": ["unified"],
-                    "candidates": {"protocol": "shown"},
+                    "eval_candidates": {"protocol": "shown"},
+                    "text": {"tokenizer": "words"},
                     "sequence": {"session_behaviors": 5, "past_sessions": 20, "clicked_titles": 3},
                 },
                 "features": {

@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from user_tf.config import RuntimeConfig
-from user_tf.training import dropout_seeds, feeding, strategy
+from user_tf.training import feeding, strategy
 from user_tf.training.optimizer import SummedGradientAdam
-from user_tf.training.step import make_train_step
+from user_tf.training.step import make_train_step, reseed, seed_states
 
 STEPS = 3
 
@@ -104,13 +104,13 @@ def main():
         return tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=spec)
 
     model, _ = make_toy(both, 0.5)
-    states = dropout_seeds.seed_states(model)
+    states = seed_states(model)
 
     @tf.function
     def masks(step):
         def replica():
             context = tf.distribute.get_replica_context()
-            dropout_seeds.reseed(states, (1, 0), step, context.replica_id_in_sync_group)
+            reseed(states, (1, 0), step, context.replica_id_in_sync_group)
             return model.dropout(tf.ones([4, 8]), training=True)
 
         return both.experimental_local_results(both.run(replica))

@@ -9,8 +9,8 @@ import pytest
 
 from user_tf.config import ModelConfig
 from user_tf.models.ranker import Sizes
-from user_tf.models.registry import build_ranker
-from user_tf.training.warm_start import carry_over
+from user_tf.registry import build_ranker
+from user_tf.training.warm_start import copy_weights
 
 SMALL = ModelConfig(width=8, num_heads=2, key_dim=4, intermediate_dim=8)
 
@@ -41,7 +41,7 @@ def test_rows_follow_their_words_and_users_and_new_ones_stay():
     dataset = names(["blue", "hat", "red"], ["anna", "bert", "carl"])
     before, model = ranker(earlier, seed=1), ranker(dataset, seed=2)
     (old_words, old_users), (own_words, own_users) = tables(before), tables(model)
-    assert carry_over(model, dataset, before, earlier) == 2
+    assert copy_weights(model, dataset, before, earlier) == 2
     words, users = tables(model)
     np.testing.assert_array_equal(words[[0, 2, 3, 4, 5]], old_words[[0, 2, 1, 3, 4]])
     np.testing.assert_array_equal(words[1], own_words[1])
@@ -61,7 +61,7 @@ def test_buckets_of_another_number_start_anew():
     earlier, dataset = names(["red"], [], buckets=2), names(["red"], [], buckets=3)
     before, model = ranker(earlier, seed=1), ranker(dataset, seed=2)
     own = tables(model)[0]
-    assert carry_over(model, dataset, before, earlier) == 3
+    assert copy_weights(model, dataset, before, earlier) == 3
     words = tables(model)[0]
     np.testing.assert_array_equal(words[2:], own[2:])
     np.testing.assert_array_equal(words[1], tables(before)[0][1])
@@ -71,5 +71,5 @@ def test_buckets_of_another_number_start_anew():
 def test_another_model_is_refused(change):
     dataset = names(["red"], ["anna"])
     before = ranker(dataset, dataclasses.replace(SMALL, **change))
-    with pytest.raises(ValueError, match=r"`train[.]warm_start` should be a run of the same model"):
-        carry_over(ranker(dataset), dataset, before, dataset)
+    with pytest.raises(ValueError, match=r"`train[.]warm_start` must be a run of the same model"):
+        copy_weights(ranker(dataset), dataset, before, dataset)

@@ -1,1 +1,1 @@
-"""USER's own encoders and scorer, in the order of the paper's stages."""
+"""Provide the encoders and the scorer of USER: texts, behaviors, sessions, history, score."""

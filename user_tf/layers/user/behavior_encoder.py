@@ -1,4 +1,4 @@
-"""One vector for each historical behavior."""
+"""Encode each historical behavior as one vector."""
 
 import keras
 from keras import ops
@@ -7,27 +7,29 @@ from data_pipeline.common.codes import BehaviorType
 from user_tf.layers.user.co_attention import CoAttention
 
 
+@keras.saving.register_keras_serializable(package="user_tf")
 class BehaviorEncoder(keras.layers.Layer):
-    """Vectors of browses and searches (USER, historical behaviors).
+    """Encode browses and searches (USER, historical behaviors).
 
-        browse: r of the article;   search without clicks: r of the query
-        search with clicks: CoAttention(C_Q, [C_D1; C_D2; ...])
+        browse                 r_B of the article
+        search without clicks  r_Q of the query
+        search with clicks     CoAttention(C_Q, [C_D1; C_D2; ...])
 
     A clicked document with an empty title counts as no click.
 
     Args:
-        co_attention: `parallel` or `simple`, see `CoAttention`.
+        co_attention: `parallel` or `simple`, see `CoAttention`. Default: `parallel`.
 
     Call arguments:
         words: Float tensor `[X, L, d]`, word vectors of the distinct texts.
         vectors: Float tensor `[X, d]`, their text vectors.
-        words_mask: Boolean tensor `[X, L]`, true at real tokens.
+        words_mask: Boolean tensor `[X, L]`, true at real tokens; the others get no weight.
         types: int tensor `[N]`: 0 padding, 1 browse, 2 search.
         texts: int tensor `[N]` -> X, the browsed title or the query.
         clicked: int tensor `[N, 3]` -> X, clicked titles, 0 for none.
-        searches: int tensor `[M]` -> N that holds every search with clicks, or None: only these
-            rows go through the co-attention.
-        places: int tensor `[N]` -> M, where each search with clicks stands in `searches`.
+        searches: int tensor `[M]` -> N that holds every search with clicks: only these rows go
+            through the co-attention. Default: all rows do.
+        places: int tensor `[N]` -> M, the place in `searches` of each search with clicks.
 
     Returns:
         Float tensor `[N, d]`.
@@ -43,14 +45,21 @@ class BehaviorEncoder(keras.layers.Layer):
         ...     clicked=ops.array([[0, 0, 0], [0, 0, 0], [1, 0, 0]]),
         ... ).shape
         TensorShape([3, 4])
+
+    Reference:
+        Yao et al., USER: A Unified Information Search and Recommendation Model based on Integrated
+        Behavior Sequence, CIKM 2021.
     """
 
     def __init__(self, co_attention="parallel", **kwargs):
         super().__init__(**kwargs)
-        self.co_attention = CoAttention(co_attention, dtype=self.dtype_policy, name="co_attention")
+        self.co_attention = co_attention
+        self.co_attention_layer = CoAttention(
+            co_attention, dtype=self.dtype_policy, name="co_attention"
+        )
 
     def build(self, words_shape):
-        self.co_attention.build(words_shape, words_shape)
+        self.co_attention_layer.build(words_shape, words_shape)
 
     def call(self, words, vectors, words_mask, types, texts, clicked, searches=None, places=None):
         def rows(x):
@@ -61,7 +70,7 @@ class BehaviorEncoder(keras.layers.Layer):
         # Row 0 is the empty text, so a missing title is masked by its own tokens.
         queries, titles = rows(texts), rows(clicked)
         documents_mask = ops.reshape(ops.take(words_mask, titles, axis=0), (-1, slots))
-        fused = self.co_attention(
+        fused = self.co_attention_layer(
             ops.take(words, queries, axis=0),
             ops.reshape(ops.take(words, titles, axis=0), (-1, slots, width)),
             query_mask=ops.take(words_mask, queries, axis=0),
@@ -74,4 +83,4 @@ class BehaviorEncoder(keras.layers.Layer):
         return ops.where(with_clicks[:, None], fused, ops.take(vectors, texts, axis=0))
 
     def get_config(self):
-        return {**super().get_config(), "co_attention": self.co_attention.form}
+        return {**super().get_config(), "co_attention": self.co_attention}

@@ -1,4 +1,4 @@
-"""A query and the documents clicked under it, read in the light of each other."""
+"""Fuse a query and the documents clicked under it by their attention to each other."""
 
 import keras
 from keras import ops
@@ -8,53 +8,59 @@ from user_tf.layers.masking import masked_softmax
 FORMS = ("parallel", "simple")
 
 
+@keras.saving.register_keras_serializable(package="user_tf")
 class CoAttention(keras.layers.Layer):
-    """Parallel co-attention (Lu et al., 2016) of a search's query and clicked titles.
+    """Apply parallel co-attention to the query and the clicked titles of a search.
 
-        A   = tanh(C_Q W_c C_D^T)                                                     [n, m]
-        H_Q = tanh(C_Q W_q + A (C_D W_d));   H_D = tanh(C_D W_d + A^T (C_Q W_q))
+        A   = tanh(C_Q W_c C_D^T)                                             [n, m]   (USER, Eq. 4)
+        H_Q = tanh(C_Q W_q + A (C_D W_d));   H_D = tanh(C_D W_d + A^T (C_Q W_q))     (Eq. 5-6)
         a_Q = softmax(H_Q w_q);   a_D = softmax(H_D w_d)
         r_S = Linear([a_Q^T C_Q ; a_D^T C_D])
 
-    `form="simple"` is that of the authors' released code: a_Q is the softmax of the row sums of A
-    and a_D that of its column sums; W_q, W_d, w_q and w_d do not exist then. Both sides are masked:
-    a padded row or column of A is zero and gets no weight.
+    `co_attention="simple"` is the form of the authors' released code: a_Q is the softmax of the row
+    sums of A and a_D that of its column sums; W_q, W_d, w_q and w_d do not exist then. Both sides
+    are masked: a padded row or column of A is zero and gets no weight.
 
     Args:
-        form: `parallel` or `simple`.
+        co_attention: `parallel` or `simple`. Default: `parallel`.
 
     Call arguments:
         query: Float tensor `[B, n, d]`, word vectors of the query.
         documents: Float tensor `[B, m, d]`, word vectors of the clicked titles, one after the other.
         query_mask: Boolean tensor `[B, n]`, true at real tokens.
-        documents_mask: Boolean tensor `[B, m]`. A side without real tokens is summed up as 0.
+        documents_mask: Boolean tensor `[B, m]`. A side without real tokens gives the vector 0.
 
     Returns:
         Float tensor `[B, d]`.
 
     Raises:
-        ValueError: `form` is none of the above.
+        ValueError: `co_attention` is neither.
 
     Example:
         >>> words = ops.ones((2, 3, 4))
         >>> mask = ops.ones((2, 3), "bool")
         >>> CoAttention()(words, words, query_mask=mask, documents_mask=mask).shape
         TensorShape([2, 4])
+
+    References:
+        Lu et al., Hierarchical Question-Image Co-Attention for Visual Question Answering, NeurIPS 2016.
+        Yao et al., USER: A Unified Information Search and Recommendation Model based on Integrated
+        Behavior Sequence, CIKM 2021.
     """
 
-    def __init__(self, form="parallel", **kwargs):
+    def __init__(self, co_attention="parallel", **kwargs):
         super().__init__(**kwargs)
-        if form not in FORMS:
+        if co_attention not in FORMS:
             raise ValueError(
-                f"`form` should be one of {FORMS}. Received: `form` = {form!r}. "
-                "Set --model.co_attention to one of them."
+                f"`co_attention` must be one of {FORMS}. Got {co_attention!r}. "
+                "Fix: set --model.co_attention to one of them."
             )
-        self.form = form
+        self.co_attention = co_attention
 
     def build(self, query_shape, documents_shape):
         width = query_shape[-1]
         self.affinity_kernel = self.add_weight((width, width), name="affinity_kernel")
-        if self.form == "parallel":
+        if self.co_attention == "parallel":
             self.query_kernel = self.add_weight((width, width), name="query_kernel")
             self.documents_kernel = self.add_weight((width, width), name="documents_kernel")
             self.query_score = self.add_weight((width, 1), name="query_score")
@@ -70,7 +76,7 @@ class CoAttention(keras.layers.Layer):
             ops.matmul(query, self.affinity_kernel), ops.transpose(documents, (0, 2, 1))
         )
         affinity = ops.tanh(affinity) * both
-        if self.form == "parallel":
+        if self.co_attention == "parallel":
             query_map = ops.matmul(query, self.query_kernel)
             documents_map = ops.matmul(documents, self.documents_kernel)
             query_hidden = ops.tanh(query_map + ops.matmul(affinity, documents_map))
@@ -97,4 +103,4 @@ class CoAttention(keras.layers.Layer):
         return ops.matmul(weights[:, None, :], words)[:, 0]
 
     def get_config(self):
-        return {**super().get_config(), "form": self.form}
+        return {**super().get_config(), "co_attention": self.co_attention}

@@ -1,4 +1,4 @@
-"""Matching signals to one score a candidate."""
+"""Combine matching signals to one score a candidate."""
 
 import keras
 from keras import ops
@@ -6,22 +6,25 @@ from keras import ops
 from user_tf.layers.masking import cosine, precise
 
 
+@keras.saving.register_keras_serializable(package="user_tf")
 class Scorer(keras.layers.Layer):
-    """Linear score of cosines, word matching and features (USER, unified task framework).
+    """Score by a linear layer over cosines, word matching and features (USER, unified framework).
 
         f = [cos(I_s, r_D), cos(I_s, r_l), cos(I_l, r_D), cos(I_l, r_l), KNRM, F];   p = Linear(f)
 
     The linear layer has no bias, since a listwise softmax cancels it. Cosines, and the score, are
-    computed in at least float32: give the layer such a dtype. What is not passed is left out of f.
+    computed in at least float32: give the layer such a dtype. Signals that are not passed are left
+    out of f. Nothing is masked here: the loss and the evaluator mask padded candidates.
 
     Args:
-        tanh: Whether the score goes through tanh, as in the released code. With a listwise softmax
-            it floors the loss at log(1 + 4 e^-2) = 0.433 for 5 candidates.
+        score_tanh: True to apply tanh to the score, as in the released code. With a listwise
+            softmax the loss then is at least log(1 + 4 e^-2) = 0.433 for 5 candidates.
+            Default: False.
 
     Call arguments:
         intents: List of float tensors `[T, d]`: I_s, and I_l where there is a history encoder.
         candidates: List of float tensors `[T, C, d]`: r_D, and r_l.
-        signals: List of float tensors `[T, C, m]`: KNRM (m = 1), F (m = n); n may be 0.
+        signals: List of float tensors `[T, C, m]`: KNRM (m = 1), F (m = F, may be 0).
 
     Returns:
         Scores `[T, C]` in at least float32.
@@ -30,18 +33,22 @@ class Scorer(keras.layers.Layer):
         >>> vectors = ops.ones((2, 5, 4))
         >>> Scorer()([vectors[:, 0]], candidates=[vectors, vectors], signals=[vectors]).shape
         TensorShape([2, 5])
+
+    Reference:
+        Yao et al., USER: A Unified Information Search and Recommendation Model based on Integrated
+        Behavior Sequence, CIKM 2021.
     """
 
-    def __init__(self, tanh=False, **kwargs):
+    def __init__(self, score_tanh=False, **kwargs):
         super().__init__(**kwargs)
-        self.tanh = tanh
+        self.score_tanh = score_tanh
 
     def build(self, intents_shape, candidates_shape, signals_shape):
         matches = len(intents_shape) * len(candidates_shape)
         self.linear = keras.layers.Dense(
             1,
             use_bias=False,
-            activation="tanh" if self.tanh else None,
+            activation="tanh" if self.score_tanh else None,
             dtype=self.dtype_policy,
             name="linear",
         )
@@ -64,4 +71,4 @@ class Scorer(keras.layers.Layer):
         return self.linear(features)[..., 0]
 
     def get_config(self):
-        return {**super().get_config(), "tanh": self.tanh}
+        return {**super().get_config(), "score_tanh": self.score_tanh}

@@ -1,1 +1,1 @@
-"""Layers of USER+: what USER's one vector per user loses, read aspect by aspect."""
+"""Layers of USER+: compare single behaviors with candidates, aspect by aspect."""

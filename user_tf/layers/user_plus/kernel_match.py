@@ -1,4 +1,4 @@
-"""Kernel densities of candidates among weighted texts, aspect by aspect."""
+"""Compute kernel densities of candidates among weighted texts, aspect by aspect."""
 
 import keras
 from keras import ops

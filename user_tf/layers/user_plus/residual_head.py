@@ -1,4 +1,4 @@
-"""What a score adds to USER's, from all signals of a candidate."""
+"""Score candidates by all their signals, beside USER's own score."""
 
 import keras
 from keras import ops
@@ -47,7 +47,7 @@ class ResidualHead(keras.layers.Layer):
     v and o start at 0, so training begins at USER's own score.
 
     Args:
-        hidden: Width of the hidden layer. Default: 64.
+        intermediate_dim: Width of the hidden layer. Default: 64.
         dropout: Dropout of the hidden layer. Default: 0.
 
     Call arguments:
@@ -60,35 +60,41 @@ class ResidualHead(keras.layers.Layer):
         `[T, C]` in at least float32.
 
     Example:
-        >>> head = ResidualHead(hidden=4)
+        >>> head = ResidualHead(intermediate_dim=4)
         >>> head(ops.ones((2, 3, 5)), context=ops.ones((2, 1)), tasks=ops.array([1, 2])).shape
         TensorShape([2, 3])
     """
 
-    def __init__(self, hidden=64, dropout=0.0, **kwargs):
+    def __init__(self, intermediate_dim=64, dropout=0.0, **kwargs):
         super().__init__(**kwargs)
-        self.hidden = hidden
+        self.intermediate_dim = intermediate_dim
         self.dropout = dropout
-        self.hidden_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+        self.dropout_layer = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
     def build(self, signals_shape, context_shape):
         signals = signals_shape[-1]
         tasks = max(Task) + 1
         self.linear = self.add_weight(shape=(tasks, signals), initializer="zeros", name="linear")
-        self.dense = keras.layers.Dense(self.hidden, dtype=self.dtype_policy, name="dense")
+        self.dense = keras.layers.Dense(
+            self.intermediate_dim, dtype=self.dtype_policy, name="dense"
+        )
         self.dense.build((None, None, signals + context_shape[-1]))
         self.output_weights = self.add_weight(
-            shape=(tasks, self.hidden), initializer="zeros", name="output"
+            shape=(tasks, self.intermediate_dim), initializer="zeros", name="output"
         )
 
     def call(self, signals, context, tasks, training=False):
         count = ops.shape(signals)[1]
         about = ops.repeat(context[:, None], count, axis=1)
         hidden = gelu(self.dense(ops.concatenate([signals, about], axis=-1)))
-        hidden = self.hidden_dropout(hidden, training=training)
+        hidden = self.dropout_layer(hidden, training=training)
         linear = ops.take(self.linear, tasks, axis=0)[:, :, None]
         output = ops.take(self.output_weights, tasks, axis=0)[:, :, None]
         return (ops.matmul(signals, linear) + ops.matmul(hidden, output))[..., 0]
 
     def get_config(self):
-        return {**super().get_config(), "hidden": self.hidden, "dropout": self.dropout}
+        return {
+            **super().get_config(),
+            "intermediate_dim": self.intermediate_dim,
+            "dropout": self.dropout,
+        }

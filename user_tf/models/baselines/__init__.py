@@ -1,1 +1,1 @@
-"""The baselines of the paper, one file each, over the same Batch."""
+"""Provide the baselines of the paper, one file each, over the same Batch."""

@@ -1,4 +1,4 @@
-"""What the recommendation baselines share: a user's clicks, and the dot product they score with."""
+"""Read a user's clicks and score by dot products, as the recommendation baselines do."""
 
 from typing import NamedTuple
 
@@ -6,14 +6,14 @@ from keras import ops
 
 from data_pipeline.common.codes import BehaviorType
 from user_tf.layers.masking import precise
-from user_tf.models.ranker import padded_history, padded_session
+from user_tf.models.batch_ops import padded_history, padded_session
 
 
 class Clicks(NamedTuple):
-    """Titles a user clicked before each target, oldest first, with gaps anywhere.
+    """Hold the titles a user clicked before each target, oldest first, with gaps anywhere.
 
     Attributes:
-        texts: int `[T, H]` -> texts; at gaps anything.
+        texts: int `[T, H]` -> texts; without meaning at gaps.
         mask: bool `[T, H]`, true at clicks.
     """
 
@@ -22,15 +22,16 @@ class Clicks(NamedTuple):
 
 
 def read_clicks(batch, real_texts, searches=False):
-    """The clicks of the past sessions, then those of the current session before the target.
+    """Return the clicks of the past sessions, then those of the current session before the target.
 
-    A browse is a click on its document. A title without words is no click: it says nothing to a
-    model that reads titles only.
+    A browse is a click on its document. A title without words is no click: a model that reads
+    titles only learns nothing from it.
 
     Args:
-        batch: A Batch, also one renumbered by `text_groups`.
+        batch: A Batch, also one renumbered by `split_by_length`.
         real_texts: bool tensor `[X]`, true where a text has words.
-        searches: Whether documents clicked in searches count too, a search's earliest click first.
+        searches: True to count documents clicked in searches too, the earliest click of a search
+            first. Default: False.
 
     Returns:
         `Clicks` with H = behaviors of past sessions and of the current one, times the clicked
@@ -60,7 +61,7 @@ def read_clicks(batch, real_texts, searches=False):
         first = ops.arange(batch["behavior_clicked"].shape[1]) == 0
         texts = ops.where(real, texts, batch["behavior_clicked"])
         real = ops.where(real, first, (batch["behavior_type"] == BehaviorType.SEARCH)[:, None])
-    # A pointer does not tell an empty text: the groups of texts may put it in any row.
+    # A pointer does not show an empty text: the groups of texts may put it in any row.
     real = ops.logical_and(real, ops.take(real_texts, texts, axis=0))
     slots = behaviors.shape[1] * texts.shape[1]
     texts, mask = (ops.reshape(ops.take(x, behaviors, axis=0), (-1, slots)) for x in (texts, real))
@@ -68,7 +69,7 @@ def read_clicks(batch, real_texts, searches=False):
 
 
 def match(users, candidates):
-    """Scores of candidates, the dot products of vectors, `[T, C]` in at least float32.
+    """Score candidates by dot products of vectors, `[T, C]` in at least float32.
 
     Args:
         users: Float tensor `[T, d]`.

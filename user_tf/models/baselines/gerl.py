@@ -1,4 +1,4 @@
-"""GERL: news recommendation on the graph of users and documents (Ge et al., WWW 2020)."""
+"""Rank by the graph of users and documents: GERL (Ge et al., WWW 2020)."""
 
 import keras
 from keras import ops
@@ -6,14 +6,16 @@ from keras import ops
 from user_tf.layers.additive_attention import AdditiveAttention
 from user_tf.layers.attentive_encoder import AttentiveEncoder
 from user_tf.models.baselines.clicked_history import match, read_clicks
-from user_tf.models.ranker import Ranker, encode_groups, text_groups
+from user_tf.models.batch_ops import encode_buckets, split_by_length
+from user_tf.models.ranker import Ranker
 
 # Neighbors of a user and of a document in the authors' experiments and the public codes.
 NEIGHBORS = 15
 
 
+@keras.saving.register_keras_serializable(package="user_tf")
 class Gerl(Ranker):
-    """News recommendation in which neighbors in the click graph speak for a user and a document.
+    """Rank news with the neighbors of a user and of a document in the click graph (GERL).
 
         r(x)   = AttentiveEncoder(dropout(E_x));   r2(x) likewise, of its own weights
         u_t    = AddAtt(r(clicks))                 v_t   = r(D)
@@ -23,30 +25,41 @@ class Gerl(Ranker):
 
     with E_x the embeddings of the words of x, e the rows of users and of documents, N_u the users who
     share most clicked documents with u, N_D the documents that share most users with D. Each AddAtt
-    has weights of its own. Padding, places without a click and missing neighbors are masked out, and
-    a vector of nothing is 0: new documents and the unknown user have no neighbors.
+    has weights of its own. Padding, places without a click and missing neighbors are masked; without
+    any place left a vector is 0: new documents and the unknown user have no neighbors.
 
-    The graph is that of the training clicks (`data_pipeline.dataset.click_graph`), those of the training
-    targets among them: in training it tells something of which candidate was clicked. Public codes
-    keep the two apart by time, by a graph of clicks older than all training targets, which a log
-    without such a history does not have. Taking a target's own click out of its neighbors was tried
-    and made validation MAP worse. Clicks of validation and test are not in the graph.
+    The graph is built from the training clicks (`data_pipeline.dataset.click_graph`), those of the
+    training targets included: in training it leaks which candidate was clicked. Public codes avoid
+    this by a graph of clicks older than all training targets, which a log without such a history
+    does not have. Removing a target's own click from its neighbors made validation MAP worse. Clicks
+    of validation and test are not in the graph.
 
-    `use_dataset` fills the graph and the words of the documents into weights that are not trained, so
-    that checkpoints and exported models carry them. Documents are numbers of the dataset: a served
-    request names titles instead, its Batch has the documents 0, and of the score u_t . v_t is left.
+    `use_dataset` copies the graph and the words of the documents into weights that are not trained, so
+    checkpoints and saved models contain them. Documents are numbers of the dataset: a served request
+    names titles instead, its Batch has the documents 0, and the score is u_t . v_t alone.
 
     Clicks are all browses a target may see; searches, the query and the features F are not read. A
     search target gets a score by the same rule.
 
-    A reconstruction: no code of the authors is public, and the public ones differ. The score is the
-    product of concatenated vectors as in one of them (another multiplies sums), titles, users and
-    documents have num_heads x key_dim entries, and there are no embeddings of topics, which a Batch
-    does not have. Neighbors are the nearest ones, where public codes also sample.
+    A reconstruction: no code of the authors is public, and the other public codes differ. The score
+    is the product of concatenated vectors as in one of them (another multiplies sums), titles, users
+    and documents have num_heads x key_dim entries, and there are no topic embeddings, since a Batch
+    has no topics. Neighbors are the nearest ones; public codes also sample them.
 
     Args:
         config: `ModelConfig`; `width`, `num_heads`, `key_dim`, `dropout` and `train_words` are used.
         sizes: `Sizes` of the dataset.
+
+    Example:
+        >>> from user_tf.config import ModelConfig
+        >>> from user_tf.models.ranker import Sizes
+        >>> sizes = Sizes(vocabulary=10, users=3, features=2)
+        >>> ranker = Gerl(ModelConfig(width=8), sizes).build_from_sizes()
+        >>> ranker.units, ranker.user_neighbors.shape[1]
+        (400, 15)
+
+    Reference:
+        Ge et al., Graph Enhanced Representation Learning for News Recommendation, WWW 2020.
     """
 
     def __init__(self, config, sizes, **kwargs):
@@ -60,7 +73,7 @@ class Gerl(Ranker):
         self.document_embedding = keras.layers.Embedding(
             sizes.documents, self.units, dtype=policy, name="document_embedding"
         )
-        self.dropout = keras.layers.Dropout(config.dropout, dtype=policy, name="dropout")
+        self.dropout_layer = keras.layers.Dropout(config.dropout, dtype=policy, name="dropout")
 
         def encoder(name):
             heads = (config.num_heads, config.key_dim, config.dropout)
@@ -78,7 +91,7 @@ class Gerl(Ranker):
         self.document_pool = pool("document_pool")
 
     def build(self, batch_shape=None):
-        """Makes every layer's weights; they do not depend on the sizes of a batch."""
+        """Make the weights of every layer; they do not depend on the sizes of a batch."""
         self.embedding.build((None, None))
         self.user_embedding.build((None,))
         self.document_embedding.build((None,))
@@ -88,7 +101,7 @@ class Gerl(Ranker):
             pool.build((None, None, self.units))
 
         def table(name, rows, columns):
-            # Keras's "int" has 64 bits under TensorFlow, which keeps no shorter ones on a GPU.
+            # "int" of Keras has 64 bits under TensorFlow, which keeps no shorter ones on a GPU.
             kind = {"initializer": "zeros", "dtype": "int", "trainable": False}
             return self.add_weight((rows, columns), name=name, **kind)
 
@@ -104,7 +117,7 @@ class Gerl(Ranker):
         self.set_graph(graph, dataset.text_tokens[dataset.document_texts])
 
     def set_graph(self, graph, document_tokens):
-        """Sets neighbors and the words of their titles.
+        """Set neighbors and the words of their titles.
 
         Args:
             graph: `ClickGraph` with `NEIGHBORS` neighbors of each user and document.
@@ -116,8 +129,8 @@ class Gerl(Ranker):
         self.document_tokens.assign(document_tokens)
 
     def call(self, batch, training=False):
-        texts, batch = text_groups(batch)
-        _, titles, mask = encode_groups(self.encode_texts, texts, training)
+        texts, batch = split_by_length(batch)
+        _, titles, mask = encode_buckets(self.encode_texts, texts, training)
         clicks = read_clicks(batch, ops.any(mask, axis=1))
         u_t = self.click_pool(ops.take(titles, clicks.texts, axis=0), padding_mask=clicks.mask)
         v_t = ops.take(titles, batch["candidate_text"], axis=0)
@@ -128,25 +141,25 @@ class Gerl(Ranker):
         return match(u_e, v_t2) + match(u_e2, v_e2) + match(u_t, v_t)
 
     def encode_texts(self, tokens, training=False):
-        """Words `[X, L, width]`, titles `[X, units]` and mask of the words."""
+        """Return words `[X, L, width]`, titles `[X, units]` and mask of the words."""
         return self._encode(self.title_encoder, tokens, training)
 
     def _encode(self, encoder, tokens, training):
         mask = tokens > 0
-        words = self.dropout(self.embedding(tokens), training=training)
+        words = self.dropout_layer(self.embedding(tokens), training=training)
         return words, encoder(words, padding_mask=mask, training=training), mask
 
     def read_users(self, neighbors):
-        """Vectors u_e2 `[T, units]` of neighbors `[T, n]`, 0 where there are fewer."""
+        """Return vectors u_e2 `[T, units]` of neighbors `[T, n]`, 0 for missing ones."""
         return self.user_pool(self.user_embedding(neighbors), padding_mask=neighbors > 0)
 
     def read_documents(self, neighbors, training=False):
-        """Vectors v_t2 and v_e2 `[T, C, units]` of neighbors `[T, C, n]`, 0 where there are fewer."""
+        """Return vectors v_t2 and v_e2 `[T, C, units]` of neighbors `[T, C, n]`, 0 for missing ones."""
         # Neighbors repeat, and most places of a sparse graph are empty: each is encoded once.
         distinct, places = ops.unique(neighbors, sorted=False, return_inverse=True)
         tokens = _rows(self.document_tokens, distinct)
         _, titles, words = self._encode(self.neighbor_encoder, tokens, training)
-        # A title without words says nothing.
+        # A title without words is no neighbor.
         mask = neighbors > 0
         written = ops.logical_and(mask, ops.take(ops.any(words, axis=1), places, axis=0))
         return (
@@ -155,7 +168,7 @@ class Gerl(Ranker):
         )
 
     def _pool(self, pool, vectors, mask):
-        """Pools `[T, C, n, units]` where `mask`, `[T, C, n]`, holds: `[T, C, units]`."""
+        """Pool `[T, C, n, units]` where `mask`, `[T, C, n]`, is true: `[T, C, units]`."""
         pooled = pool(
             ops.reshape(vectors, (-1, NEIGHBORS, self.units)),
             padding_mask=ops.reshape(mask, (-1, NEIGHBORS)),

@@ -1,4 +1,4 @@
-"""HRNN: hierarchical recurrent networks over sessions of searches (Ge et al., CIKM 2018)."""
+"""Rank by hierarchical recurrent networks over sessions of searches: HRNN (Ge et al., CIKM 2018)."""
 
 import keras
 from keras import ops
@@ -9,8 +9,9 @@ from user_tf.models.initial_weights import weigh_cosines
 from user_tf.models.ranker import Ranker
 
 
+@keras.saving.register_keras_serializable(package="user_tf")
 class Hrnn(Ranker):
-    """Personalised search by a short-term and a long-term recurrent state.
+    """Rank searches by a short-term and a long-term recurrent state (HRNN).
 
         x_i = [q_i ; mean of the titles clicked under q_i]
         h1  = GRU over the searches of a session, from 0 in each session
@@ -18,17 +19,29 @@ class Hrnn(Ranker):
         a   = softmax_m( w . tanh(W [q ; h2_m] + b) );   h_long = sum_m a_m h2_m
         p   = Linear([cos(W_L h_long, d), cos(W_S h_short, d), F])
 
-    with q and d the means of their word vectors and h_short the last h1 of the current session. A
-    session without a visible search is no session. Where nothing was searched before, the states
-    and both cosines are 0.
+    with q and d the means of their word vectors and h_short the last h1 of the current session.
+    Browses, padding and sessions without a visible search are masked. Without an earlier search the
+    states and both cosines are 0.
 
     A reconstruction: no code of the authors is public. Word vectors of `width` are trained (the
     paper takes TF-IDF weighted ones of 1,000), both GRUs have `width` units, and training uses the
-    listwise softmax of all rankers here instead of LambdaRank. Browses are not read.
+    listwise softmax of all rankers here instead of LambdaRank.
 
     Args:
-        config: `ModelConfig`; `width` is used.
+        config: `ModelConfig`; `width` and `train_words` are used.
         sizes: `Sizes` of the dataset.
+
+    Example:
+        >>> from user_tf.config import ModelConfig
+        >>> from user_tf.models.ranker import Sizes
+        >>> sizes = Sizes(vocabulary=10, users=3, features=2)
+        >>> ranker = Hrnn(ModelConfig(width=8), sizes).build_from_sizes()
+        >>> ranker.score.kernel.shape[0]
+        4
+
+    Reference:
+        Ge et al., Personalizing Search Results Using Hierarchical RNN with Query-aware Attention,
+        CIKM 2018.
     """
 
     def __init__(self, config, sizes, **kwargs):
@@ -36,7 +49,7 @@ class Hrnn(Ranker):
         policy, width = self.dtype_policy, config.width
         precise = precise_dtype(self.compute_dtype)
         self.embedding = self.new_word_embedding()
-        # Masked steps may stand anywhere in a row, which cuDNN does not do.
+        # Masked steps may be anywhere in a row, which cuDNN does not support.
         gru = {"use_cudnn": False, "dtype": policy}
         self.session_gru = keras.layers.GRU(width, name="session_gru", **gru)
         self.user_gru = keras.layers.GRU(width, return_sequences=True, name="user_gru", **gru)
@@ -48,7 +61,7 @@ class Hrnn(Ranker):
         self.score = keras.layers.Dense(1, use_bias=False, dtype=precise, name="score")
 
     def build(self, batch_shape=None):
-        """Makes every layer's weights; they do not depend on the sizes of a batch."""
+        """Make the weights of every layer; they do not depend on the sizes of a batch."""
         width = self.config.width
         self.embedding.build((None, None))
         self.session_gru.build((None, None, 2 * width))
@@ -58,8 +71,8 @@ class Hrnn(Ranker):
             layer.build((None, None, width))
         self.score.build((None, None, 2 + self.sizes.features))
 
-    def start_as_average(self):
-        """The score begins as the sum of cosines."""
+    def initialize_as_average(self):
+        """Let the score begin as the sum of cosines."""
         weigh_cosines(self.score, slice(2))
 
     def call(self, batch, training=False):
@@ -82,14 +95,14 @@ class Hrnn(Ranker):
         return self.score(ops.concatenate([*signals, features], axis=-1))[..., 0]
 
     def mean_words(self, tokens):
-        """Means of word vectors, `[X, L]` -> `[X, d]`; zero for an empty text."""
+        """Return means of word vectors, `[X, L]` -> `[X, d]`; zero for an empty text."""
         mask = ops.cast(tokens > 0, self.compute_dtype)[..., None]
         return ops.sum(self.embedding(tokens) * mask, axis=1) / ops.maximum(
             ops.sum(mask, axis=1), 1
         )
 
     def attend(self, query, history, mask):
-        """Sum of the long-term states as the query weighs them, `[T, d]`."""
+        """Return the sum of the long-term states, weighted by the query, `[T, d]`."""
         repeated = ops.broadcast_to(query[:, None], ops.shape(history))
         logits = self.attention(self.hidden(ops.concatenate([repeated, history], axis=-1)))
         weights = ops.cast(masked_softmax(logits[..., 0], mask), self.compute_dtype)

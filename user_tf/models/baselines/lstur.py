@@ -1,4 +1,4 @@
-"""LSTUR: news recommendation by long- and short-term user vectors (An et al., ACL 2019)."""
+"""Rank by long- and short-term user vectors: LSTUR (An et al., ACL 2019)."""
 
 import keras
 from keras import ops
@@ -6,15 +6,17 @@ from keras import ops
 from user_tf.layers.additive_attention import AdditiveAttention
 from user_tf.layers.word_convolution import WordConvolution
 from user_tf.models.baselines.clicked_history import match, read_clicks
-from user_tf.models.ranker import Ranker, encode_groups, text_groups
+from user_tf.models.batch_ops import encode_buckets, split_by_length
+from user_tf.models.ranker import Ranker
 
 # Of the authors' experiments; nothing in USER corresponds to either.
 ATTENTION_UNITS = 200
 USER_MASKING = 0.5
 
 
+@keras.saving.register_keras_serializable(package="user_tf")
 class UserMasking(keras.layers.Layer):
-    """Sets whole rows to zero in training, each with the same probability.
+    """Set complete rows to zero in training, each with the same probability.
 
         x_i -> m_i x_i,   P(m_i = 0) = rate
 
@@ -25,7 +27,7 @@ class UserMasking(keras.layers.Layer):
 
     Call arguments:
         inputs: Float tensor `[B, d]`.
-        training: Whether rows are masked.
+        training: True to mask rows.
 
     Returns:
         Float tensor `[B, d]`.
@@ -38,11 +40,11 @@ class UserMasking(keras.layers.Layer):
     def __init__(self, rate, **kwargs):
         super().__init__(**kwargs)
         self.rate = rate
-        # Its state is a variable of the model, where the training reseeds it at every step.
+        # Its state is a variable of the model, so that training can reseed it at every step.
         self.seed_generator = keras.random.SeedGenerator()
 
     def build(self, inputs_shape):
-        """There are no weights."""
+        """Make nothing: there are no weights."""
 
     def call(self, inputs, training=None):
         if not training:
@@ -54,19 +56,20 @@ class UserMasking(keras.layers.Layer):
         return {**super().get_config(), "rate": self.rate}
 
 
+@keras.saving.register_keras_serializable(package="user_tf")
 class Lstur(Ranker):
-    """What both variants share: news encoder, long-term user vector, GRU over the clicks.
+    """Rank news by a long-term user vector and a GRU over the clicks (LSTUR); base of both variants.
 
         r(x) = AdditiveAttention(WordConvolution(x));   l = masked(e_u);   p = user(l, r(clicks)) . r(D)
 
-    with e_u the row of the user, set to zero as a whole for half of the targets in training. The
-    GRU steps over places without a click, so that it stops at the last real one. Every distinct
-    text is encoded once.
+    with e_u the row of the user, set to zero for half of the targets in training. The GRU skips
+    places without a click, so its last state is that of the last real one. Every distinct text is
+    encoded once.
 
     Clicks are all browses a target may see; searches, the query and the features F are not read. A
     search target gets a score by the same rule.
 
-    A reconstruction in its settings: news vectors have num_heads x key_dim entries (400, more than
+    A reconstruction in settings: news vectors have num_heads x key_dim entries (400, more than
     the authors' 300) and no topic embeddings, since a Batch has no topics. A subclass chooses the
     widths in `__init__` and writes `encode_users`.
 
@@ -75,6 +78,9 @@ class Lstur(Ranker):
         sizes: `Sizes` of the dataset.
         short: Units of the GRU.
         long: Width of the rows of users.
+
+    Reference:
+        An et al., Neural News Recommendation with Long- and Short-term User Representations, ACL 2019.
     """
 
     def __init__(self, config, sizes, short, long, **kwargs):
@@ -94,7 +100,7 @@ class Lstur(Ranker):
             sizes.users, long, dtype=policy, name="user_embedding"
         )
         self.user_masking = UserMasking(USER_MASKING, dtype=policy, name="user_masking")
-        # The reset gate before the recurrent product, as in the paper. No cuDNN: it wants clicks
+        # The reset gate before the recurrent product, as in the paper. No cuDNN: it needs clicks
         # without gaps, and XLA does not compile it.
         self.gru = keras.layers.GRU(
             short,
@@ -110,7 +116,7 @@ class Lstur(Ranker):
         return self.words.embedding
 
     def build(self, batch_shape=None):
-        """Makes every layer's weights; they do not depend on the sizes of a batch."""
+        """Make the weights of every layer; they do not depend on the sizes of a batch."""
         filters = self.config.num_heads * self.config.key_dim
         self.words.build((None, None))
         self.pool.build((None, None, filters))
@@ -118,31 +124,35 @@ class Lstur(Ranker):
         self.gru.build((None, None, filters))
 
     def call(self, batch, training=False):
-        texts, batch = text_groups(batch)
-        _, titles, mask = encode_groups(self.encode_texts, texts, training)
+        texts, batch = split_by_length(batch)
+        _, titles, mask = encode_buckets(self.encode_texts, texts, training)
         clicks = read_clicks(batch, ops.any(mask, axis=1))
         long = self.user_masking(self.user_embedding(batch["user"]), training=training)
         users = self.encode_users(long, ops.take(titles, clicks.texts, axis=0), clicks.mask)
         return match(users, ops.take(titles, batch["candidate_text"], axis=0))
 
     def encode_texts(self, tokens, training=False):
-        """Words `[X, L, filters]`, titles `[X, filters]` and mask of the words."""
+        """Return words `[X, L, filters]`, titles `[X, filters]` and mask of the words."""
         words, mask = self.words(tokens, training=training)
         return words, self.pool(words, padding_mask=mask), mask
 
     def encode_users(self, long, clicks, mask):
-        """User vectors `[T, filters]`.
+        """Return user vectors `[T, filters]`.
 
         Args:
             long: Float tensor `[T, long]`, long-term vectors.
-            clicks: Float tensor `[T, H, filters]`, titles clicked.
+            clicks: Float tensor `[T, H, filters]`, clicked titles.
             mask: bool tensor `[T, H]`, true at clicks.
         """
-        raise NotImplementedError(f"{type(self).__name__} should combine `long` and `clicks`.")
+        raise NotImplementedError(
+            "`encode_users` must combine `long` and `clicks`. Got a subclass without it: "
+            f"{type(self).__name__!r}. Fix: define the method there."
+        )
 
 
+@keras.saving.register_keras_serializable(package="user_tf")
 class LsturIni(Lstur):
-    """LSTUR whose GRU begins at the long-term vector.
+    """Rank by LSTUR with a GRU that begins at the long-term vector.
 
         user(l, x) = GRU(x_1, x_2, ... from l)
 
@@ -150,6 +160,14 @@ class LsturIni(Lstur):
 
     Args:
         config, sizes: As in `Lstur`.
+
+    Example:
+        >>> from user_tf.config import ModelConfig
+        >>> from user_tf.models.ranker import Sizes
+        >>> sizes = Sizes(vocabulary=10, users=3, features=2)
+        >>> ranker = LsturIni(ModelConfig(width=8), sizes).build_from_sizes()
+        >>> ranker.gru.units, ranker.user_embedding.output_dim
+        (400, 400)
     """
 
     def __init__(self, config, sizes, **kwargs):
@@ -162,8 +180,9 @@ class LsturIni(Lstur):
         return state
 
 
+@keras.saving.register_keras_serializable(package="user_tf")
 class LsturCon(Lstur):
-    """LSTUR whose user vector is the state of the GRU and the long-term vector side by side.
+    """Rank by LSTUR with the state of the GRU and the long-term vector, concatenated, as user vector.
 
         user(l, x) = [GRU(x_1, x_2, ... from 0) ; l]
 
@@ -171,6 +190,14 @@ class LsturCon(Lstur):
 
     Args:
         config, sizes: As in `Lstur`.
+
+    Example:
+        >>> from user_tf.config import ModelConfig
+        >>> from user_tf.models.ranker import Sizes
+        >>> sizes = Sizes(vocabulary=10, users=3, features=2)
+        >>> ranker = LsturCon(ModelConfig(width=8), sizes).build_from_sizes()
+        >>> ranker.gru.units, ranker.user_embedding.output_dim
+        (200, 200)
     """
 
     def __init__(self, config, sizes, **kwargs):

@@ -1,4 +1,4 @@
-"""NPA: news recommendation with personalised attention (Wu et al., KDD 2019)."""
+"""Rank by personalised attention to words and clicks: NPA (Wu et al., KDD 2019)."""
 
 import keras
 from keras import ops
@@ -12,8 +12,9 @@ from user_tf.models.ranker import Ranker
 QUERY_WIDTH = 200
 
 
+@keras.saving.register_keras_serializable(package="user_tf")
 class Npa(Ranker):
-    """News recommendation in which the user's id decides which words and which clicks count.
+    """Rank news by attention to words and clicks that depends on the user's id (NPA).
 
         c     = WordConvolution(x)
         q_w   = ReLU(V_w e_u + v_w);   k_w = tanh(W_w q_w + w_w)
@@ -22,26 +23,36 @@ class Npa(Ranker):
         u     = sum_n b_n r_u(x_n),    b = softmax_n(r_u(x_n) . k_d)   over the clicks x_n
         p     = u . r_u(D)
 
-    with e_u the row of the user. Padding words and places without a click are masked out. Without
-    clicks u = 0, and all candidates score 0.
+    with e_u the row of the user. Padding words and places without a click are masked. Without clicks
+    u = 0, and all candidates score 0.
 
-    A title has another vector for every user, so that vectors of titles could only be had as
-    `[T, H + C, L, filters]`. They are never formed: what the equations need of them are dot products
-    with one vector a target, and these are sums over words, `r . v = sum_i a_i (c_i . v)`. Each
-    distinct text is convolved once, a matrix product of targets and words gives all c_i . v, and of
-    these only the rows `[T, H + C, L]` of a target's own texts are taken. The largest arrays are
-    `[T, X, L]`.
+    A title has a different vector for every user, so the vectors of titles would take
+    `[T, H + C, L, filters]`. They are never computed: the equations need only dot products with one
+    vector a target, and these are sums over words, `r . v = sum_i a_i (c_i . v)`. Each distinct text
+    is convolved once, a matrix product of targets and words gives all c_i . v, and of these only the
+    rows `[T, H + C, L]` of a target's own texts are taken. The largest arrays are `[T, X, L]`.
 
     Clicks are all browses a target may see; searches, the query and the features F are not read. A
     search target gets a score by the same rule.
 
-    A reconstruction in its settings and its details: user rows have `width`, there are
-    num_heads x key_dim filters (400, as in the authors' experiments), and the attention is the form we
-    believe the paper's to be; public codes differ from it and from one another.
+    A reconstruction in settings and details: user rows have `width`, there are num_heads x key_dim
+    filters (400, as in the authors' experiments), and the attention is our reading of the paper;
+    public codes differ from it and from each other.
 
     Args:
         config: `ModelConfig`; `width`, `num_heads`, `key_dim`, `dropout` and `train_words` are used.
         sizes: `Sizes` of the dataset.
+
+    Example:
+        >>> from user_tf.config import ModelConfig
+        >>> from user_tf.models.ranker import Sizes
+        >>> sizes = Sizes(vocabulary=10, users=3, features=2)
+        >>> ranker = Npa(ModelConfig(width=8), sizes).build_from_sizes()
+        >>> ranker.filters
+        400
+
+    Reference:
+        Wu et al., NPA: Neural News Recommendation with Personalized Attention, KDD 2019.
     """
 
     def __init__(self, config, sizes, **kwargs):
@@ -74,7 +85,7 @@ class Npa(Ranker):
         return self.words.embedding
 
     def build(self, batch_shape=None):
-        """Makes every layer's weights; they do not depend on the sizes of a batch."""
+        """Make the weights of every layer; they do not depend on the sizes of a batch."""
         self.words.build((None, None))
         self.user_embedding.build((None,))
         for query in (self.word_query, self.click_query):
@@ -103,13 +114,13 @@ class Npa(Ranker):
 
 
 def _rows(words, texts):
-    """Row of each text in a table `[T * X, ...]` of every text for every target."""
+    """Return the row of each text in a table `[T * X, ...]` of every text for every target."""
     targets = ops.cast(ops.arange(ops.shape(texts)[0]), texts.dtype)[:, None]
     return targets * ops.cast(ops.shape(words)[0], texts.dtype) + texts
 
 
 def _products(words, vectors, texts):
-    """Dot products of a vector a target with the words of its texts, in at least float32.
+    """Return dot products of one vector a target with the words of its texts, in at least float32.
 
     Args:
         words: Float tensor `[X, L, f]`.
@@ -126,12 +137,12 @@ def _products(words, vectors, texts):
 
 
 def _sum_words(words, weights, texts):
-    """Weighted sum of the words of a target's texts, `[T, f]`.
+    """Return the weighted sum of the words of a target's texts, `[T, f]`.
 
     Args:
         words: Float tensor `[X, L, f]`.
         weights: Float tensor `[T, n, L]`.
-        texts: int tensor `[T, n]` -> texts; one may stand there several times.
+        texts: int tensor `[T, n]` -> texts; a text may occur several times.
     """
     targets, number, length = ops.shape(texts)[0], *ops.shape(words)[:2]
     # The transpose of `_products`: add up the weights of a text, then one matrix product.

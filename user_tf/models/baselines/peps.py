@@ -1,4 +1,4 @@
-"""PEPS: personalised search by personal word embeddings (Yao, Dou and Wen, SIGIR 2020)."""
+"""Rank by personal word embeddings: PEPS (Yao, Dou and Wen, SIGIR 2020)."""
 
 import keras
 from keras import ops
@@ -7,14 +7,16 @@ from user_tf.layers.knrm import Knrm
 from user_tf.layers.masking import cosine, precise_dtype
 from user_tf.layers.multi_head_attention import MultiHeadAttention
 from user_tf.layers.personal_embedding import PersonalEmbedding
+from user_tf.models.batch_ops import for_searches
 from user_tf.models.initial_weights import average_attention, weigh_cosines
-from user_tf.models.ranker import Ranker, for_searches
+from user_tf.models.ranker import Ranker
 
 VIEWS = ("global", "personal", "global_context", "personal_context")
 
 
+@keras.saving.register_keras_serializable(package="user_tf")
 class Peps(Ranker):
-    """Personalised search in which every user has word vectors of their own.
+    """Rank searches with word vectors of each user's own (PEPS).
 
         G_x  = word vectors of the text x;      P_x  = PersonalEmbedding_u(G_x)
         GC_x = MultiHeadAttention(G_x);         PC_x = MultiHeadAttention'(P_x)
@@ -23,16 +25,16 @@ class Peps(Ranker):
         p    = Linear([f_G, f_P, f_GC, f_PC, f_QR, F])
 
     with u the target's user. Queries and documents share all layers of a view. Padding words are
-    masked out everywhere. For a recommendation, which has no query, every f is 0.
+    masked everywhere. For a recommendation, which has no query, every f is 0.
 
-    The user's rows are all it knows of a user: behaviors before the target are not read, and to the
-    unknown user the personal views are the global words. A text has other personal vectors for
-    every user, so that all views are formed for each target's own texts, `[T, 1 + C, L, d]`; with
-    shortcuts, for searches only. The texts of histories, most of a batch, are left out. The largest
-    arrays are the projections `[T (1 + C), L, num_heads * key_dim]` of the attention.
+    The user's rows hold all it knows of a user: behaviors before the target are not read, and for the
+    unknown user the personal views are the global words. A text has different personal vectors for
+    every user, so all views are computed for each target's own texts, `[T, 1 + C, L, d]`; with
+    row subsets, for searches only. The texts of histories, most of a batch, are not encoded. The
+    largest arrays are the projections `[T (1 + C), L, num_heads * key_dim]` of the attention.
 
     A reconstruction in these points. Personal rows are hashed (`PersonalEmbedding`) and start at
-    the global ones, where the paper filters words and goes on with word2vec on each user's log.
+    the global ones, where the paper filters words and continues word2vec on each user's log.
     Training uses the listwise softmax of all rankers here instead of LambdaRank, without the second
     task of predicting the next query. F enters the last layer as it does in all rankers here, not
     squashed to tanh(w . F).
@@ -41,6 +43,17 @@ class Peps(Ranker):
         config: `ModelConfig`; `width`, `num_heads`, `key_dim`, `dropout`, `personal_rows` and
             `train_words` are used.
         sizes: `Sizes` of the dataset.
+
+    Example:
+        >>> from user_tf.config import ModelConfig
+        >>> from user_tf.models.ranker import Sizes
+        >>> sizes = Sizes(vocabulary=10, users=3, features=2)
+        >>> ranker = Peps(ModelConfig(width=8, personal_rows=10), sizes).build_from_sizes()
+        >>> ranker.score.kernel.shape[0]
+        7
+
+    Reference:
+        Yao, Dou and Wen, Employing Personal Word Embeddings for Personalized Search, SIGIR 2020.
     """
 
     def __init__(self, config, sizes, **kwargs):
@@ -58,7 +71,7 @@ class Peps(Ranker):
             for name in ("global_attention", "personal_attention")
         )
         self.knrms = [Knrm(dtype=precise, name=f"{view}_knrm") for view in VIEWS]
-        # No cuDNN: it wants queries that are not empty, and XLA does not compile it.
+        # No cuDNN: it needs queries that are not empty, and XLA does not compile it.
         self.query_gru = keras.layers.GRU(width, use_cudnn=False, dtype=policy, name="query_gru")
         self.document = keras.layers.Dense(
             width, activation="tanh", use_bias=False, dtype=policy, name="document"
@@ -66,7 +79,7 @@ class Peps(Ranker):
         self.score = keras.layers.Dense(1, use_bias=False, dtype=precise, name="score")
 
     def build(self, batch_shape=None):
-        """Makes every layer's weights; they do not depend on the sizes of a batch."""
+        """Make the weights of every layer; they do not depend on the sizes of a batch."""
         width = self.config.width
         self.embedding.build((None, None))
         for layer in (
@@ -80,8 +93,8 @@ class Peps(Ranker):
             layer.build((None, None, width))
         self.score.build((None, None, len(VIEWS) + 1 + self.sizes.features))
 
-    def start_as_average(self):
-        """Attention begins as an average, the score as the cosine."""
+    def initialize_as_average(self):
+        """Let attention begin as an average, the score as the cosine."""
         average_attention(self.global_attention)
         average_attention(self.personal_attention)
         weigh_cosines(self.score, slice(len(VIEWS), len(VIEWS) + 1))
@@ -97,12 +110,12 @@ class Peps(Ranker):
         return self.score(ops.concatenate([signals, features], axis=-1))[..., 0]
 
     def match(self, users, tokens, training=False):
-        """The signals f of queries and their candidates.
+        """Return the signals f of queries and their candidates.
 
         Args:
             users: int tensor `[Q]`.
             tokens: int tensor `[Q, 1 + C, L]`, each query before its candidates.
-            training: Whether dropout is on.
+            training: True to apply dropout. Default: False.
 
         Returns:
             `[Q, C, 5]` in at least float32.

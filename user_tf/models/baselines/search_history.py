@@ -1,4 +1,4 @@
-"""Past searches as the search baselines read them."""
+"""Read past searches as the search baselines do."""
 
 from keras import ops
 
@@ -6,14 +6,14 @@ from data_pipeline.common.codes import BehaviorType
 
 
 def search_vectors(batch, texts):
-    """Vectors [query ; mean of the clicked titles] of all behaviors, and which are searches.
+    """Return vectors [query ; mean of the clicked titles] of all behaviors, and which are searches.
 
     Args:
         batch: A Batch.
         texts: Float tensor `[X, d]`, vectors of the distinct texts, zero for the empty one.
 
     Returns:
-        `[N, 2 d]`, the second half zero without clicks; bool `[N]`. Rows of browses mean nothing.
+        `[N, 2 d]`, the second half zero without clicks; bool `[N]`. Rows of browses have no meaning.
     """
     clicked = batch["behavior_clicked"] > 0
     titles = ops.take(texts, batch["behavior_clicked"], axis=0)
@@ -25,12 +25,12 @@ def search_vectors(batch, texts):
 
 
 def session_states(gru, searches, real, members):
-    """States of a GRU over the searches of sessions, from 0 in each.
+    """Return the states of a GRU over the searches of sessions, from 0 in each session.
 
     Args:
         gru: `keras.layers.GRU`; with `return_sequences` every state is returned.
         searches: Float tensor `[N, m]` of `search_vectors`.
-        real: bool tensor `[N]`, which behaviors are searches; the others are stepped over.
+        real: bool tensor `[N]`, true at searches; the GRU skips the others.
         members: int tensor `[B, n]` -> behaviors.
 
     Returns:

@@ -8,19 +8,20 @@ from data_pipeline.common.codes import BehaviorType, Task
 from user_tf.layers.masking import masked_softmax, normalize, precise, precise_dtype
 from user_tf.layers.progressive_experts import ProgressiveExperts
 from user_tf.layers.user.text_encoder import TextEncoder
-from user_tf.models.ranker import (
-    Ranker,
-    encode_groups,
+from user_tf.models.batch_ops import (
+    encode_buckets,
     padded_history,
     padded_session,
-    text_groups,
+    split_by_length,
 )
+from user_tf.models.ranker import Ranker
 
 TRANSITION_TEMPERATURE, CLICK_TEMPERATURE = 0.1, 0.5
 TRANSITION_WEIGHT, CLICK_WEIGHT = 0.1, 0.001
 PREDICTION = (200, 80)
 
 
+@keras.saving.register_keras_serializable(package="user_tf")
 class Unisar(Ranker):
     """UniSAR over packed tables: what follows a search or a browse, of the same kind and of the other.
 
@@ -49,12 +50,9 @@ class Unisar(Ranker):
         self.text_encoder = TextEncoder(
             sizes.vocabulary,
             config.width,
-            num_heads=config.num_heads,
-            key_dim=config.key_dim,
-            intermediate_dim=config.intermediate_dim,
-            dropout=config.dropout,
             dtype=policy,
             name="text_encoder",
+            **config.transformer,
         )
         self.text_encoder.embedding.trainable = config.train_words
         self.user_embedding = keras.layers.Embedding(
@@ -96,7 +94,7 @@ class Unisar(Ranker):
         return self.text_encoder.embedding
 
     def build(self, batch_shape=None):
-        """Makes every layer's weights; they do not depend on the sizes of a batch."""
+        """Create the weights of every layer; they do not depend on the sizes of a batch."""
         width = self.config.width
         slots = (self.sizes.past_sessions + 1) * self.sizes.session_behaviors
         rows = (None, slots, width)
@@ -113,8 +111,8 @@ class Unisar(Ranker):
             layer.build((None, None, inputs))
 
     def call(self, batch, training=False):
-        groups, batch = text_groups(batch)
-        _, texts, real = encode_groups(self.text_encoder, groups, training)
+        groups, batch = split_by_length(batch)
+        _, texts, real = encode_buckets(self.text_encoder, groups, training)
         behaviors, clicked = self.encode_behaviors(batch, texts, ops.any(real, axis=1))
         sequences = self.extract(batch, behaviors, training)
         candidates = ops.take(texts, batch["candidate_text"], axis=0)
@@ -141,7 +139,7 @@ class Unisar(Ranker):
         return self.score(x)[..., 0]
 
     def encode_behaviors(self, batch, texts, real_texts):
-        """Vectors of behaviors, `[N, d]`; means of clicked titles, and where there are any, `[N]`."""
+        """Return vectors of behaviors, `[N, d]`; means of clicked titles, and where there are any, `[N]`."""
         inside = ops.take(real_texts, batch["behavior_clicked"], axis=0)
         number = ops.sum(ops.cast(inside, texts.dtype), axis=1, keepdims=True)
         titles = ops.take(texts, batch["behavior_clicked"], axis=0)
@@ -153,7 +151,7 @@ class Unisar(Ranker):
         return ops.where(search, own + clicked, own), (own, clicked, found)
 
     def extract(self, batch, behaviors, training):
-        """By kind: same-kind rows, other-kind rows `[T, n, d]`, mask of its places `[T, n]`."""
+        """Return by kind: same-kind rows, other-kind rows `[T, n, d]`, mask of its places `[T, n]`."""
         history, session = padded_history(batch), padded_session(batch)
         places = ops.concatenate([history.behaviors, session.behaviors], axis=1)
         types = ops.take(batch["behavior_type"], places, axis=0)
@@ -185,7 +183,7 @@ class Unisar(Ranker):
         }
 
     def interest(self, kind, same, other, mask, candidates, training):
-        """Interest of each candidate in a user's behaviors of one kind, `[T, C, d]`; 0 without any."""
+        """Return the interest of each candidate in a user's behaviors of one kind, `[T, C, d]`; 0 without any."""
         fused = self.decoders[kind](
             same,
             other,
@@ -200,7 +198,7 @@ class Unisar(Ranker):
         return ops.einsum("tcn,tnd->tcd", weights, fused)
 
     def align(self, batch, texts, clicked, sequences):
-        """Adds the losses of alignment."""
+        """Add the losses of alignment."""
         weight = precise(batch["target_weight"])
         total = 0.0
         for kind, (same, other, mask) in sequences.items():

@@ -17,7 +17,8 @@ def test_without_a_mapping_a_file_has_the_canonical_columns_alone():
     found = file_columns("browses", ["time", "doc_id", "user_id"], "b.csv", {})
     assert list(found.sources) == ["user_id", "time", "doc_id"]
     with pytest.raises(
-        LogError, match=r"b\.csv: a browses file must not have columns of other names .*in place 4"
+        LogError,
+        match=r"b\.csv: a browses file must not have columns with other names .*in position 4",
     ):
         file_columns("browses", ["time", "doc_id", "user_id", "page"], "b.csv", {})
 
@@ -37,12 +38,12 @@ def test_a_mapping_goes_before_the_canonical_name():
     ("names", "message"),
     [
         (["ts", "doc_id"], r"b\.csv: .* column `uid`, which --columns names for `user_id`"),
-        (["uid", "ts"], r"column `doc_id`\. Received: columns uid, ts\. .*browses\.doc_id="),
+        (["uid", "ts"], r"column `doc_id`\. Got columns uid, ts\. .*browses\.doc_id="),
         (["uid", "ts", "doc_id", "uid"], "column `uid` once"),
         (["uid", "ts", "doc_id", "doc_id"], "column `doc_id` once"),
     ],
 )
-def test_a_column_that_is_missing_or_stands_twice_is_an_error(names, message):
+def test_a_missing_or_repeated_column_is_an_error(names, message):
     with pytest.raises(LogError, match=message):
         file_columns("browses", names, "b.csv", MAPPING)
 
@@ -59,7 +60,7 @@ def test_objects_may_lack_optional_columns_that_come_later():
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [
-        (["requests.user_id"], r"pairs of .*Received: 'requests\.user_id'.*Write --columns="),
+        (["requests.user_id"], r"pairs of .*Got 'requests\.user_id'.*Fix: write --columns="),
         (["user_id=uid"], "pairs of"),
         (["requests.user_id="], "pairs of"),
         (["clicks.user_id=uid"], "tables of a log.*documents, requests, browses"),
@@ -74,7 +75,7 @@ def test_a_mapping_that_makes_no_sense_is_an_error(pairs, message):
         parse_columns(pairs)
 
 
-def test_one_source_column_may_serve_two_tables_and_what_is_left_out_is_remembered():
+def test_one_source_column_may_serve_two_tables_and_columns_left_out_are_listed():
     columns = ColumnNames(["requests.user_id=uid", "browses.user_id=uid", "browses.time=ts"])
     assert columns.find("browses", "b.csv", NAMES).sources["user_id"] == "uid"
     columns.find("documents", "d.csv", ["doc_id", "title"])

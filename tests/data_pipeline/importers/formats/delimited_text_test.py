@@ -41,13 +41,13 @@ def test_every_row_keeps_its_number_among_broken_blank_and_quoted_lines(tmp_path
     assert [number for part in parts for number in part.broken] == broken
 
 
-def test_values_stay_text_and_an_empty_one_is_no_null(tmp_path):
+def test_values_stay_text_and_an_empty_value_is_not_null(tmp_path):
     (tmp_path / "x.csv").write_text("a,b\n007,\nNaN,null\n")
     [part] = read_csv(tmp_path / "x.csv")
     assert part.rows.to_pydict() == {"a": ["007", "NaN"], "b": ["", "null"]}
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path):
+def test_a_byte_order_mark_is_removed_from_the_first_column(tmp_path):
     (tmp_path / "x.csv").write_bytes(b"\xef\xbb\xbfa,b\n1,2\n")
     assert csv_header(tmp_path / "x.csv") == ["a", "b"]
     [part] = read_csv(tmp_path / "x.csv")
@@ -55,7 +55,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path):
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_text_that_is_not_utf8_is_an_error_that_names_line_byte_and_mend(tmp_path, pack):
+def test_text_that_is_not_utf8_is_an_error_with_line_byte_and_fix(tmp_path, pack):
     name = "x.csv.gz" if pack is gzip.compress else "x.csv"
     (tmp_path / name).write_bytes(pack(b"a,b\n1,2\ncaf\xe9,3\n"))
     with pytest.raises(LogError, match=rf"{name}.*line 3 .*0xe9.*iconv -f LATIN1"):
@@ -63,7 +63,7 @@ def test_text_that_is_not_utf8_is_an_error_that_names_line_byte_and_mend(tmp_pat
 
 
 @pytest.mark.parametrize("offset", range(-2, 2))
-def test_a_character_on_the_border_of_two_blocks_is_no_error(tmp_path, offset):
+def test_a_character_on_the_border_of_two_blocks_is_read(tmp_path, offset):
     head = b"a" * (BLOCK + offset - 1) + b"\n"
     (tmp_path / "x.csv").write_bytes(head + "日本\n".encode())
     check_file(tmp_path / "x.csv")
@@ -75,7 +75,7 @@ def test_a_character_on_the_border_of_two_blocks_is_no_error(tmp_path, offset):
 def test_a_file_cut_short_is_an_error(tmp_path):
     packed = gzip.compress(b"a,b\n" * 1000)
     (tmp_path / "x.csv.gz").write_bytes(packed[:-10])
-    with pytest.raises(LogError, match="must be a whole gzip file"):
+    with pytest.raises(LogError, match="must be a complete gzip file"):
         check_file(tmp_path / "x.csv.gz")
     (tmp_path / "y.csv").write_bytes(b"a\n1\xe6")
     with pytest.raises(LogError, match="must be UTF-8, and line 2"):
@@ -149,7 +149,7 @@ def test_a_gzip_file_with_a_bit_turned_is_refused(tmp_path):
     for place in range(10, len(packed)):
         packed[place] ^= 1
         (tmp_path / "a.csv.gz").write_bytes(packed)
-        with pytest.raises(LogError, match=r"whole gzip file|must be UTF-8"):
+        with pytest.raises(LogError, match=r"complete gzip file|must be UTF-8"):
             check_file(tmp_path / "a.csv.gz")
         packed[place] ^= 1
 
@@ -157,7 +157,7 @@ def test_a_gzip_file_with_a_bit_turned_is_refused(tmp_path):
 def test_bytes_after_the_end_of_a_gzip_file_are_refused(tmp_path):
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"a,b\n1,2\n") + bytes(8))
     check_file(tmp_path / "a.csv.gz")
-    with pytest.raises(LogError, match=r"a\.csv\.gz: .* to its end.*bytes that are no gzip"):
+    with pytest.raises(LogError, match=r"a\.csv\.gz: .* to its end.*bytes that are not gzip"):
         list(read_csv(tmp_path / "a.csv.gz"))
 
 

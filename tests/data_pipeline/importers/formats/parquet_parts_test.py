@@ -21,10 +21,10 @@ def test_a_table_is_one_file_or_the_files_of_a_folder_in_the_order_of_their_name
 def test_a_table_that_is_there_twice_or_has_parts_of_another_kind_is_an_error(tmp_path):
     (tmp_path / "lists").mkdir()
     (tmp_path / "lists" / "1.txt").write_text("x")
-    with pytest.raises(LogError, match=r"must end in \.parquet, \.csv\. Received: '1\.txt'"):
+    with pytest.raises(LogError, match=r"must end in \.parquet, \.csv\. Got '1\.txt'"):
         table_files(tmp_path, "lists", ENDINGS)
     (tmp_path / "lists.csv").write_text("x")
-    with pytest.raises(LogError, match=r"lists must be there once\. Received: lists\.csv, lists\."):
+    with pytest.raises(LogError, match=r"the table lists only once\. Got lists\.csv, lists\."):
         table_files(tmp_path, "lists", ENDINGS)
 
 
@@ -41,7 +41,7 @@ def test_parquet_that_is_cut_short_is_an_error_that_names_the_file(tmp_path):
     path = tmp_path / "x.parquet"
     pq.write_table(pa.table({"a": [1, 2, 3]}), path)
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(LogError, match=r"part 1: the file must be whole Parquet"):
+    with pytest.raises(LogError, match=r"part 1: the file must be complete Parquet"):
         parquet_names(path, "part 1")
-    with pytest.raises(LogError, match=r"part 1: the file must be whole Parquet"):
+    with pytest.raises(LogError, match=r"part 1: the file must be complete Parquet"):
         list(read_parquet(path, "part 1", ["a"]))

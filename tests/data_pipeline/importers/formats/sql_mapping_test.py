@@ -4,8 +4,9 @@ import pathlib
 import pytest
 
 from data_pipeline.importers.formats.sql_mapping import RawFile, map_files
-from data_pipeline.log.log_folder import LogError, RawBatch, Rejected
 from data_pipeline.log.quarantine import Rule
+from data_pipeline.log.raw_rows import RawBatch, Rejected
+from data_pipeline.log.schema import LogError
 
 PEOPLE = RawFile("people", ("people.txt", "persons.txt"), ("b", "a.c"), ";")
 RULE = Rule("word", "A word is needed. Write one.")
@@ -31,15 +32,15 @@ def _map(folder: pathlib.Path, measures=None):
 
 
 @pytest.mark.parametrize("name", ["people.txt", "persons.txt", "persons.txt.gz"])
-def test_rows_are_mapped_with_their_numbers_and_what_is_wrong_is_told(tmp_path, name):
+def test_rows_are_mapped_with_their_numbers_and_wrong_rows_are_listed(tmp_path, name):
     text = b"extra;b;a.c\n;y;Y\nz\n;;Z\n\n;x;X\n"
     (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
     source = _map(tmp_path, {"most": "SELECT max(b) FROM people"})
     rejected, broken, batch = source.batches
     assert isinstance(rejected, Rejected) and isinstance(broken, Rejected)
     assert (rejected.table, rejected.read) == ("people", 3)
-    told = rejected.rows.to_pylist() + broken.rows.to_pylist()
-    assert [(row["file"], row["row"], row["rule"], row["value"]) for row in told] == [
+    listed = rejected.rows.to_pylist() + broken.rows.to_pylist()
+    assert [(row["file"], row["row"], row["rule"], row["value"]) for row in listed] == [
         (name, 3, "word", "1 character"),
         (name, 2, "columns", ""),
     ]
@@ -83,7 +84,7 @@ def test_a_column_that_is_read_must_stand_once_in_the_header_as_it_is(tmp_path):
         map_files("test", tmp_path, [raw], STATEMENTS, [RULE], {}, {})
 
 
-def test_a_folder_that_does_not_fit_is_an_error_that_names_what_is_missing(tmp_path):
+def test_a_folder_without_a_file_or_column_is_an_error_that_names_it(tmp_path):
     with pytest.raises(LogError, match="the input must be a folder"):
         _map(tmp_path / "none")
     with pytest.raises(LogError, match=r"a test folder must hold people\.txt.*an empty folder"):
@@ -94,7 +95,7 @@ def test_a_folder_that_does_not_fit_is_an_error_that_names_what_is_missing(tmp_p
     (tmp_path / "people.txt").write_text("b;c\n")
     with pytest.raises(
         LogError,
-        match=r"people\.txt: .* must have the column `a\.c`.*columns b and 1 other, in place 2",
+        match=r"people\.txt: .* must have the column `a\.c`.*columns b and 1 other, in position 2",
     ):
         _map(tmp_path)
     (tmp_path / "people.txt").write_bytes(b"b;a.c\n\xe9;\n")

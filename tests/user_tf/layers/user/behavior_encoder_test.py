@@ -3,7 +3,8 @@
 import numpy as np
 
 from tests.user_tf.layer_testing import randomize, run_layer_test, weights_of
-from tests.user_tf.models import numpy_user
+from tests.user_tf.layers import numpy_layers
+from tests.user_tf.layers.user import numpy_encoders
 from user_tf.layers.user.behavior_encoder import BehaviorEncoder
 
 RNG = np.random.default_rng(0)
@@ -28,10 +29,10 @@ def test_browses_and_searches_are_encoded_as_the_equations_say():
     outputs = randomize(layer)(**ARGUMENTS).numpy()
     for row in (0, 1, 2, 5, 7):
         np.testing.assert_array_equal(outputs[row], VECTORS[ARGUMENTS["texts"][row]])
-    fuse = numpy_user.part(weights_of(layer), "co_attention")
+    fuse = numpy_layers.part(weights_of(layer), "co_attention")
     for row, clicked in ((3, [1, 2]), (4, [3]), (6, [2, 1])):
         text = ARGUMENTS["texts"][row]
-        expected = numpy_user.co_attention(
+        expected = numpy_encoders.co_attention(
             WORDS[text, WORDS_MASK[text]],
             np.concatenate([WORDS[title, WORDS_MASK[title]] for title in clicked]),
             fuse,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.user_tf.layer_testing import randomize, run_layer_test, weights_of
-from tests.user_tf.models import numpy_user
+from tests.user_tf.layers.user import numpy_encoders
 from user_tf.layers.user.co_attention import CoAttention
 
 RNG = np.random.default_rng(0)
@@ -28,7 +28,7 @@ def test_output_equals_the_equations_over_real_tokens(form):
     layer.build(QUERY.shape, DOCUMENTS.shape)
     outputs = randomize(layer)(**ARGUMENTS).numpy()
     for row in range(4):
-        expected = numpy_user.co_attention(
+        expected = numpy_encoders.co_attention(
             QUERY[row, QUERY_MASK[row]],
             DOCUMENTS[row, DOCUMENTS_MASK[row]],
             weights_of(layer),
@@ -60,5 +60,8 @@ def test_layer(form, weights):
 
 
 def test_an_unknown_form_is_refused():
-    with pytest.raises(ValueError, match=r"`form` should be one of .* 'paralel'.*co_attention"):
+    with pytest.raises(
+        ValueError,
+        match=r"`co_attention` must be one of .*Got 'paralel'.*Fix: .*model\.co_attention",
+    ):
         CoAttention("paralel")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.user_tf.layer_testing import randomize, run_dropout_test, run_layer_test, weights_of
-from tests.user_tf.models import numpy_user
+from tests.user_tf.layers.user import numpy_encoders
 from user_tf.config import ModelConfig
 from user_tf.layers.user.history_encoder import POSITIONS, HistoryEncoder
 
@@ -21,9 +21,14 @@ ARGUMENTS = {
 }
 
 
-def make(layers=1, positions="forward", **kwargs):
+def make(num_layers=1, history_positions="forward", **kwargs):
     return HistoryEncoder(
-        layers=layers, num_heads=2, key_dim=3, intermediate_dim=6, positions=positions, **kwargs
+        history_positions,
+        num_layers=num_layers,
+        num_heads=2,
+        key_dim=3,
+        intermediate_dim=6,
+        **kwargs,
     )
 
 
@@ -35,7 +40,7 @@ def test_every_row_equals_the_equation_of_its_own_sequence(positions, layers):
     layer.build(ARGUMENTS["rows"].shape)
     outputs = randomize(layer)(**ARGUMENTS).numpy()
     for target, row in np.ndindex(3, 3):
-        expected = numpy_user.history(
+        expected = numpy_encoders.history(
             ARGUMENTS["history"][target, MASK[target]],
             ARGUMENTS["rows"][target, row],
             weights_of(layer),
@@ -55,7 +60,7 @@ def test_behavior_weights_equal_the_attention_of_each_row_to_its_own_sequence(po
     np.testing.assert_array_equal(weights[1], np.zeros((3, 6)))
     for target, row in ((0, 0), (0, 2), (2, 1)):
         expected = np.zeros(6)
-        expected[MASK[target]] = numpy_user.history_weights(
+        expected[MASK[target]] = numpy_encoders.history_weights(
             ARGUMENTS["history"][target, MASK[target]],
             ARGUMENTS["rows"][target, row],
             weights_of(layer),
@@ -87,5 +92,8 @@ def test_dropout():
 
 
 def test_unknown_positions_are_refused():
-    with pytest.raises(ValueError, match=r"`positions` should be one of .*'last'.*history_pos"):
-        make(positions="last")
+    with pytest.raises(
+        ValueError,
+        match=r"`history_positions` must be one of .*Got 'last'.*Fix: .*model\.history_pos",
+    ):
+        make(history_positions="last")

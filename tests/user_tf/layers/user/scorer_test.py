@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.user_tf.layer_testing import randomize, run_layer_test
-from tests.user_tf.models.numpy_user import cosine
+from tests.user_tf.layers.numpy_layers import cosine
 from user_tf.layers.user.scorer import Scorer
 
 RNG = np.random.default_rng(0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.user_tf.layer_testing import randomize, run_dropout_test, run_layer_test, weights_of
-from tests.user_tf.models import numpy_user
+from tests.user_tf.layers.user import numpy_encoders
 from user_tf.config import ModelConfig
 from user_tf.layers.user.session_encoder import SessionEncoder
 
@@ -35,13 +35,13 @@ SETTINGS = [
 
 def make(session_layers=1, session_positions=True, session_types=True, session_passes=1, **kwargs):
     return SessionEncoder(
-        layers=session_layers,
+        session_positions,
+        session_types,
+        session_passes,
+        num_layers=session_layers,
         num_heads=2,
         key_dim=3,
         intermediate_dim=6,
-        positions=session_positions,
-        types=session_types,
-        passes=session_passes,
         **kwargs,
     )
 
@@ -56,11 +56,11 @@ def test_sessions_equal_the_equations_one_by_one(settings):
     for row, length in enumerate((3, 1, 0)):
         behaviors, types = PAST["behaviors"][row, :length], PAST["types"][row, :length]
         if length:
-            expected = numpy_user.session(behaviors, types, weights_of(layer), config)
+            expected = numpy_encoders.session(behaviors, types, weights_of(layer), config)
             np.testing.assert_allclose(contextual[row, :length], expected, rtol=1e-9, atol=1e-9)
         assert (contextual[row, length:] == 0).all()
         target, kind = CURRENT["target"][row], CURRENT["target_types"][row]
-        expected = numpy_user.session(behaviors, types, weights_of(layer), config, target, kind)
+        expected = numpy_encoders.session(behaviors, types, weights_of(layer), config, target, kind)
         np.testing.assert_allclose(intents[row], expected[-1], rtol=1e-9, atol=1e-9)
 
 
@@ -72,7 +72,7 @@ def test_behavior_weights_equal_the_attention_of_the_target_in_the_last_pass(set
     weights = randomize(layer).behavior_weights(**CURRENT).numpy()
     np.testing.assert_array_equal(weights[2], np.zeros(3))
     for row, length in ((0, 3), (1, 1)):
-        expected = numpy_user.session_weights(
+        expected = numpy_encoders.session_weights(
             PAST["behaviors"][row, :length],
             PAST["types"][row, :length],
             weights_of(layer),

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from tests.user_tf.models.baselines.numpy_news import clicked_titles, tokens_of
-from tests.user_tf.models.ranker_testing import tensors, with_shortcuts
+from tests.user_tf.models.ranker_testing import tensors, with_row_subsets
 from tests.user_tf.random_batch import random_batch
 from user_tf.models.baselines.clicked_history import match, read_clicks
-from user_tf.models.ranker import text_groups
+from user_tf.models.batch_ops import split_by_length
 
 
 def read(batch, searches):
     """Token lists of the clicks of every target, as the models read them."""
-    groups, batch = text_groups(tensors(batch) if "text_place" not in batch else batch)
+    groups, batch = split_by_length(tensors(batch) if "text_place" not in batch else batch)
     texts = [[t for t in row if t] for group in groups for row in np.asarray(group)]
     clicks = read_clicks(batch, np.array([bool(text) for text in texts]), searches)
     rows = zip(np.asarray(clicks.texts), np.asarray(clicks.mask), strict=True)
@@ -26,7 +26,7 @@ def test_clicks_are_the_listed_ones_in_order(seed, searches):
     expected = [clicked_titles(batch, target, searches) for target in range(len(batch["task"]))]
     assert any(expected)
     assert read(batch, searches) == expected
-    assert read(with_shortcuts(batch, more=2), searches) == expected
+    assert read(with_row_subsets(batch, more=2), searches) == expected
 
 
 def test_a_search_adds_its_clicked_titles_earliest_first_and_never_its_query():

@@ -5,16 +5,16 @@ import pytest
 
 from data_pipeline.dataset.click_graph import click_graph
 from tests.user_tf.layer_testing import randomize, weights_of
-from tests.user_tf.models.baselines import nrms_test
+from tests.user_tf.layers import numpy_layers
+from tests.user_tf.layers.numpy_layers import additive_attention, part
 from tests.user_tf.models.baselines.numpy_news import clicked_titles, tokens_of
-from tests.user_tf.models.numpy_user import additive_attention, part
 from tests.user_tf.models.ranker_testing import new_documents, random_graph, score
 from tests.user_tf.random_batch import SIZES, random_batch
 from tests.user_tf.training import tiny_dataset
 from user_tf import run_folder
 from user_tf.config import Config, DataConfig, ModelConfig, TrainConfig
 from user_tf.models.baselines.gerl import NEIGHBORS, Gerl
-from user_tf.models.registry import build_ranker
+from user_tf.registry import build_ranker
 
 SMALL = ModelConfig(width=8, num_heads=2, key_dim=3, dropout=0.0)
 
@@ -31,7 +31,9 @@ def oracle(batch, weights, graph, document_tokens):
     document_rows = weights["document_embedding/embeddings"]
 
     def title(encoder, tokens):
-        return nrms_test.encode(words[tokens], part(weights, encoder), SMALL.num_heads)
+        return numpy_layers.attentive_encoder(
+            words[tokens], part(weights, encoder), SMALL.num_heads
+        )
 
     def pool(name, vectors):
         if not vectors:
@@ -81,7 +83,7 @@ def test_new_documents_and_unknown_users_are_scored_by_titles_alone():
     np.testing.assert_array_equal(score(model, batch), expected)
 
 
-def test_a_model_made_for_training_holds_the_dataset_s_graph_and_a_file_brings_it_back(tmp_path):
+def test_a_model_made_for_training_has_the_graph_of_the_dataset_and_saves_it(tmp_path):
     dataset = tiny_dataset.write(tmp_path / "dataset")
     config = Config(
         run=str(tmp_path / "run"),
@@ -102,7 +104,7 @@ def test_a_model_made_for_training_holds_the_dataset_s_graph_and_a_file_brings_i
         np.testing.assert_array_equal(weight, expected)
         assert all(weight is not trained for trained in model.trainable_variables)
 
-    empty = build_ranker(config.model, run_folder.model_sizes(config, dataset))
+    empty = build_ranker(config.model, run_folder.read_sizes(config, dataset))
     assert not np.any(empty.user_neighbors)
     (tmp_path / "run" / "recommendation").mkdir()
     model.save_weights(tmp_path / "run" / "recommendation" / run_folder.BEST)
@@ -114,4 +116,4 @@ def test_a_model_made_for_training_holds_the_dataset_s_graph_and_a_file_brings_i
 def test_dropout_is_where_the_setting_says():
     model = Gerl(ModelConfig(width=8, num_heads=2, key_dim=3, dropout=0.3), SIZES)
     layers = (model, model.title_encoder, model.neighbor_encoder)
-    assert [layer.dropout.rate for layer in layers] == [0.3] * 3
+    assert [layer.dropout_layer.rate for layer in layers] == [0.3] * 3

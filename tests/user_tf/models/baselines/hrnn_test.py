@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tests.user_tf.layer_testing import randomize, weights_of
-from tests.user_tf.models.numpy_user import cosine, part, softmax
+from tests.user_tf.layers.numpy_layers import cosine, part, softmax
 from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig
 from user_tf.models.baselines.hrnn import Hrnn

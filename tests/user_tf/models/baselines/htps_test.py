@@ -1,37 +1,25 @@
 """HTPS against its equations, written target by target with lists instead of padding."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.user_tf.layer_testing import randomize, weights_of
-from tests.user_tf.models import numpy_user
-from tests.user_tf.models.numpy_user import cosine, knrm, part
+from tests.user_tf.layer_testing import weights_of
+from tests.user_tf.layers import numpy_layers
+from tests.user_tf.layers.numpy_layers import cosine, knrm, part
+from tests.user_tf.layers.user import numpy_encoders
+from tests.user_tf.models.baselines.htps_testing import CONFIG, make, train_loss
 from tests.user_tf.models.ranker_testing import (
-    EMPTINESS,
     evaluate,
-    longer,
     score,
     tensors,
-    with_shortcuts,
+    with_row_subsets,
 )
-from tests.user_tf.random_batch import SIZES, random_batch
-from user_tf.config import ModelConfig
+from tests.user_tf.random_batch import random_batch
 from user_tf.models.baselines.htps import Htps, HtpsUnified
-from user_tf.models.ranker import padded_history
+from user_tf.models.batch_ops import padded_history
 from user_tf.training.optimizer import SummedGradientAdam
 from user_tf.training.step import make_train_step
-
-CONFIG = ModelConfig(
-    width=6, num_heads=2, key_dim=3, intermediate_dim=5, dropout=0.0, next_query_weight=0.5
-)
-
-
-def make(kind=Htps, dtype="float64", **settings):
-    config = dataclasses.replace(CONFIG, **settings)
-    return randomize(kind(config, SIZES, dtype=dtype, name="htps").build_from_sizes(), seed=3)
 
 
 def sigmoid(x):
@@ -49,7 +37,9 @@ def oracle(batch, weights, browses):
     def contextual(index):
         rows = table[tokens(index)]
         return (
-            numpy_user.transformer(rows, part(weights, "word_encoder"), heads) if len(rows) else []
+            numpy_layers.transformer(rows, part(weights, "word_encoder"), heads)
+            if len(rows)
+            else []
         )
 
     def text(index):
@@ -66,10 +56,10 @@ def oracle(batch, weights, browses):
         return [unit(index) for index in (members if browses else searches(members)) if index]
 
     def last(history, row, encoder):
-        return numpy_user.history(history, row, part(weights, encoder), CONFIG, slots=0)
+        return numpy_encoders.history(history, row, part(weights, encoder), CONFIG, slots=0)
 
     def drawn(history, row, encoder):
-        return numpy_user.history_weights(history, row, part(weights, encoder), CONFIG, slots=0)
+        return numpy_encoders.history_weights(history, row, part(weights, encoder), CONFIG, slots=0)
 
     result, losses = np.zeros(batch["candidate_text"].shape), np.zeros(len(batch["task"]))
     attention = [([], [])] * len(batch["task"])
@@ -88,7 +78,7 @@ def oracle(batch, weights, browses):
         )
         queries = [text(batch["behavior_text"][i]) for i in [*searches(past), *searches(current)]]
         kinds = [1] * len(searches(past)) + [2] * (len(searches(current)) + 1)
-        encoded = numpy_user.session(
+        encoded = numpy_encoders.session(
             [*queries, query], kinds, part(weights, "query_encoder"), CONFIG
         )
         intent = last(encoded, weights["mask_vector"], "next_encoder")
@@ -123,17 +113,6 @@ def oracle(batch, weights, browses):
     return result, losses, attention
 
 
-def train_loss(model, batch):
-    """The loss the model adds in training, and its gradients."""
-    with tf.GradientTape() as tape:
-        model(batch, training=True)
-        (loss,) = model.losses
-    gradients = tape.gradient(
-        loss, [v.value for v in model.trainable_variables], unconnected_gradients="zero"
-    )
-    return loss, [tf.convert_to_tensor(gradient) for gradient in gradients]
-
-
 @pytest.mark.parametrize(("kind", "browses"), [(Htps, False), (HtpsUnified, True)])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_scores_and_loss_equal_the_equations_written_target_by_target(kind, browses, seed):
@@ -151,7 +130,7 @@ def test_scores_and_loss_equal_the_equations_written_target_by_target(kind, brow
 def test_attention_is_that_of_the_units_in_their_places(kind, browses):
     model, batch = make(kind), random_batch(2)
     _, _, expected = oracle(batch, weights_of(model), browses)
-    for given in (tensors(batch), with_shortcuts(batch)):
+    for given in (tensors(batch), with_row_subsets(batch)):
         found = model.attention(given).numpy()
         slots = padded_history(given).mask.shape[1]
         behaviors = np.concatenate([padded_history(given).behaviors, batch["current_behaviors"]], 1)
@@ -182,45 +161,6 @@ def test_scores_do_not_depend_on_what_comes_after_the_target():
         np.testing.assert_array_equal(
             score(make(), changed, training=training), score(make(), batch, training=training)
         )
-
-
-def test_the_language_model_is_trained_in_training_and_by_its_weight_only():
-    model, batch = make(), tensors(random_batch(2))
-    model(batch)
-    assert model.losses == []
-    _, gradients = train_loss(model, batch)
-    norms = {
-        variable.path.split("/")[1]: float(tf.linalg.global_norm([gradient]))
-        for variable, gradient in zip(model.trainable_variables, gradients, strict=True)
-    }
-    parts = {"embedding", "word_encoder", "query_encoder", "next_encoder", "mask_vector"}
-    assert {name for name, norm in norms.items() if norm > 0} == parts
-    silent = make(next_query_weight=0.0)
-    silent(batch, training=True)
-    assert silent.losses == []
-
-
-@pytest.mark.parametrize("compiled", [False, True])
-def test_longer_padding_shortcuts_and_xla_leave_the_loss_as_it_is(compiled):
-    model, batch = make(), random_batch(6)
-    expected, expected_gradients = train_loss(model, tensors(batch))
-    graph = tf.function(lambda batch: train_loss(model, batch), jit_compile=compiled)
-    loss, gradients = graph(with_shortcuts(longer(batch), more=3))
-    np.testing.assert_allclose(loss, expected, rtol=1e-9)
-    for gradient, wanted in zip(gradients, expected_gradients, strict=True):
-        np.testing.assert_allclose(gradient, wanted, rtol=1e-7, atol=1e-9)
-
-
-def test_every_kind_of_emptiness_gives_a_finite_loss():
-    model = make()
-    for emptiness in EMPTINESS:
-        batch = random_batch(8)
-        emptiness(batch)
-        loss, gradients = train_loss(model, tensors(batch))
-        assert np.isfinite(loss), emptiness
-        assert np.isfinite(tf.linalg.global_norm(gradients)), emptiness
-    batch["next_query_text"][:] = 0
-    assert float(train_loss(model, tensors(batch))[0]) == 0.0
 
 
 def test_the_compiled_training_step_adds_the_loss_in_half_precision_too():

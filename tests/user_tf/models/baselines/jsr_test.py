@@ -1,11 +1,11 @@
-"""JSR against the equations of its two parts, and what its two tasks teach."""
+"""JSR against the equations of its two parts, and the weights each task trains."""
 
 import numpy as np
 import pytest
 
 from tests.user_tf.layer_testing import randomize, weights_of
+from tests.user_tf.layers.numpy_layers import part
 from tests.user_tf.models.baselines import hrnn_test, nrms_test
-from tests.user_tf.models.numpy_user import part
 from tests.user_tf.models.ranker_testing import evaluate, score
 from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.models.baselines.jsr import Jsr
@@ -41,7 +41,7 @@ def test_each_task_gets_the_scores_of_its_part_over_one_word_table(seed):
     ("task", "mine", "other"),
     [(SEARCH, "search", "recommendation"), (RECOMMENDATION, "recommendation", "search")],
 )
-def test_a_target_teaches_its_own_part_and_the_shared_words(task, mine, other):
+def test_a_target_trains_its_own_part_and_the_shared_words(task, mine, other):
     _, _, gradients = evaluate(make(), random_batch(1, tasks=(task,)))
     norms = {path: np.abs(gradient).max() for path, gradient in gradients.items()}
     assert norms.pop(WORDS) > 1e-4
@@ -64,7 +64,7 @@ def test_the_joint_loss_is_the_sum_of_the_losses_of_the_tasks():
     np.testing.assert_allclose(gradients[WORDS], words, rtol=1e-9, atol=1e-12)
 
 
-def test_weights_of_a_file_bring_back_both_parts(tmp_path):
+def test_loading_weights_restores_both_parts(tmp_path):
     model, batch = make(), random_batch(3)
     path = tmp_path / "jsr.weights.h5"
     model.save_weights(path)

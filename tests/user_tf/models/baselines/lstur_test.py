@@ -6,14 +6,14 @@ import pytest
 import tensorflow as tf
 
 from tests.user_tf.layer_testing import randomize, weights_of
-from tests.user_tf.models.baselines.numpy_news import clicked_titles, convolution, scores
-from tests.user_tf.models.numpy_user import additive_attention, part
+from tests.user_tf.layers.numpy_layers import additive_attention, convolution, part
+from tests.user_tf.models.baselines.numpy_news import clicked_titles, scores
 from tests.user_tf.models.ranker_testing import score
 from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig
 from user_tf.models.baselines.lstur import UserMasking
-from user_tf.models.registry import RANKERS
-from user_tf.training import dropout_seeds
+from user_tf.registry import RANKERS
+from user_tf.training.step import reseed, seed_states
 
 # Dropout 0, so that what training changes is the masking of users alone.
 SMALL = ModelConfig(width=8, num_heads=3, key_dim=3, dropout=0.0)
@@ -73,7 +73,7 @@ def test_scores_equal_the_equations_written_target_by_target(name, seed):
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_training_masks_whole_users_and_nothing_else(name):
+def test_training_masks_complete_users_and_nothing_else(name):
     model, batch = make(name), random_batch(1, targets=40)
     weights = weights_of(model)
     scores = score(model, batch, training=True)
@@ -86,13 +86,13 @@ def test_training_masks_whole_users_and_nothing_else(name):
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_masks_are_those_of_the_step_and_another_step_has_others(name):
+def test_masks_are_seeded_by_the_step(name):
     model, batch = make(name), random_batch(1, targets=40)
-    states = dropout_seeds.seed_states(model)
+    states = seed_states(model)
     assert model.user_masking.seed_generator.state in states
 
     def at(step):
-        dropout_seeds.reseed(states, (1, 0), tf.constant(step, tf.int64), tf.constant(0))
+        reseed(states, (1, 0), tf.constant(step, tf.int64), tf.constant(0))
         return score(model, batch, training=True)
 
     first = at(3)

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from tests.user_tf.layer_testing import randomize, weights_of
-from tests.user_tf.models.baselines.numpy_news import clicked_titles, convolution, dense, scores
-from tests.user_tf.models.numpy_user import part, softmax
+from tests.user_tf.layers.numpy_layers import convolution, dense, part, softmax
+from tests.user_tf.models.baselines.numpy_news import clicked_titles, scores
 from tests.user_tf.models.ranker_testing import score, tensors
 from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig

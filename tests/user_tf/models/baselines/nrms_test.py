@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from tests.user_tf.layer_testing import randomize, weights_of
+from tests.user_tf.layers.numpy_layers import attentive_encoder, part
 from tests.user_tf.models.baselines.numpy_news import clicked_titles, scores
-from tests.user_tf.models.numpy_user import additive_attention, part, softmax
 from tests.user_tf.models.ranker_testing import no_clicks, score
 from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig
-from user_tf.models.registry import RANKERS
+from user_tf.registry import RANKERS
 
 SMALL = ModelConfig(width=8, num_heads=2, key_dim=3)
 
@@ -20,35 +20,14 @@ def make(name="nrms"):
     return randomize(RANKERS[name](SMALL, SIZES, dtype="float64", name=name).build_from_sizes())
 
 
-def self_attention(x, weights, heads):
-    """Head by head and row by row, `[n, d]` -> `[n, heads * w]`."""
-    outputs = []
-    for query, key, value in zip(
-        *(
-            np.split(x @ weights[f"{name}_kernel"], heads, axis=1)
-            for name in ("query", "key", "value")
-        ),
-        strict=True,
-    ):
-        outputs.append([softmax(key @ row / np.sqrt(len(row))) @ value for row in query])
-    return np.concatenate(outputs, axis=1)
-
-
-def encode(x, weights, heads):
-    if not len(x):
-        return np.zeros(weights["attention/value_kernel"].shape[1])
-    attended = self_attention(np.array(x), part(weights, "attention"), heads)
-    return additive_attention(attended, part(weights, "pool"))
-
-
 def oracle(batch, weights, searches):
     def news(_, tokens):
         words = weights["embedding/embeddings"][tokens] if tokens else []
-        return encode(words, part(weights, "word_encoder"), SMALL.num_heads)
+        return attentive_encoder(words, part(weights, "word_encoder"), SMALL.num_heads)
 
     def user(target):
         titles = [news(target, tokens) for tokens in clicked_titles(batch, target, searches)]
-        return encode(titles, part(weights, "click_encoder"), SMALL.num_heads)
+        return attentive_encoder(titles, part(weights, "click_encoder"), SMALL.num_heads)
 
     return scores(batch, news, user)
 
@@ -91,4 +70,5 @@ def test_dropout_is_where_the_setting_says():
     config = dataclasses.replace(SMALL, dropout=0.3)
     model = RANKERS["nrms"](config, SIZES, name="nrms")
     layers = (model, model.word_encoder, model.click_encoder)
-    assert [layer.dropout.rate for layer in layers] == [0.3] * 3
+    assert [layer.dropout_layer.rate for layer in layers] == [0.3] * 3
+    assert model.word_encoder.dropout == model.click_encoder.dropout == 0.3

@@ -1,4 +1,4 @@
-"""What the oracles of the recommendation baselines share: lists instead of padding, plain loops."""
+"""Share code of the oracles of recommendation baselines: lists instead of padding, plain loops."""
 
 import numpy as np
 
@@ -23,22 +23,6 @@ def clicked_titles(batch, target, searches=False):
         elif behavior and kind == 2 and searches:
             titles.extend(batch["behavior_clicked"][behavior])
     return [tokens for tokens in (tokens_of(batch, title) for title in titles) if tokens]
-
-
-def convolution(tokens, weights):
-    """Contextual word vectors `[n, filters]` of a text, from each word and its two neighbors."""
-    table, kernel = weights["embedding/embeddings"], weights["convolution/kernel"]
-    zero = np.zeros(table.shape[1])
-    rows = [zero, *(table[token] for token in tokens), zero]
-    vectors = [
-        sum(rows[i + k] @ kernel[k] for k in range(3)) + weights["convolution/bias"]
-        for i in range(len(tokens))
-    ]
-    return np.maximum(vectors, 0)
-
-
-def dense(x, weights):
-    return x @ weights["kernel"] + weights["bias"]
 
 
 def scores(batch, news, user):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from tests.user_tf.layer_testing import randomize, weights_of
+from tests.user_tf.layers.numpy_layers import attention, cosine, knrm, part
 from tests.user_tf.layers.personal_embedding_test import hashed
 from tests.user_tf.models.baselines.hrnn_test import gru
 from tests.user_tf.models.baselines.numpy_news import tokens_of
-from tests.user_tf.models.numpy_user import attention, cosine, knrm, part
-from tests.user_tf.models.ranker_testing import score, with_shortcuts
+from tests.user_tf.models.ranker_testing import score, with_row_subsets
 from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig
 from user_tf.models.baselines.peps import Peps
@@ -65,12 +65,12 @@ def scores(batch, weights):
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-@pytest.mark.parametrize("shortcuts", [False, True])
-def test_scores_equal_the_equations_written_target_by_target(seed, shortcuts):
+@pytest.mark.parametrize("row_subsets", [False, True])
+def test_scores_equal_the_equations_written_target_by_target(seed, row_subsets):
     model, batch = make(), random_batch(seed)
     batch["query_text"][1] = 0
     expected = scores(batch, weights_of(model))
-    found = score(model, with_shortcuts(batch, more=3) if shortcuts else batch)
+    found = score(model, with_row_subsets(batch, more=3) if row_subsets else batch)
     real = batch["task"] > 0
     np.testing.assert_allclose(found[real], expected[real], rtol=1e-9, atol=1e-9)
 
@@ -106,7 +106,7 @@ def test_behaviors_before_the_target_are_not_read():
     np.testing.assert_array_equal(score(model, batch), before)
 
 
-def test_with_shortcuts_only_searches_are_matched(monkeypatch):
+def test_with_row_subsets_only_searches_are_matched(monkeypatch):
     model, batch, seen = make(), random_batch(1), []
 
     def match(users, tokens, training=False):
@@ -115,5 +115,5 @@ def test_with_shortcuts_only_searches_are_matched(monkeypatch):
 
     monkeypatch.setattr(model, "match", match)
     score(model, batch)
-    score(model, with_shortcuts(batch))
+    score(model, with_row_subsets(batch))
     assert seen == [(7, 5, 5), (1 + 3, 5, 5)]

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from tests.user_tf.layer_testing import randomize, weights_of
+from tests.user_tf.layers.numpy_layers import cosine, knrm, part, softmax
 from tests.user_tf.models.baselines.hrnn_test import gru
-from tests.user_tf.models.numpy_user import cosine, knrm, part, softmax
 from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig
 from user_tf.models.baselines.rpmn import Rpmn

@@ -1,0 +1,45 @@
+"""Each request is scored by the copy of its task, and no other copy runs."""
+
+import pytest
+import tensorflow as tf
+
+from tests.user_tf.serving.served_requests import RECOMMENDATION, SEARCH, tensors
+from user_tf.serving.signatures import route
+
+
+def calling(calls, task):
+    """Return a ranker that records its calls at run time and scores everything 1 or 2."""
+
+    def ranker(batch, training):
+        assert not training
+        tf.py_function(lambda: calls.append(task), [], [])
+        value = 1.0 if task == "search" else 2.0
+        return tf.fill(tf.shape(batch["candidate_mask"]), value)
+
+    return ranker
+
+
+def test_a_batch_of_one_task_runs_one_copy_only(graph):
+    calls = []
+    copies = {task: calling(calls, task) for task in ("search", "recommendation")}
+    served = tf.function(lambda request, features: route(graph, copies, request, features))
+    for requests, ran in (
+        ([SEARCH, SEARCH], ["search"]),
+        ([RECOMMENDATION], ["recommendation"]),
+        ([RECOMMENDATION, SEARCH], ["recommendation", "search"]),
+    ):
+        calls.clear()
+        found = served(
+            tensors(requests), tf.zeros([len(requests), 5 if SEARCH in requests else 3, 2])
+        )
+        assert sorted(calls) == ran
+        expected = [1.0 if request.query else 2.0 for request in requests]
+        assert found[:, 0].numpy().tolist() == expected
+
+
+def test_a_model_of_one_task_refuses_the_other(graph):
+    copies = {"search": calling([], "search")}
+    served = tf.function(lambda request, features: route(graph, copies, request, features))
+    assert served(tensors([SEARCH]), tf.zeros([1, 5, 2])).numpy().tolist() == [[1.0] * 5]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="trained for search only"):
+        served(tensors([SEARCH, RECOMMENDATION]), tf.zeros([2, 5, 2]))

@@ -1,0 +1,40 @@
+"""Tests of the reports of a phase."""
+
+import json
+
+import pytest
+
+from user_tf.training import journal
+from user_tf.training.checkpoints import Position
+
+
+def test_lines_of_evaluations_to_be_repeated_are_dropped(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 3}\n{"step": 6}\n{"st')
+    journal.drop_metrics_after(path, 3)
+    assert path.read_text() == '{"step": 3}\n'
+
+
+@pytest.mark.parametrize("chief", [True, False])
+def test_only_the_chief_writes_a_line_for_each_evaluation(tmp_path, capsys, chief):
+    position = Position("search", step=4, epoch=1, groups=8, seconds=2.0)
+    reports = journal.Journal(tmp_path, tmp_path / "summaries", position, steps=6, chief=chief)
+    reports.add_losses(4, 0.5, 1.0)
+    reports.add_evaluation(position, {"map": 0.25, "search": 0.25}, best=True)
+    reports.close()
+    assert "search: step 4, validation map 0.2500, search 0.2500 (best)" in capsys.readouterr().err
+    assert list((tmp_path / "summaries").iterdir())
+    path = tmp_path / "metrics.jsonl"
+    assert path.exists() == chief
+    if chief:
+        [line] = map(json.loads, path.read_text().splitlines())
+        assert line == {
+            "step": 4,
+            "epoch": 1,
+            "groups": 8,
+            "seconds": 2.0,
+            "groups_per_second": 0.0,
+            "input_share": 0.0,
+            "validation": {"map": 0.25, "search": 0.25},
+            "best": True,
+        }

@@ -1,0 +1,131 @@
+"""Evaluation of a trained run on complete candidate lists."""
+
+import dataclasses
+import os
+from typing import Any
+
+from data_pipeline.batching.batches import evaluation_batches
+from data_pipeline.dataset.dataset_folder import open_dataset
+from user_tf import run_folder
+from user_tf.api.trained_run import Run, make_table
+from user_tf.evaluation import evaluator, metrics_table, protocol, system
+from user_tf.training import phases, strategy
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationResult:
+    """The result of an evaluation; prints as a table.
+
+    Attributes:
+        content: Content of `RUN/evaluation/SPLIT.json`, as `system.evaluate_system` returns it.
+    """
+
+    content: dict[str, Any]
+
+    @property
+    def metrics(self) -> dict[str, dict[str, float | None]]:
+        """Return the metrics of the model by task, such as `metrics["search"]["map"]`."""
+        return {
+            task: part["rankings"][self.content["model"]]["metrics"]
+            for task, part in self.content["tasks"].items()
+        }
+
+    def __str__(self) -> str:
+        return system.describe(self.content)
+
+    def _repr_html_(self) -> str:
+        tables = []
+        for task, part in self.content["tasks"].items():
+            rows = [["", *metrics_table.HEADINGS.values()]]
+            for name, entry in part["rankings"].items():
+                values = [entry["metrics"][key] for key in metrics_table.HEADINGS]
+                rows.append([name, *("-" if value is None else f"{value:.4f}" for value in values)])
+            tables.append(make_table(system.title(self.content, task), rows))
+        return "".join(tables)
+
+
+def evaluate(
+    run: Run | str | os.PathLike[str],
+    split: str = "test",
+    *,
+    dataset: str | os.PathLike[str] = "",
+    truth: str | os.PathLike[str] = "",
+    samples: int = 1000,
+) -> EvaluationResult:
+    """Evaluate a run together with heuristic baselines, as `python -m user_tf.evaluate` does.
+
+    Each task is scored with the weights fine-tuned on it, otherwise with the pre-trained ones.
+    Writes `RUN/evaluation/SPLIT.json` and `RUN/evaluation/SPLIT-queries.parquet`, one row a query.
+
+    Global state: sets the dtype policy of Keras to that of the run (with float64 also its float
+    type). They stay set afterwards.
+
+    Args:
+        run: Result of `fit`, or a folder.
+        split: `train`, `validation` or `test`. Default: `test`.
+        dataset: Another prepared dataset of the log of the run, with other candidate lists; the
+            files are then named SPLIT-PROTOCOL. Default: the dataset of the run.
+        truth: Parquet of the simulator's truth (target_id, probability). Default: unknown.
+        samples: Resamplings of the users for 95 % intervals. Default: 1000.
+
+    Returns:
+        The result: `metrics`, and a table when printed or shown in a notebook.
+
+    Raises:
+        FileNotFoundError: `run` is no run or has no weights; `dataset` or `truth` does not exist.
+        ValueError: A setting is impossible, or a dataset is incomplete.
+    """
+    run = Run(run)
+    strategy.prepare(dataclasses.replace(run.config.runtime, logical_cpus=0))
+    command = f"user_tf.evaluate({os.fspath(run.path)!r}, split={split!r})"
+    return evaluate_run(run, split, os.fspath(dataset), os.fspath(truth), samples, command)
+
+
+def evaluate_run(
+    run: Run, split: str, dataset: str, truth: str, samples: int, command: str
+) -> EvaluationResult:
+    """Evaluate a run in the process as it is set up; see `evaluate`.
+
+    Args:
+        run, split, dataset, truth, samples: As for `evaluate`; empty strings for the defaults.
+        command: Command line, written into the JSON.
+
+    Raises:
+        As `evaluate`.
+    """
+    config, by_task = run.config, phases.by_task(run.config)
+    for phase in set(by_task.values()):
+        if not (run.path / phase / run_folder.BEST).exists():
+            raise FileNotFoundError(
+                f"`run` must be trained to its end. Got {str(run.path)!r}, which has no "
+                f"{phase}/{run_folder.BEST}. Fix: start user_tf.train with the same settings again; "
+                "it resumes."
+            )
+    data, name = open_dataset(config.data.dataset), split
+    if dataset:
+        trained, data = data, open_dataset(dataset)
+        protocol.check_same_inputs(trained, data)
+        name += f"-{protocol.name(data)}"
+    scenario = config.data.scenario
+
+    def make_scorer(task: str, phase: str) -> system.Scorer:
+        def score() -> tuple[Any, Any]:
+            model, _, _ = run_folder.load_model(run.path, phase)
+            batches = evaluation_batches(data, scenario, split, config.data.batch, tasks=(task,))
+            return evaluator.score_targets(model, batches)
+
+        return score
+
+    suffix = {"unified": "", "search": "-s", "recommendation": "-r"}[scenario]
+    content = system.evaluate_system(
+        config.model.name + suffix,
+        {task: (phase, make_scorer(task, phase)) for task, phase in by_task.items()},
+        data,
+        split,
+        run.path / "evaluation" / f"{name}.json",
+        command,
+        config.runtime.seed,
+        truth,
+        samples,
+    )
+    return EvaluationResult(content)

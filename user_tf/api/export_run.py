@@ -1,0 +1,43 @@
+"""Export of a trained run as a SavedModel that takes raw strings."""
+
+import dataclasses
+import os
+import pathlib
+
+from user_tf.api.trained_run import Run
+from user_tf.serving.run_export import export_run
+from user_tf.training import phases, strategy
+
+
+def export(
+    run: Run | str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    version: int = 1,
+    log: str | os.PathLike[str] = "",
+) -> pathlib.Path:
+    """Write a served model, as `python -m user_tf.export` does.
+
+    Global state: sets the dtype policy of Keras to that of the run (with float64 also its float
+    type). They stay set afterwards.
+
+    Args:
+        run: Result of `fit`, or a folder.
+        output: Folder of the served model; the version is written inside.
+        version: Number of the version; TensorFlow Serving serves the highest. Default: 1.
+        log: Log the dataset was prepared from, to take the example request from; it then holds
+            searches and reads of a (masked) user. Default: a made-up request.
+
+    Returns:
+        Folder of the version; `load_served` takes it, or `output`.
+
+    Raises:
+        FileNotFoundError: `run` is no run or has no weights, or `log` is no log.
+        FileExistsError: The version exists.
+        ValueError: A setting is impossible.
+    """
+    run = Run(run)
+    strategy.prepare(dataclasses.replace(run.config.runtime, logical_cpus=0))
+    command = f"user_tf.export({os.fspath(run.path)!r}, {os.fspath(output)!r}, version={version})"
+    by_task = phases.by_task(run.config)
+    return export_run(run.path, output, by_task, version, log, command)

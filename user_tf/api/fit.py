@@ -1,0 +1,90 @@
+"""Training: all phases of a run, in order."""
+
+import dataclasses
+import math
+import os
+from typing import Any
+
+from data_pipeline.dataset.dataset_folder import Dataset, open_dataset
+from user_tf import run_folder
+from user_tf.api.keywords import replace_settings
+from user_tf.api.trained_run import Run
+from user_tf.config import Config
+from user_tf.config_rules import check
+from user_tf.training import phases, strategy
+from user_tf.training.loop import train_phase
+
+
+def fit(model: Any, data: Dataset, *, run: str | os.PathLike[str], **settings: Any) -> Run:
+    """Train a model, or resume its training, as `python -m user_tf.train` does.
+
+    By default there are three phases: `pretrain` on both tasks, then a copy that is fine-tuned on
+    `search` and one on `recommendation`. Each phase builds its own model from the seed, so that
+    results equal those of the command. `model` gives the settings and stays unchanged;
+    `run.load_model(task)` returns a trained one.
+
+    Global state: sets the seeds of Python, NumPy and TensorFlow (by `seed`), the dtype policy of
+    Keras (by `precision`; with float64 also its float type), and with `logical_cpus` the logical
+    devices of TensorFlow. They stay set afterwards.
+
+    Args:
+        model: Ranker of `build_model`. One loaded from a file knows the settings of its ranker only;
+            pass those of the data here.
+        data: Dataset of `load_dataset`.
+        run: Folder of the run. A run with the same settings is resumed; a finished one is returned.
+        **settings: Settings of data, training and runtime, by the last part of their flags' names:
+            `pretrain_epochs=3` for --train.pretrain_epochs=3, `seed=2` for --runtime.seed=2.
+            Default: as `python -m user_tf.train --helpfull` lists them.
+
+    Returns:
+        The run, with its `metrics` and `history`.
+
+    Raises:
+        ValueError: A setting is unknown or impossible, or the folder is a run with other settings.
+        NonFiniteLossError: Training diverged; names the step.
+    """
+    start = getattr(model, "run_settings", Config(model=model.config))
+    start = dataclasses.replace(
+        start,
+        run=os.fspath(run),
+        data=dataclasses.replace(start.data, dataset=os.fspath(data.path)),
+    )
+    groups = ("data.scenario", "data.batch.", "train.", "runtime.")
+    config = replace_settings(start, settings, groups)
+    check(config)
+    return train_run(config, data)
+
+
+def train_run(config: Config, dataset: Dataset | None = None) -> Run:
+    """Train the phases of a run; see `fit` for the global state it sets.
+
+    Args:
+        config: Checked settings.
+        dataset: Opened dataset of the settings. Default: opened here.
+
+    Raises:
+        As `fit`.
+    """
+    folder = run_folder.open_run(config)
+    strategy.prepare(config.runtime)
+    distribution = strategy.make_strategy(config.runtime)
+    if dataset is None:
+        dataset = open_dataset(config.data.dataset)
+    steps_left = config.train.stop_after_steps or math.inf
+    for name in config.train.phases:
+        done = folder / name / run_folder.DONE
+        if done.exists():
+            print(f"{name}: done before", flush=True)
+            continue
+        if steps_left <= 0:
+            print(f"{name}: not started; rerun the same command to continue", flush=True)
+            return Run(folder)
+        phase = phases.plan(config, name)
+        # A phase starts the same way whether or not this call trained others before.
+        strategy.seed_process(phase.seed)
+        steps_left -= train_phase(config, phase, dataset, distribution, steps_left)
+        if not done.exists():
+            print(f"{name}: stopped; rerun the same command to continue", flush=True)
+            return Run(folder)
+    print(f"Trained models in {folder}", flush=True)
+    return Run(folder)

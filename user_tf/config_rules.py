@@ -1,0 +1,128 @@
+"""The rules that the settings of a run must keep."""
+
+import operator
+from typing import NoReturn
+
+from data_pipeline.common import flagtree
+from data_pipeline.common.codes import TASK_LABELS
+from user_tf.config import Config
+
+PREDICT_QUERIES = ("htps", "htps_unified")
+"""Rankers that learn to predict the next query."""
+
+_AT_LEAST_1 = (
+    "model.width",
+    "model.num_heads",
+    "model.key_dim",
+    "model.intermediate_dim",
+    "model.word_layers",
+    "model.session_layers",
+    "model.history_layers",
+    "model.session_passes",
+    "model.personal_rows",
+    "data.batch.windows_per_batch",
+    "data.batch.evaluation_windows_per_batch",
+    "data.batch.negatives",
+    "train.patience",
+    "train.evaluations_per_epoch",
+)
+
+
+def check(config: Config) -> None:
+    """Refuse impossible settings before any work starts.
+
+    Raises:
+        ValueError: Names the setting, the rule, the value and the fix.
+
+    Example:
+        >>> from user_tf.config import DataConfig
+        >>> check(Config(run="run", data=DataConfig(dataset="dataset")))
+        >>> check(Config(run="", data=DataConfig(dataset="dataset")))
+        Traceback (most recent call last):
+        ValueError: `run` must name a folder. Got ''. Fix: set --run.
+    """
+    for name, field, _ in flagtree.leaves(Config):
+        choices = field.metadata.get("choices")
+        if choices and operator.attrgetter(name)(config) not in choices:
+            known = ", ".join(choices)
+            _refuse(config, name, f"must be one of {known}", f"set --{name} to one of them")
+    for name in _AT_LEAST_1:
+        if operator.attrgetter(name)(config) < 1:
+            _refuse(config, name, "must be at least 1", f"set --{name} to 1 or more")
+    data, model, train = config.data, config.model, config.train
+    if not config.run:
+        _refuse(config, "run", "must name a folder", "set --run")
+    if not data.dataset:
+        _refuse(
+            config,
+            "data.dataset",
+            "must name a prepared dataset",
+            "set --data.dataset to a folder made by data_pipeline.prepare",
+        )
+    names = {"pretrain", *TASK_LABELS}
+    if (
+        not train.phases
+        or not names.issuperset(train.phases)
+        or len(train.phases) > len(set(train.phases))
+        or "pretrain" in train.phases[1:]
+    ):
+        _refuse(
+            config,
+            "train.phases",
+            "must be distinct names of pretrain, search, recommendation, pretrain first",
+            "set --train.phases, for example to pretrain,search,recommendation",
+        )
+    if data.scenario != "unified" and train.phases != (data.scenario,):
+        _refuse(
+            config,
+            "train.phases",
+            f"must be {data.scenario} with the data of that task only",
+            f"set --train.phases={data.scenario}, or --data.scenario=unified",
+        )
+    if not 0 <= model.dropout < 1:
+        _refuse(config, "model.dropout", "must be in [0, 1)", "set --model.dropout")
+    if model.name in PREDICT_QUERIES and model.next_query_weight and not data.batch.next_queries:
+        _refuse(
+            config,
+            "data.batch.next_queries",
+            "must be on for a ranker that predicts the next query",
+            "set --data.batch.next_queries, or --model.next_query_weight=0",
+        )
+    _check_devices(config)
+
+
+def _check_devices(config: Config) -> None:
+    runtime = config.runtime
+    if runtime.jit and runtime.strategy == "multi_worker":
+        _refuse(
+            config,
+            "runtime.jit",
+            "must be off with the multi-worker strategy",
+            "set --noruntime.jit",
+        )
+    if runtime.logical_cpus and runtime.strategy not in ("one_device", "mirrored"):
+        _refuse(
+            config,
+            "runtime.logical_cpus",
+            "must be 0 unless the strategy is one_device or mirrored",
+            "set --runtime.logical_cpus=0",
+        )
+    if runtime.jit and config.train.embedding_updates == "touched":
+        _refuse(
+            config,
+            "train.embedding_updates",
+            "must be `table` where XLA compiles the gradient",
+            "set --train.embedding_updates=table, or --noruntime.jit",
+        )
+    compiled = runtime.jit or runtime.strategy == "tpu"
+    if compiled and config.data.batch.fixed_sizes == "off":
+        _refuse(
+            config,
+            "data.batch.fixed_sizes",
+            "must not be off where XLA compiles for fixed sizes",
+            "set --data.batch.fixed_sizes=auto, or --noruntime.jit on a CPU or GPU",
+        )
+
+
+def _refuse(config: Config, name: str, rule: str, fix: str) -> NoReturn:
+    raise ValueError(f"`{name}` {rule}. Got {operator.attrgetter(name)(config)!r}. Fix: {fix}.")

@@ -1,0 +1,146 @@
+"""Operations of rankers on a Batch: length buckets, searches alone, padded sequences.
+
+`data_pipeline.batching.spec` describes a Batch and its row subsets. Only `keras.ops` is used, so
+that the functions run on every back end of Keras.
+"""
+
+from typing import NamedTuple
+
+from keras import ops
+
+from data_pipeline.batching import spec
+from data_pipeline.common.codes import Task
+from user_tf.layers.masking import count_positions
+
+
+class PaddedSequence(NamedTuple):
+    """Behaviors of each target, gathered from the packed tables.
+
+    Attributes:
+        behaviors: int `[T, n]` -> behaviors, 0 for padding.
+        types: int `[T, n]`: 0 padding, 1 browse, 2 search.
+        positions: int `[T, n]`: 1, 2, ... over the real behaviors, 0 for padding.
+        mask: bool `[T, n]`, true at real behaviors.
+    """
+
+    behaviors: object
+    types: object
+    positions: object
+    mask: object
+
+
+def split_by_length(batch):
+    """Split the texts into length buckets and renumber the Batch's pointers to texts.
+
+    A Batch without row subsets has one bucket of all texts.
+
+    Returns:
+        List of token ids `[X_l, l]`, the shorter texts first; the Batch, whose text pointers
+        number the rows of all buckets laid end to end.
+    """
+    lengths = spec.bucket_lengths(batch)
+    if not lengths:
+        return [batch["text_tokens"]], batch
+    buckets = [
+        ops.take(batch["text_tokens"], batch[spec.bucket_name(length)], axis=0)[:, :length]
+        for length in lengths
+    ]
+    places = batch["text_place"]
+    pointers = {name: ops.take(places, batch[name], axis=0) for name in spec.TEXT_POINTERS}
+    return buckets, {**batch, **pointers}
+
+
+def encode_buckets(encoder, buckets, training=False):
+    """Encode the texts of `split_by_length` bucket by bucket.
+
+    Args:
+        encoder: Layer from tokens `[X, L]` to words `[X, L, d]`, vectors `[X, d]`, mask `[X, L]`.
+        buckets: List of token ids `[X_l, l]`, the longest texts last.
+        training: Whether dropout is on.
+
+    Returns:
+        Words `[X, L, d]`, vectors `[X, d]` and mask `[X, L]` of all buckets laid end to end, with L
+        of the last bucket.
+    """
+    words, vectors, masks = zip(
+        *(encoder(tokens, training=training) for tokens in buckets), strict=True
+    )
+    if len(buckets) == 1:
+        return words[0], vectors[0], masks[0]
+    longest = buckets[-1].shape[1]
+
+    def widened(x):
+        return ops.pad(x, [[0, 0], [0, longest - x.shape[1]]] + [[0, 0]] * (len(x.shape) - 2))
+
+    return (
+        ops.concatenate([widened(x) for x in words]),
+        ops.concatenate(vectors),
+        ops.concatenate([widened(x) for x in masks]),
+    )
+
+
+def for_searches(batch, compute, *rows):
+    """Return `compute` of the search targets; 0 for recommendations.
+
+    Args:
+        batch: A Batch; with row subsets only its searches are computed.
+        compute: Function of the rows of some targets.
+        rows: Tensors `[T, ...]`, its arguments.
+
+    Returns:
+        `[T, ...]`, one row a target.
+    """
+    has_subset = "search_targets" in batch
+    if has_subset:
+        targets = ops.maximum(batch["search_targets"] - 1, 0)
+        rows = [ops.take(x, targets, axis=0) for x in rows]
+    computed = compute(*rows)
+    if has_subset:
+        computed = ops.take(computed, batch["target_place"], axis=0)
+    search = ops.reshape(batch["task"] == Task.SEARCH, (-1,) + (1,) * (len(computed.shape) - 1))
+    return ops.where(search, computed, ops.zeros_like(computed))
+
+
+def match_words(knrm, batch, words, words_mask):
+    """Return KNRM of every query and its candidates, `[T, C]`; 0 for recommendations.
+
+    Args:
+        knrm: Layer `Knrm`.
+        batch: A Batch; with row subsets only its searches are computed.
+        words: Float tensor `[X, L, d]`, word vectors of the texts the Batch's pointers number.
+        words_mask: Boolean tensor `[X, L]`, true at real tokens.
+    """
+
+    def match(queries, candidates):
+        return knrm(words, words_mask=words_mask, queries=queries, candidates=candidates)
+
+    return for_searches(batch, match, batch["query_text"], batch["candidate_text"])
+
+
+def padded_session(batch):
+    """Return the current session before each target, `[T, M]`.
+
+    Returns:
+        `PaddedSequence` with n = M.
+    """
+    return _padded(batch, batch["current_behaviors"])
+
+
+def padded_history(batch):
+    """Return the behaviors of each target's past sessions, oldest first, `[T, P * M]`.
+
+    Padding may lie anywhere in a row: a session of fewer than M behaviors ends in padding.
+
+    Returns:
+        `PaddedSequence` with n = P * M.
+    """
+    sessions = batch["past_sessions"]
+    behaviors = ops.take(batch["session_behaviors"], sessions, axis=0)
+    slots = sessions.shape[1] * batch["session_behaviors"].shape[1]
+    return _padded(batch, ops.reshape(behaviors, (-1, slots)))
+
+
+def _padded(batch, behaviors):
+    mask = behaviors > 0
+    types = ops.take(batch["behavior_type"], behaviors, axis=0)
+    return PaddedSequence(behaviors, types, count_positions(mask), mask)

@@ -1,0 +1,37 @@
+"""Describe a served model: its signatures, its files and the commands that rank its example."""
+
+import pathlib
+
+from user_tf.serving import layout
+from user_tf.serving.loading import load
+
+
+def summary(version: pathlib.Path) -> str:
+    """Return signatures, files and commands of a version as text.
+
+    Args:
+        version: Folder DIR/<version>.
+    """
+    lines = []
+    signatures = load(version).signatures
+    for name, signature in sorted(signatures.items()):
+        lines.append(f"signature {name}")
+        for kind, specs in (
+            ("in ", signature.structured_input_signature[1]),
+            ("out", signature.structured_outputs),
+        ):
+            for key, spec in sorted(specs.items()):
+                shape = ", ".join("?" if size is None else str(size) for size in spec.shape)
+                lines.append(f"  {kind} {key:16} {spec.dtype.name:8} [{shape}]")
+    extra = version / layout.EXTRA
+    lines += [
+        "",
+        f"SavedModel        {version}",
+        f"manifest          {extra / layout.MANIFEST}",
+        f"example request   {extra / layout.EXAMPLE}",
+        "",
+        "Rank the example:",
+        f"  python -m user_tf.predict --model={version} --requests={extra / layout.EXAMPLE}",
+        f"  {layout.cli_command(version)}",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,75 @@
+"""Export a trained run as a version of a served model."""
+
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from data_pipeline.common.checksums import checksum
+from data_pipeline.dataset.dataset_folder import MANIFEST
+from user_tf import run_folder
+from user_tf.config import Config
+from user_tf.serving import bundle, example_requests, layout
+from user_tf.serving.request import Request
+
+
+def export_run(
+    run: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    phases: Mapping[str, str],
+    version: int = 1,
+    log: str | os.PathLike[str] = "",
+    command: str = "",
+) -> pathlib.Path:
+    """Export a run and return the folder DIR/<version>.
+
+    Args:
+        run: Folder made by user_tf.train.
+        output: DIR, folder of the served model.
+        phases: Phase of the run whose weights serve each task.
+        version: Number of the version; TensorFlow Serving serves the highest.
+        log: Behavior log the dataset was prepared from, for a real example request. Default: the
+            example is made up of frequent words.
+        command: Command line, written into the manifest.
+
+    Raises:
+        FileNotFoundError: `run` is no run or holds no weights, or `log` is no log.
+        FileExistsError: The version exists.
+        ValueError: A setting is impossible, or `log` is not the log of the dataset.
+    """
+    final = layout.check_export(run, output, version, log)
+    config = Config.load(pathlib.Path(run))
+    models: dict[str, Any] = {}
+    for phase in sorted(set(phases.values())):
+        models[phase], _, dataset = run_folder.load_model(os.fspath(run), phase)
+    example, source = _choose_example(log, config, dataset)
+    origin = {
+        "command": command,
+        "run": os.fspath(run),
+        "phases": dict(phases),
+        "dataset": config.data.dataset,
+        "dataset_manifest_sha256": checksum(dataset.path / MANIFEST),
+        "example": source,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+    }
+    copies = {task: models[phase] for task, phase in phases.items()}
+    bundle.write(final, dataset, config, copies, example, origin)
+    return final
+
+
+def _choose_example(
+    log: str | os.PathLike[str], config: Config, dataset: Any
+) -> tuple[Request, str]:
+    """Return the request to put beside the model, and its source."""
+    found = None
+    if log:
+        found = example_requests.example(dataset, log, config.data.scenario)
+    if found is None:
+        why = "the test split is empty" if log else "no --log was given"
+        return example_requests.made_up(dataset.vocabulary), f"made up: {why}"
+    source = f"target {found.request_id} of the test split, strings from {os.fspath(log)}"
+    return found, source

@@ -1,0 +1,88 @@
+"""Load a served model and score requests by it, without checkpoint, dataset or model code."""
+
+import os
+from collections.abc import Sequence
+
+from user_tf.serving import layout
+from user_tf.serving.loading import load
+from user_tf.serving.request import Request, RequestError, to_arrays
+from user_tf.serving.request_json import SESSION_MINUTES
+
+
+class SavedRanker:
+    """A SavedModel of user_tf.export that scores requests.
+
+    Args:
+        model: Folder made by user_tf.export, or one of its versions.
+
+    Attributes:
+        manifest: Contents of export.json; {} where the model was copied without it.
+
+    Raises:
+        FileNotFoundError: `model` holds no SavedModel.
+        ImportError: The model splits texts into wordpieces and TensorFlow Text is not installed.
+    """
+
+    def __init__(self, model: str | os.PathLike[str]) -> None:
+        self.version = layout.find_version(model)
+        self.manifest = layout.read_manifest(self.version)
+        self._loaded = load(self.version)
+        self._plain = self._loaded.signatures["rank"]
+        self._wide = self._loaded.signatures.get("rank_with_features")
+        arguments = self._plain.structured_input_signature[1]
+        self.clicked_titles = int(arguments["history_titles"].shape[2])
+        self.features = (
+            int(self._wide.structured_input_signature[1]["features"].shape[2]) if self._wide else 0
+        )
+
+    @property
+    def session_minutes(self) -> float:
+        """Return the longest gap inside a session, where requests carry times."""
+        return float(self.manifest.get("session_minutes", SESSION_MINUTES))
+
+    def check(self, request: Request) -> None:
+        """Refuse a request this model cannot rank.
+
+        Raises:
+            RequestError: Names the rule, the value and the fix.
+        """
+        tasks = self.manifest.get("tasks", [request.task])
+        if request.task not in tasks:
+            raise RequestError(
+                f"`query` must fit the model, which was trained for {tasks[0]} only. Got "
+                f"{request.query!r}. Fix: use a model of both tasks."
+            )
+        if request.features is not None and len(request.features[0]) != self.features:
+            raise RequestError(
+                f"`features` must hold {self.features} values a candidate for this model. Got "
+                f"{len(request.features[0])!r}. Fix: give them in the order of `features` in "
+                f"{layout.EXTRA}/{layout.MANIFEST}, or leave `features` out."
+            )
+
+    def scores(self, requests: Sequence[Request]) -> list[list[float]]:
+        """Return the scores of each request's candidates, in their order."""
+        import tensorflow as tf
+
+        wide = any(request.features is not None for request in requests)
+        arrays = to_arrays(requests, self.clicked_titles, self.features if wide else None)
+        tensors = {
+            name: tf.constant(
+                value.tolist(), tf.string if value.dtype == object else value.dtype, value.shape
+            )
+            for name, value in arrays.items()
+        }
+        found = (self._wide if wide else self._plain)(**tensors)["scores"].numpy()
+        return [
+            row[: len(request.candidates)].tolist()
+            for row, request in zip(found, requests, strict=True)
+        ]
+
+
+def rank(scores: Sequence[float]) -> list[int]:
+    """Return the positions of the candidates, best first; ties keep the given order.
+
+    Example:
+        >>> rank([0.1, 0.7, 0.7])
+        [1, 2, 0]
+    """
+    return sorted(range(len(scores)), key=lambda position: -scores[position])
