@@ -16,7 +16,7 @@ from absl import app
 
 from data_pipeline.common import flagtree
 from data_pipeline.common.flagtree import setting
-from data_pipeline.importers.registry import SOURCES, describe_rows, read_source
+from data_pipeline.importers.sources import SOURCES, describe_rows, read_source
 from data_pipeline.log.log_folder import write_log
 from data_pipeline.log.schema import LogError
 from data_pipeline.settings import LogSettings

@@ -1,4 +1,4 @@
 """One importer for each source of logs, which turns its files into rows of the canonical tables.
 
-Front door: `registry.read_source`.
+Front door: `sources.read_source`.
 """

@@ -70,7 +70,7 @@ def test_a_run_that_fails_is_told_and_the_other_finishes(work):
     assert first.returncode == 1
     assert "1 of 2 runs failed: single/seed1. Rerun the same command to continue" in first.stderr
     assert "/2] single/seed1: failed: `user_tf.train" in first.stdout
-    assert "be that of the run" in (folder / "single" / "seed1.txt").read_text()
+    assert "the value of the run in" in (folder / "single" / "seed1.txt").read_text()
     assert "/2] whole/seed1: " in first.stdout and "recommendation MAP 0." in first.stdout
 
 

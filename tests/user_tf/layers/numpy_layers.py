@@ -67,7 +67,7 @@ def transformer(x, weights, num_heads):
 
 
 def context_weights(x, weights, num_heads):
-    """How the last row of x shares out its attention over the rows before it, in the last layer."""
+    """Return the attention of the last row of x to the rows before it, in the last layer."""
     layer = 0
     while part(weights, f"block_{layer + 1}"):
         x = block(x, part(weights, f"block_{layer}"), num_heads)

@@ -21,7 +21,7 @@ def build(name="user", **changes):
 
 
 def share_of_first_places(user):
-    """How often the candidate with the text of the only behavior of the session comes first."""
+    """Return how often the candidate with the text of the only behavior of the session comes first."""
     hits = []
     for seed in range(30):
         batch = random_batch(seed, tasks=(1,), candidates=6)

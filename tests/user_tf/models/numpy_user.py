@@ -45,7 +45,7 @@ def behavior_weights(batch, weights, config):
 
 
 def _seen(batch, weights, config, target):
-    """What a target sees: vectors of its session and past, its intents, an encoder of texts."""
+    """Return what a target sees: vectors of its session and past, its intents, an encoder of texts."""
 
     def tokens(index):
         return [token for token in batch["text_tokens"][index] if token]
