@@ -7,10 +7,8 @@ were chosen on validation.
 
 import dataclasses
 
-# As many passes over a task's groups as pre-training and fine-tuning together make.
-_EPOCHS = "--train.pretrain_epochs=4"
-SEARCH_ONLY = ("--data.scenario=search", "--train.phases=search", _EPOCHS)
-RECOMMENDATION_ONLY = ("--data.scenario=recommendation", "--train.phases=recommendation", _EPOCHS)
+SEARCH_ONLY = ("--data.scenario=search", "--train.phases=search")
+RECOMMENDATION_ONLY = ("--data.scenario=recommendation", "--train.phases=recommendation")
 _LONG_WINDOWS = "--text.width=32 --windows.targets_per_window=32"
 _WORLD = ("--users=6500", "--world.title_mean=7", "--world.title_maximum=10")
 

@@ -13,10 +13,9 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from absl import app
-
-from data_pipeline.common import flagtree
+from data_pipeline.common import command_line, flagtree
 from data_pipeline.common.flagtree import setting
+from data_pipeline.common.paths import local_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +23,7 @@ class DescribeSettings:
     """Settings of `python -m data_pipeline.describe`."""
 
     output: str = setting(
-        "", "HTML file to write; empty: DATASET-description.html next to the dataset."
+        "", "HTML file to write; empty: DATASET-description.html next to the dataset.", path=True
     )
 
 
@@ -55,27 +54,18 @@ def describe(dataset: pathlib.Path, output: pathlib.Path, command: str) -> str:
 
 def main(arguments: Sequence[str]) -> None:
     """Describe the dataset that the command line names."""
-    if len(arguments) != 2:
-        raise app.UsageError(
-            f"`DATASET` must be one folder. Got {list(arguments[1:])}. "
-            "Fix: write python -m data_pipeline.describe DATASET."
-        )
-    dataset = pathlib.Path(arguments[1])
+    dataset = pathlib.Path(local_path("DATASET", arguments[1]))
     path = dataset.resolve()
     default = path.with_name(f"{path.name}-description.html")
     output = flagtree.read(DescribeSettings).output
     command = f"python -m data_pipeline.describe {shlex.join(sys.argv[1:])}"
-    try:
-        print(describe(dataset, pathlib.Path(output) if output else default, command))
-    except (ModuleNotFoundError, FileNotFoundError, ValueError) as error:
-        # A wrong argument or a missing package: the message is enough, a traceback would hide it.
-        raise SystemExit(f"error: {error}") from error
+    print(describe(dataset, pathlib.Path(output) if output else default, command))
 
 
 def run() -> None:
     """Define the flags and run; importing this file defines none."""
     flagtree.define(DescribeSettings)
-    app.run(main)
+    command_line.run(main, "DATASET")
 
 
 if __name__ == "__main__":

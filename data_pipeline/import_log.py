@@ -12,9 +12,7 @@ import dataclasses
 import pathlib
 from collections.abc import Sequence
 
-from absl import app
-
-from data_pipeline.common import flagtree
+from data_pipeline.common import command_line, flagtree
 from data_pipeline.common.flagtree import setting
 from data_pipeline.importers.sources import SOURCES, describe_rows, read_source
 from data_pipeline.log.log_folder import write_log
@@ -27,8 +25,8 @@ class ImportSettings:
     """Source and output of an import."""
 
     source: str = setting("tables", "Format of the input.", choices=SOURCES)
-    input: str = setting("", "File of the source, or folder of its files.")
-    output: str = setting("", "Folder of the behavior log to write; must not exist.")
+    input: str = setting("", "File of the source, or folder of its files.", path=True)
+    output: str = setting("", "Folder of the behavior log to write; must not exist.", path=True)
     columns: tuple[str, ...] = setting(
         (), "Columns with other names in the files of `tables`, like requests.user_id=uid."
     )
@@ -60,19 +58,14 @@ def import_log(settings: ImportSettings, log: LogSettings) -> str:
 
 def main(arguments: Sequence[str]) -> None:
     """Import a log as set by flags."""
-    if len(arguments) > 1:
-        raise app.UsageError(f"Unexpected arguments: {arguments[1:]}. Write --name=value.")
-    try:
-        print(import_log(flagtree.read(ImportSettings), flagtree.read(LogSettings)))
-    except ValueError as error:
-        raise SystemExit(f"error: {error}") from error
+    print(import_log(flagtree.read(ImportSettings), flagtree.read(LogSettings)))
 
 
 def run() -> None:
     """Define the flags and run: importing this file defines none."""
     for settings in (ImportSettings, LogSettings):
         flagtree.define(settings)
-    app.run(main)
+    command_line.run(main)
 
 
 if __name__ == "__main__":

@@ -14,24 +14,17 @@ killed call resumes after its last finished step when the same command is given 
 import logging
 from collections.abc import Sequence as Items
 
-from absl import app
-
-from data_pipeline.common import flagtree
+from data_pipeline.common import command_line, flagtree
 from data_pipeline.settings import PrepareSettings
 
 
 def main(arguments: Items[str]) -> None:
     """Prepare a dataset and print its statistics."""
-    if len(arguments) > 1:
-        raise app.UsageError(f"Unexpected arguments: {arguments[1:]}. Write --name=value.")
     from data_pipeline.preparation.checks import check_settings, open_inputs
 
     settings = flagtree.read(PrepareSettings)
-    try:
-        check_settings(settings)
-        open_inputs(settings, checksums=False)
-    except (ValueError, OSError) as error:
-        raise app.UsageError(str(error)) from error
+    check_settings(settings)
+    open_inputs(settings, checksums=False)
     # absl shows the information messages of all libraries; word2vec has a page of them.
     logging.getLogger("gensim").setLevel(logging.WARNING)
     print(f"Preparing {settings.output} from {', '.join(settings.log)}", flush=True)
@@ -49,7 +42,7 @@ def main(arguments: Items[str]) -> None:
 def run() -> None:
     """Entry point: flags are defined here, so that importing this file defines none."""
     flagtree.define(PrepareSettings)
-    app.run(main)
+    command_line.run(main)
 
 
 if __name__ == "__main__":

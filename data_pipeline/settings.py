@@ -11,7 +11,9 @@ class LogSettings:
 
     mask_users: bool = setting(True, "Replace user ids by their HMAC-SHA256 under the owner's key.")
     key_file: str = setting(
-        "", "File with the masking key; empty: the environment variable USER_TF_USER_KEY."
+        "",
+        "File with the masking key; empty: the environment variable USER_TF_USER_KEY.",
+        path=True,
     )
     quarantine_share: float = setting(
         0.01, "Largest share of rows of a table that may be quarantined; more stops the run."
@@ -62,7 +64,7 @@ class TextSettings:
 
     tokenizer: str = setting(
         "words",
-        "`words`: lower-case words, single characters in Chinese and Japanese; `ids`: strings "
+        "`words`: lower-case words, single characters in scripts without spaces; `ids`: strings "
         "between spaces, unchanged, for hashed terms; `wordpiece`: words cut into learned pieces, "
         "needs TensorFlow Text.",
         choices=("words", "ids", "wordpiece"),
@@ -75,6 +77,7 @@ class TextSettings:
         "",
         "File of pieces for `wordpiece`, one a line, the first [PAD], as in BERT's uncased "
         "vocabulary; empty: learn them.",
+        path=True,
     )
     oov_buckets: int = setting(
         1000,
@@ -139,14 +142,16 @@ class PrepareSettings:
         default=(),
         metadata={
             "help": "Folder of the behavior log; of several that follow each other in time, the "
-            "earliest first, comma-separated."
+            "earliest first, comma-separated.",
+            "path": True,
         },
     )
     vocabulary: str = setting(
         "",
         "Earlier dataset whose vocabulary and word vectors are reused; empty: learn them.",
+        path=True,
     )
-    output: str = setting("", "Folder of the dataset to write; must not exist.")
+    output: str = setting("", "Folder of the dataset to write; must not exist.", path=True)
     seed: int = setting(1, "Seed of every draw.")
     scenarios: tuple[str, ...] = dataclasses.field(
         default=("unified", "search", "recommendation"),

@@ -10,18 +10,14 @@ state behind every request (`python -m data_pipeline.truth`); only evaluation ma
 
 from collections.abc import Sequence
 
-from absl import app, logging
+from absl import logging
 
-from data_pipeline.common import flagtree
+from data_pipeline.common import command_line, flagtree
 from data_pipeline.simulator.world_settings import SimulateSettings
 
 
 def main(arguments: Sequence[str]) -> None:
     """Write a simulated log."""
-    if len(arguments) > 1:
-        raise app.UsageError(
-            f"Arguments must be flags. Got {arguments[1:]}. Fix: write --name=value."
-        )
     from data_pipeline.simulator import folder
 
     settings = flagtree.read(SimulateSettings)
@@ -34,7 +30,7 @@ def main(arguments: Sequence[str]) -> None:
 def run() -> None:
     """Define the flags and run; importing this file defines none."""
     flagtree.define(SimulateSettings)
-    app.run(main)
+    command_line.run(main)
 
 
 if __name__ == "__main__":

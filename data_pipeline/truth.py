@@ -9,9 +9,9 @@ is for evaluation only: no part of preparation or training may read it.
 import dataclasses
 from collections.abc import Sequence
 
-from absl import app, logging
+from absl import logging
 
-from data_pipeline.common import flagtree
+from data_pipeline.common import command_line, flagtree
 from data_pipeline.common.flagtree import setting
 
 
@@ -19,25 +19,19 @@ from data_pipeline.common.flagtree import setting
 class TruthSettings:
     """Settings of `python -m data_pipeline.truth`."""
 
-    log: str = setting("", "Folder of the simulated behavior log.")
-    dataset: str = setting("", "Folder of the dataset prepared from it.")
-    output: str = setting("", "Parquet file to write; must not exist.")
+    log: str = setting("", "Folder of the simulated behavior log.", path=True)
+    dataset: str = setting("", "Folder of the dataset prepared from it.", path=True)
+    output: str = setting("", "Parquet file to write; must not exist.", path=True)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Write the truth of all targets of a dataset."""
-    if len(arguments) > 1:
-        raise app.UsageError(
-            f"Arguments must be flags. Got {arguments[1:]}. Fix: write --name=value."
-        )
     from data_pipeline.simulator import click_probabilities
 
     settings = flagtree.read(TruthSettings)
     for field in dataclasses.fields(settings):
         if not getattr(settings, field.name):
-            raise app.UsageError(
-                f"`{field.name}` must name a path. Got ''. Fix: set --{field.name}."
-            )
+            raise ValueError(f"`{field.name}` must name a path. Got ''. Fix: set --{field.name}.")
     count = click_probabilities.write_truth_of(settings.log, settings.dataset, settings.output)
     logging.info("Wrote the truth of %d targets to %s.", count, settings.output)
 
@@ -45,7 +39,7 @@ def main(arguments: Sequence[str]) -> None:
 def run() -> None:
     """Define the flags and run; importing this file defines none."""
     flagtree.define(TruthSettings)
-    app.run(main)
+    command_line.run(main)
 
 
 if __name__ == "__main__":

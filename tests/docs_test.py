@@ -60,8 +60,8 @@ def commands(path):
 
 
 @functools.cache
-def flags_of(module_name):
-    """Return the types of a command's flags by name: the trees it defines when it is run."""
+def trees_of(module_name):
+    """Return the trees of settings that a command defines when it is run."""
     trees = []
     with (
         mock.patch.object(flagtree, "define", lambda tree, *_, **__: trees.append(tree)),
@@ -69,7 +69,12 @@ def flags_of(module_name):
         warnings.catch_warnings(action="ignore", category=RuntimeWarning),
     ):
         runpy.run_module(module_name, run_name="__main__")
-    return {leaf: kind for tree in trees for leaf, _, kind in flagtree.leaves(tree)}
+    return trees
+
+
+def flags_of(module_name):
+    """Return the types of a command's flags by name."""
+    return {leaf: kind for tree in trees_of(module_name) for leaf, _, kind in flagtree.leaves(tree)}
 
 
 def is_flag(argument, known):

@@ -46,6 +46,7 @@ ORDER = {
         "user_tf.run_folder",
         "user_tf.evaluation",
         "user_tf.training",
+        "user_tf.serving.graph",
         "user_tf.serving",
         "user_tf.experiments",
         "user_tf.reporting",

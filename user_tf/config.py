@@ -17,7 +17,7 @@ from data_pipeline.settings import BatchSettings
 class DataConfig:
     """The dataset, the behaviors used of it, and how they are batched."""
 
-    dataset: str = setting("", "Folder of the prepared dataset.")
+    dataset: str = setting("", "Folder of the prepared dataset.", path=True)
     scenario: str = setting(
         "unified",
         "Behaviors the model sees: both, or one task's only (USER-S, USER-R).",
@@ -139,11 +139,25 @@ class TrainConfig:
         "",
         "Run on an earlier dataset. A phase that would start from scratch starts from its weights; "
         "rows of words and users are found by name, new ones get initial weights.",
+        path=True,
     )
-    pretrain_epochs: int = setting(10, "Largest number of epochs of pre-training.")
-    finetune_epochs: int = setting(5, "Largest number of epochs of a fine-tuning phase.")
-    learning_rate: float = setting(1e-3, "Adam's learning rate in the first training of a model.")
-    finetune_learning_rate: float = setting(1e-4, "Adam's learning rate in fine-tuning.")
+    pretrain_epochs: int = setting(
+        10,
+        "Largest number of epochs of pretrain. Without it, search and recommendation are trained "
+        "from scratch and have these epochs and `finetune_epochs` together.",
+    )
+    finetune_epochs: int = setting(
+        5,
+        "Largest number of epochs of search and of recommendation after pretrain; without it, added "
+        "to `pretrain_epochs`.",
+    )
+    learning_rate: float = setting(
+        1e-3,
+        "Adam's learning rate in the first training of a model: pretrain, or a phase without it.",
+    )
+    finetune_learning_rate: float = setting(
+        1e-4, "Adam's learning rate of search and recommendation after pretrain."
+    )
     embedding_updates: str = setting(
         "table",
         "`table`: Adam, which changes every row of an embedding table at every step; `touched`: lazy "
@@ -185,7 +199,7 @@ class RuntimeConfig:
 class Config:
     """Settings of `python -m user_tf.train`."""
 
-    run: str = setting("", "Folder of the run: settings, checkpoints, metrics.")
+    run: str = setting("", "Folder of the run: settings, checkpoints, metrics.", path=True)
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)

@@ -16,30 +16,21 @@ several tables is trained once. Writes
 import shlex
 import sys
 
-from absl import app
-
-from data_pipeline.common import flagtree
+from data_pipeline.common import command_line, flagtree
 from user_tf.experiments import grid_run, grids
 
 
 def main(arguments: list[str]) -> None:
     """Run what is missing of the grid of the parsed flags."""
-    if len(arguments) > 1:
-        raise app.UsageError(
-            f"Settings must be flags. Got {arguments[1:]}. Fix: write --name=value."
-        )
     settings = flagtree.read(grids.GridSettings)
     command = "python -m user_tf.experiment " + shlex.join(sys.argv[1:])
-    try:
-        grids.check(settings)
-        systems = grids.read_systems(settings)
-        grid = grids.describe(settings, systems, command)
-    except ValueError as error:
-        raise app.UsageError(str(error)) from error
+    grids.check(settings)
+    systems = grids.read_systems(settings)
+    grid = grids.describe(settings, systems, command)
     if failure := grid_run.run_grid(settings, systems, grid):
         sys.exit(failure)
 
 
 if __name__ == "__main__":
     flagtree.define(grids.GridSettings)
-    app.run(main)
+    command_line.run(main)

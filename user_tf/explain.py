@@ -14,10 +14,9 @@ import pathlib
 import shlex
 import sys
 
-from absl import app
-
-from data_pipeline.common import flagtree
+from data_pipeline.common import command_line, flagtree
 from data_pipeline.common.flagtree import setting
+from data_pipeline.common.output_folder import FolderLock
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,11 +24,13 @@ class ExplainSettings:
     """Settings of `python -m user_tf.explain`; the others are saved with the runs."""
 
     run: tuple[str, ...] = dataclasses.field(
-        default=(), metadata={"help": "Folders made by user_tf.train; each gets a column."}
+        default=(),
+        metadata={"help": "Folders made by user_tf.train; each gets a column.", "path": True},
     )
     target: int = setting(-1, "target_id of the dataset, a row of SPLIT-queries.parquet.")
     split: str = setting("test", "Split of the target.", choices=("train", "validation", "test"))
-    output: str = setting("", "Output folder.")
+    dataset: str = setting("", "The dataset of the runs, if it was moved.", path=True)
+    output: str = setting("", "Output folder.", path=True)
 
 
 def write_explanation(settings: ExplainSettings, command: str) -> list[pathlib.Path]:
@@ -50,16 +51,14 @@ def write_explanation(settings: ExplainSettings, command: str) -> list[pathlib.P
 
     if not settings.output:
         raise ValueError("`output` must name a folder. Got ''. Fix: set --output.")
-    content = explain_target(settings.run, settings.target, settings.split)
-    return attention_page.write(pathlib.Path(settings.output), content, command)
+    content = explain_target(settings.run, settings.target, settings.split, settings.dataset)
+    output = pathlib.Path(settings.output)
+    with FolderLock(output / "attention"):
+        return attention_page.write(output, content, command)
 
 
 def main(arguments: list[str]) -> None:
     """Run the command line; TensorFlow is imported after the flags are parsed."""
-    if len(arguments) > 1:
-        raise app.UsageError(
-            f"Arguments must be flags. Got {arguments[1:]}. Fix: write --run=FOLDER."
-        )
     command = "python -m user_tf.explain " + shlex.join(sys.argv[1:])
     written = write_explanation(flagtree.read(ExplainSettings), command)
     print("Written: " + ", ".join(map(str, written)), flush=True)
@@ -68,7 +67,7 @@ def main(arguments: list[str]) -> None:
 def run() -> None:
     """Define the flags and run; importing this file defines none."""
     flagtree.define(ExplainSettings)
-    app.run(main)
+    command_line.run(main)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,10 @@
 Writes DIR/<version>/ and prints its signatures. Each task is served by the weights fine-tuned on
 it, otherwise by the pre-trained ones; one SavedModel holds both and chooses by the empty query.
 
+The model computes the relevance features F itself. Those that count what all users did need --log:
+counts as known before the test split begins, of titles and queries of at least --minimum_users users;
+without it they are their means.
+
 An example request lies beside the model. With --log it is a real target of the test split with the
 strings of that log: it then holds what a (masked) user searched and read. Without --log the request
 is made up of frequent words.
@@ -19,9 +23,9 @@ import pathlib
 import shlex
 import sys
 
-from absl import app, logging
+from absl import logging
 
-from data_pipeline.common import flagtree
+from data_pipeline.common import command_line, flagtree
 from data_pipeline.common.flagtree import setting
 from user_tf.config import Config
 from user_tf.serving.layout import check_export
@@ -31,22 +35,25 @@ from user_tf.serving.layout import check_export
 class ExportSettings:
     """Settings of `python -m user_tf.export`; the others are saved with the run."""
 
-    run: str = setting("", "Folder made by user_tf.train.")
-    output: str = setting("", "Folder of the served model; the version is written inside.")
+    run: str = setting("", "Folder made by user_tf.train.", path=True)
+    output: str = setting(
+        "", "Folder of the served model; the version is written inside.", path=True
+    )
     version: int = setting(1, "Number of the version; TensorFlow Serving serves the highest.")
+    dataset: str = setting("", "The dataset of the run, if it was moved.", path=True)
     log: str = setting(
         "",
-        "Behavior log the dataset was prepared from, to take a real example request from; empty: "
-        "a made-up one.",
+        "Behavior log the dataset was prepared from, to take a real example request and counts from; "
+        "empty: a made-up one, and no counts.",
+        path=True,
+    )
+    minimum_users: int = setting(
+        2, "Users that must have opened a title, or searched a query, for its counts."
     )
 
 
 def main(arguments: list[str]) -> None:
     """Run the command line; TensorFlow is imported after the flags are parsed."""
-    if len(arguments) > 1:
-        raise app.UsageError(
-            f"`arguments` must be flags. Got {arguments[1:]!r}. Fix: write --run=FOLDER."
-        )
     settings = flagtree.read(ExportSettings)
     check_export(settings.run, settings.output, settings.version, settings.log)
     config = Config.load(pathlib.Path(settings.run))
@@ -61,7 +68,14 @@ def main(arguments: list[str]) -> None:
     command = "python -m user_tf.export " + shlex.join(sys.argv[1:])
     phases = by_task(config)
     version = export_run(
-        settings.run, settings.output, phases, settings.version, settings.log, command
+        settings.run,
+        settings.output,
+        phases,
+        settings.version,
+        settings.log,
+        command,
+        minimum_users=settings.minimum_users,
+        moved=settings.dataset,
     )
     print(summary(version), flush=True)
 
@@ -69,7 +83,7 @@ def main(arguments: list[str]) -> None:
 def run() -> None:
     """Define the flags and run: importing this file defines none."""
     flagtree.define(ExportSettings)
-    app.run(main)
+    command_line.run(main)
 
 
 if __name__ == "__main__":

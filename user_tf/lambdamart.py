@@ -11,18 +11,12 @@ dependency: pip install '.[evidence]'.
 import shlex
 import sys
 
-from absl import app
-
-from data_pipeline.common import flagtree
+from data_pipeline.common import command_line, flagtree
 from user_tf.experiments import lambdamart_system
 
 
 def main(arguments: list[str]) -> None:
     """Run the command line; TensorFlow is imported after the flags are parsed."""
-    if len(arguments) > 1:
-        raise app.UsageError(
-            f"Arguments must be flags. Got {arguments[1:]}. Fix: write --run=FOLDER."
-        )
     settings = flagtree.read(lambdamart_system.LambdaMartSettings)
     lambdamart_system.import_lightgbm()
     import tensorflow as tf
@@ -39,7 +33,7 @@ def main(arguments: list[str]) -> None:
 def run() -> None:
     """Define the flags and run `main`; importing this file defines none."""
     flagtree.define(lambdamart_system.LambdaMartSettings)
-    app.run(main)
+    command_line.run(main)
 
 
 if __name__ == "__main__":

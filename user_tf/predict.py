@@ -14,9 +14,7 @@ malformed line stops the command, and no output is written. A single request is 
 
 import dataclasses
 
-from absl import app
-
-from data_pipeline.common import flagtree
+from data_pipeline.common import command_line, flagtree
 from data_pipeline.common.flagtree import setting
 from user_tf.serving.request_file import rank_file
 
@@ -25,18 +23,16 @@ from user_tf.serving.request_file import rank_file
 class PredictSettings:
     """Settings of `python -m user_tf.predict`."""
 
-    model: str = setting("", "Folder made by user_tf.export, or one of its versions.")
-    requests: str = setting("", "JSON Lines file of requests.")
-    output: str = setting("", "JSON Lines file of answers to write; empty: print them only.")
+    model: str = setting("", "Folder made by user_tf.export, or one of its versions.", path=True)
+    requests: str = setting("", "JSON Lines file of requests.", path=True)
+    output: str = setting(
+        "", "JSON Lines file of answers to write; empty: print them only.", path=True
+    )
     batch_size: int = setting(32, "Requests scored at once.")
 
 
 def main(arguments: list[str]) -> None:
     """Run the command line; TensorFlow is imported after the flags are parsed."""
-    if len(arguments) > 1:
-        raise app.UsageError(
-            f"`arguments` must be flags. Got {arguments[1:]!r}. Fix: write --model=FOLDER."
-        )
     settings = flagtree.read(PredictSettings)
     rank_file(settings.model, settings.requests, settings.output, settings.batch_size)
 
@@ -44,7 +40,7 @@ def main(arguments: list[str]) -> None:
 def run() -> None:
     """Define the flags and run: importing this file defines none."""
     flagtree.define(PredictSettings)
-    app.run(main)
+    command_line.run(main)
 
 
 if __name__ == "__main__":

@@ -11,29 +11,23 @@ import pathlib
 import shlex
 import sys
 
-from absl import app
-
-from data_pipeline.common import flagtree
+from data_pipeline.common import command_line, flagtree
+from data_pipeline.common.paths import local_path
 from user_tf.reporting.grid_report import ReportSettings, write_report
 
 
 def main(arguments: list[str]) -> None:
     """Run the command line."""
-    if len(arguments) != 2:
-        raise app.UsageError(
-            f"One folder of results must be named. Got {arguments[1:]}. Fix: write "
-            "python -m user_tf.report RUNS."
-        )
     settings = flagtree.read(ReportSettings)
     command = "python -m user_tf.report " + shlex.join(sys.argv[1:])
-    written = write_report(pathlib.Path(arguments[1]), settings, command)
+    written = write_report(pathlib.Path(local_path("RUNS", arguments[1])), settings, command)
     print("Written: " + ", ".join(map(str, written)), flush=True)
 
 
 def run() -> None:
     """Define the flags and run `main`; importing this file defines none."""
     flagtree.define(ReportSettings)
-    app.run(main)
+    command_line.run(main, "RUNS")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The run folder: names of its files, and the models trained in it.
 
 RUN/config.json                        settings of the run
+RUN/run.json                           the dataset: where it was, checksum of its manifest
 RUN/<phase>/best.weights.h5            weights of the best validation MAP
 RUN/<phase>/metrics.jsonl              one line for each evaluation
 RUN/<phase>/checkpoints/latest.npz     checkpoint a killed phase resumes from
@@ -10,21 +11,27 @@ RUN/tensorboard/<phase>/
 
 import json
 import operator
+import os
 import pathlib
 from typing import Any
 
 from data_pipeline.common import flagtree
+from data_pipeline.common.checksums import checksum
 from user_tf.config import Config
 
+RECORD = "run.json"
 BEST = "best.weights.h5"
 DONE = "done.json"
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
 
-# Settings of a call, not of a run: they change no number and may differ between calls.
+_MANIFEST = "manifest.json"
+# Settings of a call, not of a run: they change no number and may differ between calls. The dataset
+# is compared by its checksum, since it may have moved.
 _SETTINGS_OF_A_CALL = {
     "run",
+    "data.dataset",
     "train.stop_after_steps",
     "train.checkpoint_minutes",
     "runtime.tensorboard",
@@ -34,14 +41,36 @@ _SETTINGS_OF_A_CALL = {
 def open_run(config: Config) -> pathlib.Path:
     """Return the folder of a run; the first call makes it and saves the settings.
 
+    The place of the dataset is saved by every call, so that a run finds one that was moved.
+
     Raises:
-        ValueError: The folder belongs to a run with other settings; the first one is named.
+        As `check_run`.
+    """
+    folder = pathlib.Path(config.run)
+    check_run(config)
+    record_dataset(folder, config.data.dataset)
+    if not (folder / "config.json").exists():
+        config.save(folder)
+    return folder
+
+
+def check_run(config: Config) -> None:
+    """Refuse a training that cannot be the run of its folder; nothing is written.
+
+    Raises:
+        FileNotFoundError: There is no such dataset.
+        ValueError: The folder belongs to a run with other settings, or on another dataset; the
+            first one is named.
     """
     folder = pathlib.Path(config.run)
     if not (folder / "config.json").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        config.save(folder)
-        return folder
+        if not (pathlib.Path(config.data.dataset) / _MANIFEST).is_file():
+            raise FileNotFoundError(
+                f"`data.dataset` must be a prepared dataset. Got {config.data.dataset!r}, which has "
+                f"no {_MANIFEST}. Fix: set --data.dataset to its folder, or run `python -m "
+                "data_pipeline.prepare` to its end."
+            )
+        return
     saved = Config.load(folder)
     for name, _, _ in flagtree.leaves(Config):
         before, now = operator.attrgetter(name)(saved), operator.attrgetter(name)(config)
@@ -50,7 +79,83 @@ def open_run(config: Config) -> pathlib.Path:
                 f"`{name}` must be {before!r}, the value of the run in {folder}. Got {now!r}. "
                 f"Fix: set --{name} back, or choose another --run."
             )
-    return folder
+    find_dataset(folder, config.data.dataset, "data.dataset")
+
+
+def record_dataset(folder: pathlib.Path, dataset: str | os.PathLike[str]) -> None:
+    """Write RUN/run.json: the place of the run's dataset, and the checksum of its manifest."""
+    path, run = os.path.realpath(dataset), os.path.realpath(folder)
+    entry = {
+        "path": path,
+        "relative": os.path.relpath(path, run),
+        "manifest_sha256": checksum(os.path.join(path, _MANIFEST)),
+    }
+    write_json(folder / RECORD, {"dataset": entry})
+
+
+def dataset_checksum(folder: pathlib.Path) -> str:
+    """Return the SHA-256 of the manifest of the dataset that a run was trained on.
+
+    Raises:
+        FileNotFoundError: The run has no such record.
+    """
+    return str(_read_record(folder)["manifest_sha256"])
+
+
+def is_dataset(folder: pathlib.Path, dataset: str | os.PathLike[str]) -> bool:
+    """Return whether a folder is the dataset that a run was trained on, wherever it is."""
+    path = pathlib.Path(dataset, _MANIFEST)
+    return path.is_file() and checksum(path) == dataset_checksum(folder)
+
+
+def _read_record(folder: pathlib.Path) -> dict[str, str]:
+    path = folder / RECORD
+    if not path.exists():
+        raise FileNotFoundError(
+            f"`run` must say which dataset it was trained on. Got {os.fspath(folder)!r}, which has "
+            f"no {RECORD}. Fix: train it again in a new --run; the folder is incomplete, or an earlier "
+            "version of the program made it."
+        )
+    return json.loads(path.read_text(encoding="utf-8"))["dataset"]
+
+
+def find_dataset(
+    folder: pathlib.Path, dataset: str | os.PathLike[str] = "", flag: str = "dataset"
+) -> pathlib.Path:
+    """Return the folder of the dataset that a run was trained on.
+
+    It is looked for where it was from the run, then where it was on the machine.
+
+    Args:
+        folder: Folder of the run.
+        dataset: Its place, if it was moved. Default: as recorded.
+        flag: Flag of the command that names the place, for the message.
+
+    Raises:
+        FileNotFoundError: There is no dataset, or the run has no record of its dataset.
+        ValueError: The dataset is another one: its manifest has another checksum.
+    """
+    record = _read_record(folder)
+    recorded = [os.path.normpath(folder / record["relative"]), record["path"]]
+    places = [os.fspath(dataset)] if dataset else list(dict.fromkeys(recorded))
+    manifests = [pathlib.Path(place, _MANIFEST) for place in places]
+    found = {path.parent: checksum(path) for path in manifests if path.is_file()}
+    for place, its_checksum in found.items():
+        if its_checksum == record["manifest_sha256"]:
+            return place
+    if not found:
+        raise FileNotFoundError(
+            f"`{flag}` must be the dataset of the run {os.fspath(folder)!r}. Got none at "
+            f"{' or '.join(map(repr, places))}. Fix: set --{flag} to the folder it was moved to, or "
+            "move it back."
+        )
+    place, its_checksum = next(iter(found.items()))
+    raise ValueError(
+        f"`{flag}` must be the dataset that the run {os.fspath(folder)!r} was trained on, with the "
+        f"manifest of SHA-256 {record['manifest_sha256']} and last at {record['path']!r}. Got "
+        f"{os.fspath(place)!r} with {its_checksum}: another dataset, or one prepared again with other "
+        f"settings. Fix: set --{flag} to the dataset of the run, or train a new --run."
+    )
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:
@@ -107,16 +212,21 @@ def build_model(config: Config, dataset: Any) -> Any:
     return ranker
 
 
-def load_model(run: str | pathlib.Path, phase: str) -> tuple[Any, Config, Any]:
+def load_model(
+    run: str | os.PathLike[str], phase: str, dataset: str | os.PathLike[str] = ""
+) -> tuple[Any, Config, Any]:
     """Return the trained model of a phase, the settings of the run and its dataset.
 
     Args:
         run: Folder of the run.
         phase: `pretrain`, `search` or `recommendation`; `user_tf.training.phases.serving` gives
             the one of a task.
+        dataset: Its dataset, if it was moved. Default: as recorded.
 
     Raises:
-        FileNotFoundError: The folder is no run, or the phase is not trained yet.
+        FileNotFoundError: The folder is no run, the phase is not trained yet, or the dataset is
+            gone.
+        ValueError: The dataset is not the one of the training.
     """
     from data_pipeline.dataset.dataset_folder import open_dataset
     from user_tf.registry import build_ranker
@@ -130,7 +240,7 @@ def load_model(run: str | pathlib.Path, phase: str) -> tuple[Any, Config, Any]:
             f"{phase}/{BEST}; its phases are {', '.join(config.train.phases)}. Fix: run "
             f"`python -m user_tf.train` on it to the end, with {phase} in --train.phases."
         )
-    dataset = open_dataset(config.data.dataset)
-    model = build_ranker(config.model, read_sizes(config, dataset))
+    opened = open_dataset(find_dataset(folder, dataset))
+    model = build_ranker(config.model, read_sizes(config, opened))
     model.load_weights(weights)
-    return model, config, dataset
+    return model, config, opened

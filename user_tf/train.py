@@ -5,11 +5,8 @@
 Rerun the same command to resume a killed one. `user_tf.run_folder` lists the files of the run folder.
 """
 
-import pathlib
-
-from absl import app
-
-from data_pipeline.common import flagtree
+from data_pipeline.common import command_line, flagtree
+from user_tf import run_folder
 from user_tf.config import Config
 from user_tf.config_rules import check
 
@@ -34,21 +31,9 @@ ESSENTIALS = (
 
 def main(arguments: list[str]) -> None:
     """Run the command; TensorFlow is imported after the flags are checked."""
-    if len(arguments) > 1:
-        raise app.UsageError(
-            f"Arguments must be flags. Got {arguments[1:]}. Fix: write --name=value."
-        )
     config = flagtree.read(Config)
-    try:
-        check(config)
-        if not (pathlib.Path(config.data.dataset) / "manifest.json").exists():
-            raise ValueError(
-                "`data.dataset` must be a prepared dataset. Got "
-                f"{config.data.dataset!r}, which has no manifest.json. Fix: run "
-                "`python -m data_pipeline.prepare` to its end."
-            )
-    except ValueError as error:
-        raise app.UsageError(str(error)) from error
+    check(config)
+    run_folder.check_run(config)
     from user_tf.api.fit import train_run
 
     train_run(config)
@@ -57,7 +42,7 @@ def main(arguments: list[str]) -> None:
 def run() -> None:
     """Entry point: flags are defined here, so that importing this file defines none."""
     flagtree.define(Config, essentials=ESSENTIALS)
-    app.run(main)
+    command_line.run(main)
 
 
 if __name__ == "__main__":

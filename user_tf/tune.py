@@ -14,23 +14,14 @@ read. A finished training is kept. Writes
 import shlex
 import sys
 
-from absl import app
-
-from data_pipeline.common import flagtree
+from data_pipeline.common import command_line, flagtree
 from user_tf.experiments import tuning
 
 
 def main(arguments: list[str]) -> None:
     """Tune the systems of the parsed flags."""
-    if len(arguments) > 1:
-        raise app.UsageError(
-            f"Settings must be flags. Got {arguments[1:]}. Fix: write --name=value."
-        )
     settings = flagtree.read(tuning.TuneSettings)
-    try:
-        trials, runs = tuning.plan(settings)
-    except ValueError as error:
-        raise app.UsageError(str(error)) from error
+    trials, runs = tuning.plan(settings)
     command = "python -m user_tf.tune " + shlex.join(sys.argv[1:])
     if failure := tuning.run_trials(settings, trials, runs, command):
         sys.exit(failure)
@@ -38,4 +29,4 @@ def main(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     flagtree.define(tuning.TuneSettings)
-    app.run(main)
+    command_line.run(main)

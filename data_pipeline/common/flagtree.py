@@ -14,19 +14,25 @@ from typing import Any, TypeVar
 
 from absl import flags
 
+from data_pipeline.common.paths import local_path
+
 Tree = TypeVar("Tree")
 
 # absl then counts the flags as those of the calling module, which `--help` prints.
 flags.disclaim_key_flags()
 
 
-def setting(default: Any, help: str, choices: tuple[str, ...] | None = None) -> Any:
+def setting(
+    default: Any, help: str, choices: tuple[str, ...] | None = None, path: bool = False
+) -> Any:
     """Declare one documented field of a settings dataclass.
 
     Args:
         default: Default value; the annotation of its field gives the type of the flag.
         help: One sentence for `--help`, with the unit.
         choices: Allowed values of a string field. Default: any.
+        path: Whether the value is a path, which `read` expands and checks (`paths.local_path`).
+            Default: False.
 
     Example:
         >>> @dataclasses.dataclass(frozen=True)
@@ -35,7 +41,9 @@ def setting(default: Any, help: str, choices: tuple[str, ...] | None = None) -> 
         >>> Cut().minutes
         30
     """
-    return dataclasses.field(default=default, metadata={"help": help, "choices": choices})
+    return dataclasses.field(
+        default=default, metadata={"help": help, "choices": choices, "path": path}
+    )
 
 
 def leaves(tree: type, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field[Any], Any]]:
@@ -103,8 +111,22 @@ def define(
 
 
 def read(tree: type[Tree], prefix: str = "", values: flags.FlagValues = flags.FLAGS) -> Tree:
-    """Build `tree` from parsed flags; the inverse of `define`."""
-    return _build(tree, {name: values[name].value for name, _, _ in leaves(tree, prefix)}, prefix)
+    """Build `tree` from parsed flags; the inverse of `define`.
+
+    Raises:
+        ValueError: A path is a URL.
+    """
+    flat = {}
+    for name, field, _ in leaves(tree, prefix):
+        value: Any = values[name].value
+        if field.metadata.get("path"):
+            value = (
+                [local_path(name, item) for item in value]
+                if isinstance(value, list)
+                else local_path(name, value)
+            )
+        flat[name] = value
+    return _build(tree, flat, prefix)
 
 
 def _build(tree: type[Tree], flat: Mapping[str, Any], prefix: str) -> Tree:

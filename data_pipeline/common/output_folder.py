@@ -13,13 +13,65 @@ class FolderInUse(ValueError):
     """Another run is writing the folder."""
 
 
+class FolderLock:
+    """A lock on a file or folder that one run at a time writes; a context manager.
+
+    A lock file beside it is held. The kernel frees the lock when the process ends, also when it is
+    killed, so the lock file of a killed run is in nobody's way.
+
+    Args:
+        path: File or folder to write; it need not exist.
+        setting: Setting that names it, for the message.
+        name: Name of the lock file without ".lock". Default: that of `path`.
+
+    Raises:
+        FolderInUse: Another run is writing it; raised by `with`.
+        OSError: The drive has no locks.
+
+    Example:
+        >>> import tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "run"
+        >>> with FolderLock(path, "run"), FolderLock(path, "run"):
+        ...     pass
+        Traceback (most recent call last):
+        data_pipeline.common.output_folder.FolderInUse: ... must be written by one run at a time ...
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], setting: str = "output", name: str | None = None
+    ) -> None:
+        self._path, self._setting = pathlib.Path(os.path.abspath(path)), setting
+        self._file = self._path.with_name((name or self._path.name) + ".lock")
+        # A short wait, since a lock file may be removed between its opening and its lock. No
+        # fallback to a marker file, which would stay after a kill.
+        self._lock = filelock.FileLock(
+            self._file, timeout=0.1, poll_interval=0.02, fallback_to_soft=False
+        )
+
+    def __enter__(self) -> Self:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire()
+        except filelock.Timeout as error:
+            raise FolderInUse(
+                f"{self._path}: a folder must be written by one run at a time. Got another run that "
+                f"holds {self._file.name}. Fix: wait for its end, or set --{self._setting} to "
+                "another folder."
+            ) from error
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        # Removed while held: filelock refuses a lock on a file that lost its name.
+        self._file.unlink(missing_ok=True)
+        self._lock.release()
+
+
 class UnfinishedFolder:
     """A folder written under a temporary name; `rename` gives it its own name.
 
     A context manager: leaving it removes a folder that was not renamed, so an error leaves nothing
     behind. The folder of a killed run is replaced by the next run. While one run writes the folder,
-    another is refused: a lock file beside it is held. The kernel frees the lock when the process
-    ends, also when it is killed, so the lock file of a killed run is in nobody's way.
+    another is refused (`FolderLock`).
 
     Args:
         path: Folder to write. The caller decides whether it may exist; `rename` replaces only an
@@ -50,23 +102,10 @@ class UnfinishedFolder:
         self.path = pathlib.Path(path)
         self.folder = self.path.with_name(name or self.path.name + ".tmp")
         self.keep = False
-        lock = self.path.with_name((name or self.path.name) + ".lock")
-        # A short wait, since a lock file may be removed between its opening and its lock. No
-        # fallback to a marker file, which would stay after a kill.
-        self._lock = filelock.FileLock(
-            lock, timeout=0.1, poll_interval=0.02, fallback_to_soft=False
-        )
+        self._lock = FolderLock(self.path, name=name)
 
     def __enter__(self) -> Self:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._lock.acquire()
-        except filelock.Timeout as error:
-            raise FolderInUse(
-                f"{self.path}: a folder must be written by one run at a time. Got another run that "
-                f"holds {os.path.basename(self._lock.lock_file)}. Fix: wait for its end, or set "
-                "--output to another folder."
-            ) from error
+        self._lock.__enter__()
         try:
             self.begin()
         except BaseException as error:
@@ -94,9 +133,7 @@ class UnfinishedFolder:
             if not self.keep:
                 shutil.rmtree(self.folder, ignore_errors=True)
         finally:
-            # Removed while held: filelock refuses a lock on a file that lost its name.
-            pathlib.Path(self._lock.lock_file).unlink(missing_ok=True)
-            self._lock.release()
+            self._lock.__exit__()
 
     def rename(self) -> None:
         """Give the complete folder its own name.

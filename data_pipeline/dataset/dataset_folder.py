@@ -26,8 +26,11 @@ import pyarrow.parquet as pq
 
 from data_pipeline.common.checksums import checksum
 from data_pipeline.common.codes import Split
+from data_pipeline.text.word_rule import TEXT_RULE
 
 SCHEMA_VERSION = 3
+VERSIONS = {"schema_version": SCHEMA_VERSION, "text_rule": TEXT_RULE}
+"""Entries of the manifest that say by which version of the program a dataset was prepared."""
 MANIFEST = "manifest.json"
 FEATURES_FILE = "features.npy"
 
@@ -227,7 +230,7 @@ def open_dataset(path: str | os.PathLike[str], verify: bool = False) -> Dataset:
     Raises:
         FileNotFoundError: There is no folder, no manifest (an incomplete dataset), or a file is
             missing.
-        ValueError: The dataset has another schema version, or a file was altered.
+        ValueError: The dataset has another schema version or text rule, or a file was altered.
     """
     root, name = pathlib.Path(path), os.fspath(path)
     fix = "Fix: run `python -m data_pipeline.prepare` again with a new --output."
@@ -241,6 +244,13 @@ def open_dataset(path: str | os.PathLike[str], verify: bool = False) -> Dataset:
     if version != SCHEMA_VERSION:
         raise ValueError(
             f"{name}: the schema version of a dataset must be {SCHEMA_VERSION}. Got {version}. {fix}"
+        )
+    # Models that were exported hold the rule of their dataset and need neither.
+    rule = manifest.get("text_rule", 1)
+    if rule != TEXT_RULE:
+        raise ValueError(
+            f"{name}: the text rule of a dataset must be {TEXT_RULE}, by which texts are split into "
+            f"words. Got {rule}. {fix}"
         )
     for file, entry in manifest["files"].items():
         _check_file(root / file, entry, verify, fix)

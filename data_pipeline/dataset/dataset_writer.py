@@ -6,7 +6,7 @@ from typing import Any
 
 from data_pipeline.common.checksums import describe_files
 from data_pipeline.common.output_folder import UnfinishedFolder
-from data_pipeline.dataset.dataset_folder import MANIFEST, SCHEMA_VERSION
+from data_pipeline.dataset.dataset_folder import MANIFEST, VERSIONS
 
 
 class DatasetWriter(UnfinishedFolder):
@@ -48,9 +48,9 @@ class DatasetWriter(UnfinishedFolder):
         super().begin()
 
     def finish(self, manifest: dict[str, Any]) -> None:
-        """Add schema version and checksums, write the manifest, rename the folder."""
+        """Add versions and checksums, write the manifest, rename the folder."""
         files = describe_files(self.folder)
-        complete = {"schema_version": SCHEMA_VERSION, **manifest, "files": files}
+        complete = {**VERSIONS, **manifest, "files": files}
         text = json.dumps(complete, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
         with open(self.folder / MANIFEST, "w", encoding="utf-8") as file:
             file.write(text)

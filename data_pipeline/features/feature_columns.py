@@ -5,6 +5,8 @@ code base and the works it builds on describe.
 """
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -121,40 +123,68 @@ def compute_columns(
     """
     of_target = {name: about[name][target] for name in _OF_TARGET}
     query, texts = of_target["query"], vectors.texts
-    opens, last_rank = counts["opens"], counts["last_rank"]
     query_cosine, last_query_cosine, history_cosine = cosines(
         (vectors.titles, doc, vectors.title_length),
         (texts.vectors, query, vectors.length),
         (texts.vectors, of_target["last_query"], vectors.length),
         (history, target, lengths(history)),
     )
-    values: dict[str, npt.NDArray] = {
-        "reciprocal_rank": 1.0 / (1.0 + position),
-        "document_clicks": np.log1p(opens),
-        "query_document_clicks": np.log1p(counts["query_opens"]),
-        "user_document_clicks": np.log1p(counts["user_opens"]),
-        "user_query_document_clicks": np.log1p(counts["user_query_opens"]),
-        "p_click": counts["user_query_opens"] / (of_target["user_query_opens"] + P_CLICK_BETA),
-        "query_click_entropy": entropy(of_target["query_opens"], of_target["spread"]),
-        "query_frequency": np.log1p(of_target["frequency"]),
-        "query_repeated_by_user": of_target["repeated"] > 0,
-        "satisfied_rate": counts["satisfied"] / np.maximum(opens, 1),
-        "opened_in_session": counts["session_opens"] > 0,
+    values = compute_values(np, position, counts, of_target) | {
         "query_cosine": query_cosine,
         "last_query_cosine": last_query_cosine,
         "history_cosine": history_cosine,
         "token_overlap": token_overlap(query, texts.document_text[doc], texts.tokens),
-        "recency": np.where(
-            last_rank > 0, 1.0 / (1.0 + np.maximum(of_target["user_opens"] - last_rank, 0)), 0.0
-        ),
-        "log_rank": np.log1p(position),
-        "below_last_opened": below_last_opened(target, position, last_rank),
+        "below_last_opened": below_last_opened(target, position, counts["last_rank"]),
     }
     result = np.zeros((len(target), len(FEATURES)), np.float32)
     for column, feature in enumerate(FEATURES):
         value = values[feature.name]
         result[:, column] = value if feature.query_free else np.where(query > 0, value, 0.0)
     return result
+
+
+def compute_values(
+    xp: Any, position: Any, counts: Mapping[str, Any], of_target: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the columns of F that are formulas of counts, for preparation and the served graph.
+
+    Args:
+        xp: NumPy, or `tensorflow.experimental.numpy` with float64 tensors instead of integers.
+        position: Original position from 0, of each candidate.
+        counts: `Counts.count_candidates`: opens, satisfied, query_opens, user_opens,
+            user_query_opens, session_opens, last_rank.
+        of_target: `Counts.count_targets` of each candidate's target: query_opens, spread,
+            user_query_opens, frequency, repeated, user_opens.
+
+    Returns:
+        Columns by name, in the shape of `position`; not yet 0 for a recommendation.
+
+    Example:
+        >>> one = dict.fromkeys(("opens", "satisfied", "query_opens", "user_opens"), 1)
+        >>> one |= dict.fromkeys(("user_query_opens", "session_opens", "last_rank"), 1)
+        >>> about = dict.fromkeys(("query_opens", "spread", "user_query_opens", "frequency"), 1)
+        >>> values = compute_values(np, 3, one, about | {"repeated": 1, "user_opens": 2})
+        >>> float(values["reciprocal_rank"]), float(values["recency"])
+        (0.25, 0.5)
+    """
+    opens, last_rank = counts["opens"], counts["last_rank"]
+    return {
+        "reciprocal_rank": 1.0 / (1.0 + position),
+        "document_clicks": xp.log1p(opens),
+        "query_document_clicks": xp.log1p(counts["query_opens"]),
+        "user_document_clicks": xp.log1p(counts["user_opens"]),
+        "user_query_document_clicks": xp.log1p(counts["user_query_opens"]),
+        "p_click": counts["user_query_opens"] / (of_target["user_query_opens"] + P_CLICK_BETA),
+        "query_click_entropy": entropy(of_target["query_opens"], of_target["spread"], xp),
+        "query_frequency": xp.log1p(of_target["frequency"]),
+        "query_repeated_by_user": of_target["repeated"] > 0,
+        "satisfied_rate": counts["satisfied"] / xp.maximum(opens, 1),
+        "opened_in_session": counts["session_opens"] > 0,
+        "recency": xp.where(
+            last_rank > 0, 1.0 / (1.0 + xp.maximum(of_target["user_opens"] - last_rank, 0)), 0.0
+        ),
+        "log_rank": xp.log1p(position),
+    }
 
 
 def below_last_opened(target: Integers, position: Integers, last_rank: Integers) -> Floats:
@@ -182,12 +212,13 @@ def below_last_opened(target: Integers, position: Integers, last_rank: Integers)
     return np.where(below > 0, 1.0 / np.maximum(below, 1), 0.0)
 
 
-def entropy(total: Integers, spread: Integers) -> Floats:
+def entropy(total: Any, spread: Any, xp: Any = np) -> Any:
     """Return the click entropy in bits, -sum p log2 p, from running integers.
 
     Args:
         total: int64, opens under the query.
         spread: int64, sum over documents of n * log2(n) in steps of 2**-24.
+        xp: As for `compute_values`. Default: NumPy.
 
     Returns:
         float64, at least 0; 0 without opens.
@@ -196,5 +227,5 @@ def entropy(total: Integers, spread: Integers) -> Floats:
         >>> entropy(np.array([4, 4]), np.array([0, 8 * 2**24])).tolist()
         [2.0, 0.0]
     """
-    n = np.maximum(total, 1)
-    return np.maximum(np.log2(n) - spread / (n * float(ENTROPY_SCALE)), 0.0)
+    n = xp.maximum(total, 1)
+    return xp.maximum(xp.log2(n) - spread / (n * float(ENTROPY_SCALE)), 0.0)

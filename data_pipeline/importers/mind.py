@@ -2,9 +2,10 @@
 
 Recommended settings of `prepare`: `--sequence.relevance=click`, since there are no dwell times.
 
-Files: news.tsv and behaviors.tsv of MIND or MIND-small, tab-separated without header or quotes. To
-import several parts as one log, concatenate them: cat train/news.tsv dev/news.tsv > news.tsv, and
-behaviors.tsv in the same way. The rows of the test part have no labels and are quarantined.
+Files: news.tsv and behaviors.tsv of MIND or MIND-small, tab-separated without quotes; a header, which
+published files lack, is recognised. To import several parts as one log, concatenate them: cat
+train/news.tsv dev/news.tsv > news.tsv, and behaviors.tsv in the same way. The rows of the test part
+have no labels and are quarantined.
 
 * Requests: every row of behaviors.tsv is a request without a query; there are no searches. The list
   is in the order of the file; several results may be clicked. Impression ids start again in every
@@ -15,9 +16,9 @@ behaviors.tsv in the same way. The rows of the test part have no labels and are 
   between the starts of sessions, the last one an hour before the impression. Their order is that of
   the file; nothing else about their times is true. Browses are no targets in a log with lists.
   "synthetic_browses" in log.json counts them.
-* A history is in every row of its user; that of the first impression is used. A later history may
-  be longer: the rest is left out. A later history that contradicts the first is quarantined with
-  its row.
+* A history is in every row of its user; that of the first impression is used. Documents that a later
+  history adds, and that the user did not click in a list before, were read between two impressions:
+  they are placed there, at equal distances. Documents that a history no longer names stay.
 * Documents: title and category. Abstract, subcategory, address and entities are not read. News of
   lists or histories must be in news.tsv; rows that repeat an id, as in concatenated parts, are left
   out.
@@ -72,11 +73,6 @@ RULES = (
         'An impression must be news with labels, like "N43266-0 N58363-1". Fix: leave out rows '
         "without labels, such as those of the test part, whose clicks are unknown.",
     ),
-    Rule(
-        "history",
-        "A history must begin with the history of the user's first impression. Fix: import parts "
-        "with contradicting histories as logs of their own.",
-    ),
 )
 
 SESSION_CLICKS = 5
@@ -98,15 +94,36 @@ FROM (
 
 HISTORIES = """
 CREATE TABLE impressed AS
-SELECT * REPLACE (
-        CASE WHEN NOT starts_with(history || ' ', begin || ' ') AND begin <> '' THEN 'history' END
-            AS fault
-    )
+SELECT *, row_number() OVER by_time AS nth, lag(moment) OVER by_time AS before,
+    lag(history) OVER by_time AS history_before
+FROM shown WHERE fault IS NULL
+WINDOW by_time AS (PARTITION BY user_id ORDER BY moment, number);
+
+CREATE TABLE mentions AS
+SELECT user_id, number, nth, moment, before, unnest(clicks) AS doc_id,
+    unnest(range(len(clicks))) AS place
 FROM (
-    SELECT *, first_value(history) OVER by_time AS begin, row_number() OVER by_time = 1 AS is_first
-    FROM shown WHERE fault IS NULL
-    WINDOW by_time AS (PARTITION BY user_id ORDER BY moment, number)
+    SELECT *, string_split(history, ' ') AS clicks FROM impressed
+    WHERE history <> '' AND history IS DISTINCT FROM history_before
+);
+
+CREATE TABLE added AS
+SELECT *, row_number() OVER of_row AS order_in_row, count(*) OVER (PARTITION BY number) AS in_row
+FROM (
+    SELECT mentions.* FROM mentions JOIN (
+        -- A document is known from its first history on, or after its first click.
+        SELECT user_id, doc_id, min(since) AS since FROM (
+            SELECT user_id, doc_id, 2 * nth AS since FROM mentions
+            UNION ALL
+            SELECT user_id, left(place, -2), 2 * nth + 1 FROM (
+                SELECT user_id, nth, unnest(string_split(impressions, ' ')) AS place FROM impressed
+            ) WHERE ends_with(place, '-1')
+        ) GROUP BY ALL
+    ) AS known ON mentions.user_id = known.user_id AND mentions.doc_id = known.doc_id
+    WHERE nth > 1 AND since = 2 * nth
+    QUALIFY row_number() OVER (PARTITION BY number, mentions.doc_id ORDER BY place) = 1
 )
+WINDOW of_row AS (PARTITION BY number ORDER BY place)
 """
 
 REQUESTS = """
@@ -117,7 +134,7 @@ SELECT 'behaviors' AS source, number, 'm' || number AS request_id, user_id, mome
         'clicked': ends_with(place, '-1'),
         'click_time': NULL::TIMESTAMP
     }) AS results
-FROM impressed WHERE fault IS NULL
+FROM impressed
 """
 
 BROWSES = f"""
@@ -125,13 +142,13 @@ CREATE TABLE browses AS
 SELECT 'behaviors' AS source, number, user_id, doc_id,
     moment - to_hours(1 + later // {SESSION_CLICKS}) - to_minutes(later % {SESSION_CLICKS}) AS time
 FROM (
-    SELECT number, user_id, moment, unnest(clicks) AS doc_id,
-        unnest(range(len(clicks) - 1, -1, -1)) AS later
-    FROM (
-        SELECT number, user_id, moment, string_split(history, ' ') AS clicks
-        FROM impressed WHERE is_first AND history <> ''
-    )
+    SELECT *, count(*) OVER (PARTITION BY number) - 1 - place AS later FROM mentions WHERE nth = 1
 )
+UNION ALL
+SELECT 'behaviors', number, user_id, doc_id, make_timestamp(
+    epoch_us(before) + (epoch_us(moment) - epoch_us(before)) // (in_row + 1) * order_in_row
+)
+FROM added
 """
 
 DOCUMENTS = """
@@ -147,8 +164,6 @@ SELECT 'behaviors' AS source, number, fault,
     CASE fault WHEN 'time' THEN time WHEN 'labels' THEN impressions END AS value
 FROM shown WHERE fault IS NOT NULL
 UNION ALL
-SELECT 'behaviors', number, fault, history FROM impressed WHERE fault IS NOT NULL
-UNION ALL
 SELECT 'news', number, 'news-id-empty', '' FROM news WHERE news_id = ''
 """
 
@@ -162,10 +177,10 @@ SELECT 'behaviors', 'request', count(*) FROM requests
 UNION ALL
 SELECT 'histories of requests', CASE
         WHEN history = '' THEN 'empty'
-        WHEN is_first THEN 'of the first request'
-        WHEN history = begin THEN 'the same again'
-        ELSE 'longer than the first, the rest left out' END, count(*)
-FROM impressed WHERE fault IS NULL GROUP BY ALL
+        WHEN nth = 1 THEN 'of the first request'
+        WHEN number IN (SELECT number FROM added) THEN 'adds documents'
+        ELSE 'adds nothing' END, count(*)
+FROM impressed GROUP BY ALL
 UNION ALL
 SELECT 'clicks of histories', 'browse at a synthetic time', count(*) FROM browses
 """

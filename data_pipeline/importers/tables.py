@@ -4,8 +4,9 @@ A table is one file (`requests.parquet`, `requests.csv`, `requests.jsonl`; CSV a
 with .gz) or a folder of such files in the order of their names (`requests/2024-01-01.csv`).
 `documents` is required, and `requests`, `browses` or both. Columns: `data_pipeline.log.schema`.
 
-In CSV and JSON Lines a time is ISO 8601 text ("2024-01-31T12:00:00Z", "2024-01-31 12:00:00+01:00";
-UTC without a zone), never a number. A CSV column `results` holds the list as JSON:
+An id is text or an integer. In CSV and JSON Lines a time is ISO 8601 text ("2024-01-31T12:00:00Z",
+"2024-01-31 12:00:00+01:00"; UTC without a zone). Integer times need their unit, in every kind of
+file: `--columns=requests.time=time:ms`; times of clicks have the unit of `requests.time`. A CSV column `results` holds the list as JSON:
 `[{"doc_id": "a", "clicked": true, "click_time": "2024-01-31T12:00:05Z", "dwell_seconds": 31.5}]`.
 An empty CSV value of an optional column is null.
 
@@ -15,7 +16,7 @@ dwell times with `--sequence.relevance=click`.
 """
 
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -45,7 +46,8 @@ ENDINGS = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
 
 TIME = Rule(
     "time-unreadable",
-    'A time must be ISO 8601 text, like "2024-01-31T12:00:00Z". Fix: rewrite the time.',
+    'A time must be ISO 8601 text, like "2024-01-31T12:00:00Z", or an integer whose unit --columns '
+    "says. Fix: rewrite the time, or say the unit: --columns=requests.time=time:ms.",
 )
 NUMBER = Rule("number-unreadable", "A dwell must be a number of seconds. Fix: rewrite the dwell.")
 RESULTS = Rule(
@@ -97,6 +99,8 @@ def read(path: pathlib.Path, columns: Sequence[str] = ()) -> Source:
     }
     if names.mapping:
         description |= {"columns": names.mapping, "left_out": names.left_out}
+    if names.units:
+        description["units"] = names.units
     return Source(_batches(path, files, names), description)
 
 
@@ -108,11 +112,12 @@ def _batches(
     with duckdb.connect() as engine:
         engine.execute("SET TimeZone = 'UTC'")
         for table, paths in files.items():
+            units = columns.units.get(table, {})
             for path in paths:
                 name = str(path.relative_to(folder))
                 if path.name.endswith(".parquet"):
                     found = columns.find(table, name, parquet_names(path, name))
-                    yield from _parquet(table, path, name, found)
+                    yield from _parquet(table, path, name, found, units)
                     continue
                 check_file(path)
                 if ".jsonl" in path.suffixes:
@@ -123,14 +128,43 @@ def _batches(
                     if isinstance(part, Rejected):
                         yield part
                     else:
-                        yield from _parse_columns(engine, table, name, part)
+                        yield from _parse_columns(engine, table, name, part, units)
 
 
-def _parquet(table: str, path: pathlib.Path, name: str, columns: FileColumns) -> Iterator[RawBatch]:
+def _parquet(
+    table: str, path: pathlib.Path, name: str, columns: FileColumns, units: Mapping[str, str]
+) -> Iterator[RawBatch]:
     first = 1
     for rows in read_parquet(path, name, list(columns.sources.values())):
-        yield RawBatch(table, rows.rename_columns(list(columns.sources)), name, first)
+        rows = rows.rename_columns(list(columns.sources))
+        for column, unit in units.items():
+            rows = _read_integer_times(rows, column, unit)
+            if column == "time" and "results" in rows.column_names:
+                rows = _read_integer_times(rows, "results", unit)
+        yield RawBatch(table, rows, name, first)
         first += rows.num_rows
+
+
+def _read_integer_times(rows: pa.Table, column: str, unit: str) -> pa.Table:
+    """Return rows with the integers of a column, or of click times in lists, as times."""
+    kind = _with_times(rows.schema.field(column).type, unit)
+    place = rows.column_names.index(column)
+    return rows.set_column(place, column, rows[column].cast(kind))
+
+
+def _with_times(kind: pa.DataType, unit: str) -> pa.DataType:
+    if pa.types.is_integer(kind):
+        return pa.timestamp(unit, "UTC")
+    if pa.types.is_list(kind) and pa.types.is_struct(kind.value_type):
+        return pa.list_(
+            pa.struct(
+                field.with_type(_with_times(field.type, unit))
+                if field.name == "click_time"
+                else field
+                for field in kind.value_type
+            )
+        )
+    return kind
 
 
 def _csv(
@@ -143,7 +177,11 @@ def _csv(
 
 
 def _parse_columns(
-    engine: duckdb.DuckDBPyConnection, table: str, name: str, part: TextRows
+    engine: duckdb.DuckDBPyConnection,
+    table: str,
+    name: str,
+    part: TextRows,
+    units: Mapping[str, str],
 ) -> Iterator[RawBatch | Rejected]:
     """Parse the times, numbers and lists of text columns; reject rows that do not parse."""
     columns, broken = [], []
@@ -152,12 +190,13 @@ def _parse_columns(
             continue
         text, rule = f"nullif(text.{field.name}, '')", None
         if pa.types.is_timestamp(field.type):
-            parsed, rule = time_sql(text), TIME
+            parsed, rule = time_sql(text, units.get(field.name, "")), TIME
         elif pa.types.is_floating(field.type):
             parsed, rule = f"try_cast({text} AS DOUBLE)", NUMBER
         elif pa.types.is_list(field.type):
-            parsed = results_sql(text)
-            broken.append((f"NOT {good_results_sql(text)}", RESULTS, text))
+            unit = units.get("time", "")
+            parsed = results_sql(text, unit)
+            broken.append((f"NOT {good_results_sql(text, unit)}", RESULTS, text))
         else:
             parsed = text if field.name in OPTIONAL else f"text.{field.name}"
         if rule:

@@ -69,6 +69,9 @@ SCHEMAS = {"documents": DOCUMENTS, "requests": REQUESTS, "browses": BROWSES}
 OPTIONAL = frozenset({"category", "published", "click_time", "dwell_seconds"})
 """Columns that a source may leave out; they are null then."""
 
+IDS = frozenset({"doc_id", "request_id", "user_id"})
+"""Columns that a source may give as integers; the log has their digits."""
+
 
 class LogError(ValueError):
     """An error of a complete file or log, as opposed to single rows, which are quarantined.
@@ -148,7 +151,7 @@ def _check_names(what: str, names: list[str], wanted: list[str], file: str) -> N
 def cast_batch(table: str, rows: pa.RecordBatch, file: str) -> pa.RecordBatch:
     """Cast raw columns to the canonical ones; missing optional columns become null.
 
-    Only lossless casts are done: strings of any Arrow layout, times of any unit (nanoseconds are
+    Only lossless casts are done: strings of any Arrow layout, ids from integers too, times of any unit (nanoseconds are
     cut to microseconds), dwell from any number. Text is not parsed here: importers parse it.
 
     Raises:
@@ -185,7 +188,8 @@ def _cast(column: pa.Array, field: pa.Field, name: str, file: str) -> pa.Array:
     if pa.types.is_null(kind):
         return pa.nulls(len(column), wanted)
     if pa.types.is_string(wanted):
-        fits, expected = _is_text(kind), "text"
+        is_number = field.name in IDS and pa.types.is_integer(kind)
+        fits, expected = is_number or _is_text(kind), "text"
     elif pa.types.is_timestamp(wanted):
         fits, expected = pa.types.is_timestamp(kind), "a timestamp"
     elif pa.types.is_boolean(wanted):
@@ -193,6 +197,8 @@ def _cast(column: pa.Array, field: pa.Field, name: str, file: str) -> pa.Array:
     else:
         fits, expected = pa.types.is_floating(kind) or pa.types.is_integer(kind), "a number"
     fix = f"write the column as {wanted}."
+    if pa.types.is_timestamp(wanted) and pa.types.is_integer(kind):
+        fix = "say the unit of its integers: --columns=requests.time=time:ms."
     if not fits:
         raise LogError(file, f"the column `{name}` must be {expected}", f"type {kind}", fix)
     # Nanoseconds lose their last digits on purpose; any other loss is an error.

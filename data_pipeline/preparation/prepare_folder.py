@@ -8,7 +8,7 @@ import tempfile
 from typing import Any
 
 from data_pipeline.common.checksums import checksum
-from data_pipeline.dataset.dataset_folder import MANIFEST, SCHEMA_VERSION
+from data_pipeline.dataset.dataset_folder import MANIFEST, VERSIONS
 from data_pipeline.dataset.dataset_writer import DatasetWriter
 from data_pipeline.engine.connect import connect
 from data_pipeline.log.log_folder import Log
@@ -77,7 +77,7 @@ def _fingerprint(settings: PrepareSettings) -> dict[str, Any]:
     """Return the inputs of the steps' results: program, settings, logs, vocabulary."""
     taken = settings.vocabulary
     return {
-        "schema_version": SCHEMA_VERSION,
+        **VERSIONS,
         "settings": list_dataset_settings(settings),
         "logs": [_read_checksums(folder) for folder in settings.log],
         "vocabulary": taken and checksum(pathlib.Path(taken) / MANIFEST),

@@ -93,7 +93,7 @@ class ListSettings:
 class SimulateSettings:
     """Settings of `python -m data_pipeline.simulate`."""
 
-    output: str = setting("", "Folder of the behavior log to write; must not exist.")
+    output: str = setting("", "Folder of the behavior log to write; must not exist.", path=True)
     users: int = setting(2000, "Users; 2,000 give some 23,000 groups, enough for a quickstart.")
     seed: int = setting(1, "Seed of every draw; the same seed gives the same bytes.")
     shape: str = setting(
@@ -108,7 +108,9 @@ class SimulateSettings:
         "every key would give other bytes for the same seed.",
     )
     key_file: str = setting(
-        "", "File with the masking key; empty: the environment variable USER_TF_USER_KEY."
+        "",
+        "File with the masking key; empty: the environment variable USER_TF_USER_KEY.",
+        path=True,
     )
     block_users: int = setting(10_000, "Users simulated at once; bounds the memory.")
     world: WorldSettings = dataclasses.field(default_factory=WorldSettings)

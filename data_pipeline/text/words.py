@@ -1,20 +1,7 @@
 """Words, vocabulary and encoding: one tokenizer for preparation and for the exported graph.
 
-A word is a run of letters, marks and digits. A character of Han, Hiragana or Katakana is a word of
-its own. All other characters are separators. The rule uses TensorFlow string operations only, so a
-SavedModel splits raw strings exactly as preparation did. Words by script:
-
-* Latin, Cyrillic, Greek, Arabic, Hebrew, the scripts of India: words with their accents and vowel
-  signs, in lower case. A zero-width joiner or non-joiner is a separator.
-* Chinese, Japanese: single characters, also inside a word of another script ("東京hotel" is 東, 京,
-  hotel). The sign of a long vowel (ー) and combining voice marks are letters or marks without a
-  script: they stay with the text that follows, as a word of their own before another character.
-* Korean: text between spaces, including particles.
-* Thai, Lao, Khmer, Burmese, written without spaces: the run up to the next space or sign.
-* Emoji, symbols and punctuation are separators; the digit of a keycap stays.
-
-Only case is normalised: "é" as one character or as two, and "Ａ" of full width and "a" of
-usual width, are different words.
+Texts are normalized (`data_pipeline.text.normal_form`) and split by `data_pipeline.text.word_rule`
+with TensorFlow string operations only, so a SavedModel splits raw strings exactly as preparation did.
 """
 
 import collections
@@ -29,20 +16,16 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from data_pipeline.settings import TextSettings
+from data_pipeline.text import word_rule
+from data_pipeline.text.normal_form import change_where, normalize
 
 Result = TypeVar("Result")
 
 _CHUNK = 100_000
-# Variation selectors are marks that only select how an emoji is drawn.
-_REWRITES = (
-    (r"[\x{FE00}-\x{FE0F}\x{E0100}-\x{E01EF}]+", ""),
-    (r"([\p{Han}\p{Hiragana}\p{Katakana}])", r" \1 "),
-    (r"[^\p{L}\p{Mn}\p{Mc}\p{N}]+", " "),
-)
 
 
 def tokenize(texts: Any) -> Any:
-    """Split texts into lower-case words.
+    """Split texts into lower-case words of their normal form.
 
     Args:
         texts: string [X], UTF-8; bytes that are not UTF-8 are separators.
@@ -55,10 +38,18 @@ def tokenize(texts: Any) -> Any:
         [[b'ocean', b'view', b'hotel', b'2', b'rooms'], [], [b'\\xe6\\x9d\\xb1', b'\\xe4\\xba\\xac', b'hotel']]
     """
     texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
-    texts = tf.strings.lower(texts, encoding="utf-8")
-    for pattern, replacement in _REWRITES:
+    texts = tf.strings.lower(normalize(texts), encoding="utf-8")
+    texts = _rewrite(texts, word_rule.FIRST_REWRITES)
+    texts = change_where(
+        texts, word_rule.SIGNS, lambda signed: _rewrite(signed, word_rule.SIGN_REWRITES)
+    )
+    return tf.strings.split(_rewrite(texts, word_rule.LAST_REWRITES))
+
+
+def _rewrite(texts: Any, rewrites: Sequence[tuple[str, str]]) -> Any:
+    for pattern, replacement in rewrites:
         texts = tf.strings.regex_replace(texts, pattern, replacement)
-    return tf.strings.split(texts)
+    return texts
 
 
 def in_chunks(

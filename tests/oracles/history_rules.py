@@ -1,7 +1,7 @@
 """State which past behaviors a target sees, in plain Python: slow, one target, one loop.
 
 Preparation (`data_pipeline.events.visible_history`) and the served graph
-(`user_tf.serving.history_selection`) are both held to this file.
+(`user_tf.serving.graph.history_selection`) are both held to this file.
 """
 
 import dataclasses

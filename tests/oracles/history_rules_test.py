@@ -7,7 +7,8 @@ import tensorflow as tf
 from data_pipeline.events.visible_history import BehaviorStates, visible_history
 from data_pipeline.settings import SequenceSettings
 from tests.oracles.history_rules import PastBehavior, seen_behaviors
-from user_tf.serving.history_selection import HistoryLimits, select_history
+from user_tf.serving.graph.history_selection import HistoryLimits, select_history
+from user_tf.serving.graph.request_batch import first_titles
 from user_tf.serving.request import Behavior, Request, to_arrays
 
 TASKS = ("search", "recommendation")
@@ -130,27 +131,29 @@ def test_the_served_graph_keeps_what_the_rules_keep(seed, scenario):
         random_request(draw, sessions, length)
         for sessions, length in ((4, 0), (4, 6), (14, 40), (9, 40), (3, 40), (30, 25))
     ]
-    arrays = to_arrays([request for request, _ in pairs], limits.clicked_titles)
-    # The server may put padding anywhere; its session numbers are below 1.
-    order = np.argsort(draw.random([len(pairs), 45]), axis=1) < 40
-    spread = {}
-    for name, empty in (("history_session", -1), ("history_query", ""), ("history_titles", "")):
-        value = arrays[name]
-        spread[name] = np.full((len(pairs), 45, *value.shape[2:]), empty, value.dtype)
-        spread[name][order] = value.reshape(-1, *value.shape[2:])
-    kept = select_history(
-        tf.constant(arrays["session"]),
-        tf.constant(spread["history_session"]),
-        tf.constant(spread["history_query"].tolist(), tf.string),
-        limits,
-    )
+    arrays = to_arrays([request for request, _ in pairs])
+    counts = {"history_titles": arrays["history_title_count"].sum(axis=1)}
+    for name in ("history_session", "history_query", "history_title_count", "history_titles"):
+        # The server pads each array with a first value: here that of a request with a history.
+        first = arrays[name][1, 0]
+        arrays[name] = np.pad(arrays[name], [(0, 0), (0, 5)])
+        count = counts.get(name, arrays["history_count"])
+        beyond = np.arange(arrays[name].shape[1]) >= count[:, np.newaxis]
+        arrays[name][beyond] = first
+    request = {
+        name: tf.constant(value.tolist(), tf.string if value.dtype == object else tf.int64)
+        for name, value in arrays.items()
+    }
+    names = ("session", "history_count", "history_session", "history_query")
+    kept = select_history(*(request[name] for name in names), limits)
+    shown = first_titles(request, kept["rows"], limits.clicked_titles).numpy()
     kept = {name: value.numpy() for name, value in kept.items()}
-    name_of = np.cumsum(order, axis=1) - 1
 
     def resolve_rows(pointers):
-        places = [tuple(kept["rows"][pointer - 1]) for pointer in pointers if pointer]
-        titles = [[t for t in spread["history_titles"][place] if t] for place in places]
-        return [(int(name_of[place]), found) for place, found in zip(places, titles, strict=True)]
+        rows = [pointer - 1 for pointer in pointers if pointer]
+        titles = [[title.decode() for title in shown[row] if title] for row in rows]
+        places = [int(kept["rows"][row, 1]) for row in rows]
+        return list(zip(places, titles, strict=True))
 
     for row, (request, rules) in enumerate(pairs):
         members = [kept["session_behaviors"][n] for n in kept["past_sessions"][row] if n]

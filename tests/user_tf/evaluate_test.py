@@ -70,7 +70,7 @@ def _run(tmp_path, monkeypatch):
         (folder / phase / run_folder.BEST).touch()
     loaded = []
 
-    def load_model(run, phase):
+    def load_model(run, phase, dataset):
         loaded.append(phase)
         return (lambda batch: batch["scores"]), config, None
 

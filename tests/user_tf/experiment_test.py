@@ -121,7 +121,7 @@ def test_the_command_helps_without_tensorflow():
 def test_wrong_flags_fail_before_any_work(tmp_path):
     for flag, message in (
         ("--system=user", "Unknown command line flag 'system'"),
-        ("stray", "Settings must be flags"),
+        ("stray", "`arguments` must be flags"),
         ("--dataset=absent", "`dataset` must be a prepared dataset"),
     ):
         ran = call(f"--runs={tmp_path}/runs", flag)

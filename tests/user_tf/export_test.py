@@ -1,6 +1,8 @@
 """A run on real dataset rows, exported: the served scores of raw strings are those of evaluation."""
 
+import dataclasses
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -14,10 +16,14 @@ from data_pipeline.settings import PrepareSettings, PseudoNegativeSettings, Text
 from data_pipeline.simulator.folder import write_simulated_log
 from data_pipeline.simulator.world_settings import SessionSettings, SimulateSettings, WorldSettings
 from user_tf import run_folder
+from user_tf.api.evaluate_run import evaluate_run
+from user_tf.api.served_evaluation import evaluate_served
+from user_tf.api.trained_run import Run
 from user_tf.config import Config, DataConfig, ModelConfig, TrainConfig
 from user_tf.evaluation.evaluator import score_targets
-from user_tf.serving.example_requests import target_requests
+from user_tf.serving.count_update import update_counts
 from user_tf.serving.layout import cli_command
+from user_tf.serving.logged_requests import read_dataset_events, target_requests
 from user_tf.serving.model_summary import summary
 from user_tf.serving.request_file import rank_file
 from user_tf.serving.request_json import from_json, to_json
@@ -78,7 +84,8 @@ def version(folder):
 def requests(folder):
     """Every test target as raw strings, by target id."""
     dataset = open_dataset(folder / "dataset")
-    return dict(target_requests(dataset, folder / "log", "unified", "test"))
+    logged = read_dataset_events(dataset, folder / "log")
+    return dict(target_requests(dataset, logged, "unified", "test"))
 
 
 def test_the_requests_cover_what_a_request_may_hold(requests):
@@ -181,4 +188,60 @@ def test_another_log_is_refused(folder, tmp_path):
     )
     dataset = open_dataset(folder / "dataset")
     with pytest.raises(ValueError, match="`log` must be the log the dataset was prepared from"):
-        next(target_requests(dataset, tmp_path / "log", "unified", "test"))
+        read_dataset_events(dataset, tmp_path / "log")
+
+
+def test_a_served_model_computes_f_and_newer_counts_need_no_training(folder, version, requests):
+    search = next(request for request in requests.values() if request.query and request.opened)
+    bare = dataclasses.replace(search, features=None)
+    old = SavedRanker(version)
+    [before] = old.scores([bare])
+    [mean] = old.scores(
+        [dataclasses.replace(search, features=tuple(map(tuple, means(folder, search))))]
+    )
+    assert np.abs(np.subtract(before, mean)).max() > 1e-3
+    manifest = old.manifest["counts"]
+    boundary = open_dataset(folder / "dataset").manifest["boundaries"]["test"]
+    assert manifest["until_microseconds"] == boundary and manifest["titles"] > 10
+    newer = update_counts(folder / "served", folder / "log", 5, 1, "the update")
+    updated = SavedRanker(newer)
+    assert updated.manifest["counts"]["until_microseconds"] > boundary
+    assert updated.manifest["counts_command"] == "the update"
+    [after] = updated.scores([bare])
+    assert np.abs(np.subtract(before, after)).max() > 1e-4
+    np.testing.assert_allclose(old.scores([bare])[0], before, atol=1e-5)
+    [first], [second] = (ranker.scores([search]) for ranker in (old, updated))
+    np.testing.assert_allclose(first, second, atol=1e-5)
+    shutil.rmtree(newer)
+
+
+def means(folder, request):
+    mean = open_dataset(folder / "dataset").feature_mean.tolist()
+    return [mean] * len(request.candidates)
+
+
+def test_no_query_title_or_user_is_readable_in_the_counts(folder, version):
+    dataset = open_dataset(folder / "dataset")
+    for file in sorted((version / "assets").glob("counts_*")):
+        content = file.read_text("ascii")
+        assert set(content) <= set("0123456789-\t\n")
+        assert not any(user in content for user in dataset.user_ids[1:])
+
+
+def test_a_served_model_is_evaluated_through_raw_strings(folder, version):
+    shutil.rmtree(folder / "run" / "evaluation", ignore_errors=True)
+    run = Run(folder / "run")
+    content = evaluate_run(run, "test", "", "", 20, "command").content
+    result = evaluate_served(run, version, folder / "log", "test", content, "the command")
+    written = json.loads((folder / "run" / "evaluation" / "served-test.json").read_text())
+    assert written == result.content and written["command"] == "the command"
+    for task in PHASES:
+        rankings = written["tasks"][task]
+        assert rankings["served"]["queries"] == content["tasks"][task]["queries"] > 0
+        assert abs(rankings["served"]["map"] - rankings["evaluation"]["map"]) < 0.05
+    # Recommendations see no F, so that nothing differs.
+    found = written["tasks"]["recommendation"]
+    assert found["served"]["map"] == pytest.approx(found["evaluation"]["map"], abs=1e-9)
+    assert "served without `opened`" in str(result)
+    with pytest.raises(ValueError, match="known before the validation split"):
+        evaluate_served(run, version, folder / "log", "validation", content, "")

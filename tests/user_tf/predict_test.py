@@ -15,11 +15,17 @@ SPECS = {
     "user_id": ([None], tf.string),
     "query": ([None], tf.string),
     "session": ([None], tf.int64),
+    "history_count": ([None], tf.int64),
     "history_session": ([None, None], tf.int64),
     "history_query": ([None, None], tf.string),
-    "history_titles": ([None, None, 3], tf.string),
-    "candidates": ([None, None], tf.string),
+    "history_title_count": ([None, None], tf.int64),
+    "history_titles": ([None, None], tf.string),
+    "opened_count": ([None], tf.int64),
+    "opened_session": ([None, None], tf.int64),
+    "opened_query": ([None, None], tf.string),
+    "opened_titles": ([None, None], tf.string),
     "candidate_count": ([None], tf.int64),
+    "candidates": ([None, None], tf.string),
 }
 
 

@@ -158,6 +158,7 @@ def test_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_checkpoint(da
 
 def test_two_logical_cpus_train_what_one_device_does(dataset, tmp_path):
     flags = [*SMALL, "--train.phases=recommendation", "--train.pretrain_epochs=1"]
+    flags += ["--train.finetune_epochs=0"]
     flags += ["--model.dropout=0", "--runtime.precision=float64", f"--data.dataset={dataset}"]
     # 12 windows: 2 steps of 8 on one device; on two of 4 each the last step has a blank batch.
     call(*flags, f"--run={tmp_path}/one", "--data.batch.windows_per_batch=8")
@@ -184,7 +185,7 @@ def test_two_logical_cpus_train_what_one_device_does(dataset, tmp_path):
         (["--data.scenario=search"], "Fix: set --train.phases=search"),
         (["--runtime.precision=mixed_float16"], "runtime.precision"),
         (["--data.dataset=nowhere"], "which has no manifest.json"),
-        (["stray"], "Arguments must be flags"),
+        (["stray"], "`arguments` must be flags"),
     ],
 )
 def test_wrong_flags_fail_before_any_work(flags, message, tmp_path):

@@ -5,6 +5,8 @@ import os
 from typing import Any
 
 from data_pipeline.batching.batches import evaluation_batches
+from data_pipeline.common.output_folder import FolderLock
+from data_pipeline.common.paths import local_path
 from data_pipeline.dataset.dataset_folder import open_dataset
 from user_tf import run_folder
 from user_tf.api.trained_run import Run, make_table
@@ -63,8 +65,9 @@ def evaluate(
     Args:
         run: Result of `fit`, or a folder.
         split: `train`, `validation` or `test`. Default: `test`.
-        dataset: Another prepared dataset of the log of the run, with other candidate lists; the
-            files are then named SPLIT-PROTOCOL. Default: the dataset of the run.
+        dataset: The dataset of the run, if it was moved. Or another one prepared from the same log,
+            with other candidate lists; the files are then named SPLIT-PROTOCOL. Default: the
+            dataset of the run, as recorded.
         truth: Parquet of the simulator's truth (target_id, probability). Default: unknown.
         samples: Resamplings of the users for 95 % intervals. Default: 1000.
 
@@ -73,12 +76,14 @@ def evaluate(
 
     Raises:
         FileNotFoundError: `run` is no run or has no weights; `dataset` or `truth` does not exist.
-        ValueError: A setting is impossible, or a dataset is incomplete.
+        ValueError: A setting is impossible, or a dataset is incomplete or not that of the run.
+        FolderInUse: Another process writes the same evaluation.
     """
     run = Run(run)
     strategy.prepare(dataclasses.replace(run.config.runtime, logical_cpus=0))
     command = f"user_tf.evaluate({os.fspath(run.path)!r}, split={split!r})"
-    return evaluate_run(run, split, os.fspath(dataset), os.fspath(truth), samples, command)
+    dataset, truth = local_path("dataset", dataset), local_path("truth", truth)
+    return evaluate_run(run, split, dataset, truth, samples, command)
 
 
 def evaluate_run(
@@ -101,31 +106,34 @@ def evaluate_run(
                 f"{phase}/{run_folder.BEST}. Fix: start user_tf.train with the same settings again; "
                 "it resumes."
             )
-    data, name = open_dataset(config.data.dataset), split
-    if dataset:
-        trained, data = data, open_dataset(dataset)
+    moved = dataset if dataset and run_folder.is_dataset(run.path, dataset) else ""
+    data, name = open_dataset(run_folder.find_dataset(run.path, moved)), split
+    trained = data
+    if dataset and not moved:
+        data = open_dataset(dataset)
         protocol.check_same_inputs(trained, data)
         name += f"-{protocol.name(data)}"
     scenario = config.data.scenario
 
     def make_scorer(task: str, phase: str) -> system.Scorer:
         def score() -> tuple[Any, Any]:
-            model, _, _ = run_folder.load_model(run.path, phase)
+            model, _, _ = run_folder.load_model(run.path, phase, trained.path)
             batches = evaluation_batches(data, scenario, split, config.data.batch, tasks=(task,))
             return evaluator.score_targets(model, batches)
 
         return score
 
     suffix = {"unified": "", "search": "-s", "recommendation": "-r"}[scenario]
-    content = system.evaluate_system(
-        config.model.name + suffix,
-        {task: (phase, make_scorer(task, phase)) for task, phase in by_task.items()},
-        data,
-        split,
-        run.path / "evaluation" / f"{name}.json",
-        command,
-        config.runtime.seed,
-        truth,
-        samples,
-    )
+    with FolderLock(run.path / f"evaluation-{name}", "run"):
+        content = system.evaluate_system(
+            config.model.name + suffix,
+            {task: (phase, make_scorer(task, phase)) for task, phase in by_task.items()},
+            data,
+            split,
+            run.path / "evaluation" / f"{name}.json",
+            command,
+            config.runtime.seed,
+            truth,
+            samples,
+        )
     return EvaluationResult(content)

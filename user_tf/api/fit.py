@@ -3,8 +3,13 @@
 import dataclasses
 import math
 import os
+import pathlib
 from typing import Any
 
+import tensorflow as tf
+
+from data_pipeline.common.output_folder import FolderLock
+from data_pipeline.common.paths import local_path
 from data_pipeline.dataset.dataset_folder import Dataset, open_dataset
 from user_tf import run_folder
 from user_tf.api.keywords import replace_settings
@@ -40,13 +45,15 @@ def fit(model: Any, data: Dataset, *, run: str | os.PathLike[str], **settings: A
         The run, with its `metrics` and `history`.
 
     Raises:
-        ValueError: A setting is unknown or impossible, or the folder is a run with other settings.
+        ValueError: A setting is unknown or impossible, or the folder is a run with other settings
+            or on another dataset.
+        FolderInUse: Another process trains the run.
         NonFiniteLossError: Training diverged; names the step.
     """
     start = getattr(model, "run_settings", Config(model=model.config))
     start = dataclasses.replace(
         start,
-        run=os.fspath(run),
+        run=local_path("run", run),
         data=dataclasses.replace(start.data, dataset=os.fspath(data.path)),
     )
     groups = ("data.scenario", "data.batch.", "train.", "runtime.")
@@ -64,10 +71,22 @@ def train_run(config: Config, dataset: Dataset | None = None) -> Run:
 
     Raises:
         As `fit`.
+        FileNotFoundError: The dataset does not exist.
     """
-    folder = run_folder.open_run(config)
+    run_folder.check_run(config)
     strategy.prepare(config.runtime)
     distribution = strategy.make_strategy(config.runtime)
+    if not strategy.is_chief(distribution):
+        return _train_phases(config, dataset, distribution)
+    with FolderLock(config.run, "run"):
+        run_folder.open_run(config)
+        return _train_phases(config, dataset, distribution)
+
+
+def _train_phases(
+    config: Config, dataset: Dataset | None, distribution: tf.distribute.Strategy
+) -> Run:
+    folder = pathlib.Path(config.run)
     if dataset is None:
         dataset = open_dataset(config.data.dataset)
     steps_left = config.train.stop_after_steps or math.inf

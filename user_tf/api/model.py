@@ -4,6 +4,7 @@ import dataclasses
 import os
 from typing import Any
 
+from data_pipeline.common.paths import local_path
 from data_pipeline.dataset.dataset_folder import Dataset, open_dataset
 from user_tf import run_folder
 from user_tf.api.keywords import replace_settings
@@ -25,7 +26,7 @@ def load_dataset(path: str | os.PathLike[str]) -> Dataset:
     Raises:
         FileNotFoundError: The folder is no complete dataset.
     """
-    return open_dataset(path)
+    return open_dataset(local_path("path", path))
 
 
 def build_model(name: str, data: Dataset, **settings: Any) -> Any:

@@ -46,6 +46,7 @@ class ServedRanker(saved_ranker.SavedRanker):
         user_id: str = "",
         query: str = "",
         history: Sequence[Search | Browse | Mapping[str, Any]] = (),
+        opened: Sequence[Mapping[str, Any]] = (),
         session: int | None = None,
         time: float | str | None = None,
         features: Sequence[Sequence[float | None]] | None = None,
@@ -58,11 +59,13 @@ class ServedRanker(saved_ranker.SavedRanker):
             query: Query of a search. Default: none, a recommendation.
             history: Past behaviors, oldest first: `Search`, `Browse`, or mappings as in the JSON of
                 `user_tf.serving.request_json`. Either all with `session` or all with `time`.
+            opened: All documents the user opened, oldest first, as in that JSON. Default: the titles
+                of `history`.
             session: Number of the current session. Default: that of the last behavior, 1 without
                 history. Not with `time`.
             time: Time of the request, for a history with times.
             features: A row of raw relevance features for each candidate, in the order of
-                `manifest["features"]`; None: missing. Default: the mean of every feature.
+                `manifest["features"]`; None: the model computes it. Default: it computes all.
 
         Returns:
             The candidates, best first; equal scores keep the order given.
@@ -77,6 +80,7 @@ class ServedRanker(saved_ranker.SavedRanker):
             "user_id": user_id,
             "query": query,
             "history": items,
+            "opened": [dict(item) for item in opened],
             "candidates": list(candidates),
         }
         if time is not None:

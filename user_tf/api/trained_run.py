@@ -8,6 +8,7 @@ import os
 import pathlib
 from typing import Any
 
+from data_pipeline.common.paths import local_path
 from user_tf import run_folder
 from user_tf.config import Config
 from user_tf.training import phases
@@ -24,7 +25,7 @@ class Run:
     path: pathlib.Path
 
     def __init__(self, path: "str | os.PathLike[str] | Run") -> None:
-        folder = path.path if isinstance(path, Run) else pathlib.Path(path)
+        folder = path.path if isinstance(path, Run) else pathlib.Path(local_path("run", path))
         object.__setattr__(self, "path", folder)
 
     @functools.cached_property
@@ -61,17 +62,19 @@ class Run:
             if path.exists()
         }
 
-    def load_model(self, task: str) -> Any:
+    def load_model(self, task: str, *, dataset: str | os.PathLike[str] = "") -> Any:
         """Return the trained ranker that serves a task.
 
         Args:
             task: `search` or `recommendation`.
+            dataset: Dataset of the run, if it was moved. Default: as recorded.
 
         Raises:
-            FileNotFoundError: Its phase is not trained yet.
-            ValueError: No phase of the run trains on the task.
+            FileNotFoundError: Its phase is not trained yet, or the dataset of the run is gone.
+            ValueError: No phase of the run trains on the task, or the dataset is another one.
         """
-        return run_folder.load_model(self.path, phases.serving(self.config, task))[0]
+        phase = phases.serving(self.config, task)
+        return run_folder.load_model(self.path, phase, local_path("dataset", dataset))[0]
 
     def _rows(self) -> list[list[str]]:
         rows = [["phase", "steps", "best step", "validation MAP", "seconds"]]

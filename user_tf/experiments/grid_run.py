@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from data_pipeline.common.output_folder import FolderLock
 from user_tf.config import Config
 from user_tf.experiments import grids, results
 from user_tf.experiments.commands import call, run_all, say, stop_when_killed
@@ -81,8 +82,18 @@ def run_grid(
 
     Returns:
         A sentence about the runs that failed; empty if none did.
+
+    Raises:
+        FolderInUse: Another process runs a grid in the folder.
     """
     stop_when_killed()
+    with FolderLock(settings.runs, "runs"):
+        return _run_missing(settings, systems, grid)
+
+
+def _run_missing(
+    settings: grids.GridSettings, systems: Sequence[tuple[System, int]], grid: dict[str, Any]
+) -> str:
     folder = pathlib.Path(settings.runs)
     write_json(folder / grids.GRID, grid)
     jobs = {}

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from data_pipeline.common.checksums import checksum
 from data_pipeline.common.flagtree import setting
 from user_tf.experiments.systems import (
     System,
@@ -25,27 +26,31 @@ class GridSettings:
     """Settings of `python -m user_tf.experiment`."""
 
     title: str = setting("", "Title of the results.")
-    dataset: str = setting("", "Folder of the prepared dataset.")
+    dataset: str = setting("", "Folder of the prepared dataset.", path=True)
     truth: str = setting(
-        "", "Parquet of the simulator's truth (target_id, probability); empty: unknown."
+        "", "Parquet of the simulator's truth (target_id, probability); empty: unknown.", path=True
     )
     common: str = setting(
         "configs/train/user.flags",
         "Flagfile of the settings all systems share; a system's come after.",
+        path=True,
     )
     tuned: str = setting(
         "",
         "Folder of flagfiles of user_tf.tune, one a ranker; empty: all have the common settings.",
+        path=True,
     )
-    folder: str = setting("configs/systems", "Folder of the systems' flagfiles.")
+    folder: str = setting("configs/systems", "Folder of the systems' flagfiles.", path=True)
     variants: str = setting(
-        "", "TOML table of variants of a system, such as configs/experiments/departures.toml."
+        "",
+        "TOML table of variants of a system, such as configs/experiments/departures.toml.",
+        path=True,
     )
     systems: tuple[str, ...] = dataclasses.field(
         default=("user",),
         metadata={"help": "Systems: NAME with seed 1, or NAME:N with the seeds 1 to N."},
     )
-    runs: str = setting("", "Folder of the runs and results.")
+    runs: str = setting("", "Folder of the runs and results.", path=True)
     split: str = setting("test", "Targets to evaluate.", choices=("train", "validation", "test"))
     parallel: int = setting(2, "Runs at a time, each on its share of the cores.")
 
@@ -138,7 +143,7 @@ def describe(
         command: Command line.
 
     Returns:
-        `title`, `split`, `truth` (whether it is known), `dataset` and its `counts`, `common` and
+        `title`, `split`, `truth` (whether it is known), `dataset`, the checksum of its manifest and its `counts`, `common` and
         `common_flags`, `parallel`, provenance, and `systems`: for each its name (`system`), `label`,
         `scenario`, `tasks`, `flags` beside the common ones, and `runs`, folders inside --runs.
 
@@ -156,6 +161,7 @@ def describe(
         "split": settings.split,
         "truth": settings.truth != "",
         "dataset": settings.dataset,
+        "dataset_manifest_sha256": checksum(manifest),
         "counts": json.loads(manifest.read_text(encoding="utf-8")).get("counts"),
         "common": settings.common,
         "tuned": settings.tuned,
@@ -164,7 +170,8 @@ def describe(
         **metrics_table.provenance(command, 0),
     }
     del grid["seed"]  # a run's, not a grid's
-    for name in ("truth", "dataset", "common_flags"):
+    # The dataset by its checksum: it may have moved, or been prepared again at its path.
+    for name in ("truth", "dataset_manifest_sha256", "common_flags"):
         if before.get(name, grid[name]) != grid[name]:
             raise ValueError(
                 f"`{name}` must be that of the runs in {folder}, {before[name]!r}. Got "

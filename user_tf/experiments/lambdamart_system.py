@@ -23,6 +23,7 @@ import numpy as np
 from data_pipeline.common import flagtree
 from data_pipeline.common.codes import Task
 from data_pipeline.common.flagtree import setting
+from data_pipeline.common.output_folder import FolderLock
 from user_tf import run_folder
 from user_tf.config import DataConfig
 
@@ -40,11 +41,11 @@ _OF_A_RUN = ("data", "seed")
 class LambdaMartSettings:
     """Settings of `python -m user_tf.lambdamart`."""
 
-    run: str = setting("", "Folder of the run: settings, chosen parameters, evaluation.")
+    run: str = setting("", "Folder of the run: settings, chosen parameters, evaluation.", path=True)
     split: str = setting("test", "Targets to evaluate.", choices=("train", "validation", "test"))
     seed: int = setting(1, "Seed of the random rankings and of the resampling.")
     truth: str = setting(
-        "", "Parquet of the simulator's truth (target_id, probability); empty: unknown."
+        "", "Parquet of the simulator's truth (target_id, probability); empty: unknown.", path=True
     )
     threads: int = setting(0, "Threads of LightGBM and TensorFlow; 0: as many as there are cores.")
     samples: int = setting(1000, "Resamplings of the users for 95 % intervals.")
@@ -178,22 +179,28 @@ def _lists(lightgbm: Any, targets: Any, columns: np.ndarray, reference: Any = No
 
 
 def open_run(settings: LambdaMartSettings) -> pathlib.Path:
-    """Return the run's folder with its config.json, made at the first call.
+    """Return the run's folder with its config.json and run.json, made at the first call.
 
     Raises:
-        ValueError: No folder is named, or it belongs to a run of other settings.
+        FileNotFoundError: There is no such dataset.
+        ValueError: No folder is named, or it belongs to a run of other settings or on another
+            dataset.
     """
     if not settings.run:
         raise ValueError("`run` must name a folder. Got ''. Fix: set --run.")
     path, plain = pathlib.Path(settings.run) / "config.json", flagtree.to_dict(settings)
     if path.exists():
+        run_folder.find_dataset(path.parent, settings.data.dataset, "data.dataset")
         before = json.loads(path.read_text(encoding="utf-8"))
+        # Compared by its checksum, since it may have moved.
+        before["data"]["dataset"] = settings.data.dataset
         for name in _OF_A_RUN:
             if before.get(name) != plain[name]:
                 raise ValueError(
                     f"`{name}` must be that of the run in {settings.run}, {before.get(name)!r}. "
                     f"Got {plain[name]!r}. Fix: choose another --run."
                 )
+    run_folder.record_dataset(path.parent, settings.data.dataset)
     run_folder.write_json(path, plain)
     return path.parent
 
@@ -209,18 +216,28 @@ def run_lambdamart(settings: LambdaMartSettings, command: str) -> dict[str, Any]
         ModuleNotFoundError: LightGBM is not installed.
         FileNotFoundError: The dataset or `truth` does not exist.
         ValueError: A setting is impossible, or a split has no targets.
+        FolderInUse: Another process makes the run.
     """
     lightgbm = import_lightgbm()
-    from data_pipeline.batching.batches import evaluation_batches
     from data_pipeline.dataset.dataset_folder import open_dataset
+
+    dataset, folder = open_dataset(settings.data.dataset), open_run(settings)
+    with FolderLock(folder, "run"):
+        return _fit_and_evaluate(lightgbm, settings, dataset, folder, command)
+
+
+def _fit_and_evaluate(
+    lightgbm: Any, settings: LambdaMartSettings, dataset: Any, folder: pathlib.Path, command: str
+) -> dict[str, Any]:
+    from data_pipeline.batching.batches import evaluation_batches
     from user_tf.evaluation import evaluated_targets as targets_lib
     from user_tf.evaluation import system
 
-    dataset, scenario = open_dataset(settings.data.dataset), settings.data.scenario
+    scenario = settings.data.scenario
     tasks = ("search", "recommendation") if scenario == "unified" else (scenario,)
     codes = [Task.from_label(task) for task in tasks]
     names = [*(dataset.feature_names if settings.data.batch.features else ()), *LIST_COLUMNS]
-    folder, fitted = open_run(settings), {}
+    fitted: dict[str, Any] = {}
 
     @functools.cache
     def read(split: str) -> tuple[Any, Any]:

@@ -27,7 +27,7 @@ from typing import Any
 
 from absl import flags
 
-from data_pipeline.common import flagtree
+from data_pipeline.common import flagfiles, flagtree
 from user_tf import config_rules
 from user_tf.config import Config, DataConfig
 
@@ -62,7 +62,7 @@ def resolve(arguments: Sequence[str]) -> tuple[Config, str]:
     flagtree.define(Config, values=values)
     flags.DEFINE_string("label", "", "Name of the system in tables.", flag_values=values)
     try:
-        values(["user_tf.train", *arguments])
+        values(["user_tf.train", *flagfiles.expand(arguments)])
     except flags.Error as error:
         raise ValueError(f"{' '.join(arguments)}: {error}") from error
     return flagtree.read(Config, values=values), str(values["label"].value)
@@ -137,21 +137,21 @@ def read_system(
 
 
 def with_all_epochs(config: Config) -> Config:
-    """Give a model with a single training the epochs of pre-training and fine-tuning together.
+    """Give a model that is only pre-trained the epochs of pre-training and fine-tuning together.
 
     So every system may pass over the groups of a task equally often, whether it is trained on both
-    tasks and then on one, on one alone, or on both in a single training.
+    tasks and then on one, on one alone (`phases.plan`), or on both in a single training.
 
     Example:
         >>> from user_tf.config import TrainConfig
         >>> with_all_epochs(Config()).train.pretrain_epochs
         10
-        >>> single = Config(train=TrainConfig(phases=("search",)))
-        >>> with_all_epochs(single).train.pretrain_epochs
+        >>> joint = Config(train=TrainConfig(phases=("pretrain",)))
+        >>> with_all_epochs(joint).train.pretrain_epochs
         15
     """
     train = config.train
-    if "pretrain" in train.phases and len(train.phases) > 1:
+    if train.phases != ("pretrain",):
         return config
     epochs = train.pretrain_epochs + train.finetune_epochs
     return dataclasses.replace(config, train=dataclasses.replace(train, pretrain_epochs=epochs))

@@ -13,10 +13,11 @@ import numpy as np
 from scipy.stats import qmc
 
 from data_pipeline.common.flagtree import setting
+from data_pipeline.common.output_folder import FolderLock
 from user_tf.config import Config
 from user_tf.experiments.commands import call, run_all, say, stop_when_killed
 from user_tf.experiments.systems import make_flags, make_run_config, read_system, resolve
-from user_tf.run_folder import DONE, write_json
+from user_tf.run_folder import DONE, find_dataset, write_json
 from user_tf.training import phases
 
 RESULT = "tuning.json"
@@ -33,19 +34,23 @@ class TuneSettings:
     """Settings of `python -m user_tf.tune`."""
 
     dataset: str = setting(
-        "", "Folder of the prepared dataset; not that of the results, if another can be had."
+        "",
+        "Folder of the prepared dataset; not that of the results, if another can be had.",
+        path=True,
     )
     common: str = setting(
-        "configs/train/user.flags", "Flagfile of the settings all systems share: the first trial."
+        "configs/train/user.flags",
+        "Flagfile of the settings all systems share: the first trial.",
+        path=True,
     )
-    folder: str = setting("configs/systems", "Folder of the systems' flagfiles.")
+    folder: str = setting("configs/systems", "Folder of the systems' flagfiles.", path=True)
     systems: tuple[str, ...] = dataclasses.field(
         default=("user",), metadata={"help": "Systems to tune, one for each ranker."}
     )
     trials: int = setting(4, "Trials of each system, the common settings among them.")
     seed: int = setting(1, "Seed of the trials drawn and of every training.")
-    runs: str = setting("", "Folder of the trials' runs.")
-    output: str = setting("", "Folder of the flagfiles to write, one a ranker.")
+    runs: str = setting("", "Folder of the trials' runs.", path=True)
+    output: str = setting("", "Folder of the flagfiles to write, one a ranker.", path=True)
     parallel: int = setting(2, "Trainings at a time, each on its share of the cores.")
 
 
@@ -124,8 +129,10 @@ def train_trial(config: Config, cores: list[int]) -> str:
 
     Raises:
         RuntimeError: The training failed; the error names the file with its output.
+        ValueError: A finished trial was trained on another dataset.
     """
     if validation_map(config) is not None:
+        find_dataset(pathlib.Path(config.run), config.data.dataset)
         return "done before"
     log = pathlib.Path(config.run).with_suffix(".txt")
     cost = call(shlex.join(["user_tf.train", *make_flags(config)]), log, cores)
@@ -230,10 +237,23 @@ def run_trials(
 
     Returns:
         A sentence about the trainings that failed; empty if none did.
+
+    Raises:
+        FolderInUse: Another process tunes in one of the folders.
     """
+    stop_when_killed()
+    with FolderLock(settings.runs, "runs"), FolderLock(settings.output):
+        return _run_missing(settings, trials, runs, command)
+
+
+def _run_missing(
+    settings: TuneSettings,
+    trials: Sequence[Sequence[str]],
+    runs: Mapping[str, Sequence[Config]],
+    command: str,
+) -> str:
     from user_tf.evaluation import metrics_table
 
-    stop_when_killed()
     jobs = {
         f"{name}/trial{number}": functools.partial(train_trial, config)
         for name, configs in runs.items()

@@ -17,13 +17,16 @@ from user_tf.reporting.alignment import align
 UNKNOWN_WORD = "▯"
 
 
-def explain_target(runs: Sequence[str], target_id: int, split: str) -> dict[str, Any]:
+def explain_target(
+    runs: Sequence[str], target_id: int, split: str, moved: str = ""
+) -> dict[str, Any]:
     """Return the attention of a target in every run.
 
     Args:
         runs: Folders made by `user_tf.train`, of one dataset.
         target_id: Target of the dataset.
         split: Split of the target.
+        moved: Place of the runs' dataset, if it was moved. Default: as recorded.
 
     Returns:
         `target`: its id, split, task, user, time, query and the titles opened; `runs`: label and
@@ -32,19 +35,20 @@ def explain_target(runs: Sequence[str], target_id: int, split: str) -> dict[str,
         `weights` by label, None if the run does not see the behavior.
 
     Raises:
-        FileNotFoundError: A folder is no run, or its training is not finished.
+        FileNotFoundError: A folder is no run, its training is not finished, or its dataset is gone.
         ValueError: A setting is impossible, runs are of different datasets, or a model has no
             attention to show.
     """
     configs = {pathlib.Path(run): Config.load(pathlib.Path(run)) for run in runs}
-    _check(list(configs.values()))
+    _check(configs)
     labels = _labels(configs)
-    target = _target(open_dataset(next(iter(configs.values())).data.dataset), target_id, split)
+    dataset = open_dataset(run_folder.find_dataset(next(iter(configs)), moved))
+    target = _target(dataset, target_id, split)
     # Order and parts are those of the unified scenario, if a run has it.
     folders = sorted(
         configs, key=lambda folder: _scenario(configs[folder], target["task"]) != Scenario.UNIFIED
     )
-    seen = {labels[folder]: _seen(folder, configs[folder], target) for folder in folders}
+    seen = {labels[folder]: _seen(folder, configs[folder], target, moved) for folder in folders}
     described = [{"label": label, "folder": os.fspath(folder)} for folder, label in labels.items()]
     return {"target": target, "runs": described, "behaviors": merge(seen)}
 
@@ -91,16 +95,19 @@ def decode(tokens: Sequence[int], vocabulary: Sequence[str]) -> str:
     return " ".join(vocabulary[t] if t < known else UNKNOWN_WORD for t in tokens if t)
 
 
-def _check(configs: Sequence[Config]) -> None:
+def _check(configs: Mapping[pathlib.Path, Config]) -> None:
     """Check that runs are given, of one dataset, and that each model shows its attention."""
     from user_tf.registry import RANKERS
 
-    datasets = sorted({config.data.dataset for config in configs})
+    datasets = {
+        run_folder.dataset_checksum(run): config.data.dataset for run, config in configs.items()
+    }
     if len(datasets) != 1:
         rule = "name runs of one dataset" if datasets else "name a folder"
-        raise ValueError(f"`run` must {rule}. Got {datasets}. Fix: set --run.")
+        got = ", ".join(f"{path!r} (SHA-256 {sum_})" for sum_, path in datasets.items()) or "none"
+        raise ValueError(f"`run` must {rule}. Got {got}. Fix: set --run.")
     with_attention = [name for name, ranker in RANKERS.items() if hasattr(ranker, "attention")]
-    for config in configs:
+    for config in configs.values():
         if config.model.name not in with_attention:
             raise ValueError(
                 f"`run` must name runs of models with attention: {', '.join(with_attention)}. "
@@ -143,14 +150,16 @@ def _scenario(config: Config, task: str) -> str:
     return config.data.scenario if config.data.scenario == task else Scenario.UNIFIED
 
 
-def _seen(folder: pathlib.Path, config: Config, target: dict[str, Any]) -> list[dict[str, Any]]:
+def _seen(
+    folder: pathlib.Path, config: Config, target: dict[str, Any], moved: str
+) -> list[dict[str, Any]]:
     """Return the behaviors a run sees before the target, oldest first, with its weights."""
     from data_pipeline.batching.batches import evaluation_batches
     from user_tf.models.batch_ops import padded_history, padded_session
 
     task, phases = target["task"], config.train.phases
     phase = next((name for name in (task, "pretrain") if name in phases), phases[0])
-    model, _, dataset = run_folder.load_model(folder, phase)
+    model, _, dataset = run_folder.load_model(folder, phase, moved)
     batches = evaluation_batches(
         dataset, _scenario(config, task), target["split"], config.data.batch, tasks=(task,)
     )

@@ -6,6 +6,7 @@ import pathlib
 from data_pipeline.common.codes import TASK_LABELS
 from data_pipeline.common.flagtree import setting
 from data_pipeline.common.matplotlib_svg import import_matplotlib
+from data_pipeline.common.output_folder import FolderLock
 from user_tf.evaluation import across_systems
 from user_tf.reporting import contents, figures
 from user_tf.reporting.document import to_markdown
@@ -32,7 +33,7 @@ PROVENANCE = (
 class ReportSettings:
     """Settings of `python -m user_tf.report`."""
 
-    output: str = setting("", "Folder of the report; empty: the folder of results.")
+    output: str = setting("", "Folder of the report; empty: the folder of results.", path=True)
     reference: str = setting("user", "System that the others are compared with.")
     slice: tuple[str, ...] = dataclasses.field(
         default=(),
@@ -110,7 +111,8 @@ def write_report(runs: pathlib.Path, settings: ReportSettings, command: str) -> 
     }
     output = pathlib.Path(settings.output or runs)
     written = [output / f"report.{ending}" for ending in ("html", "md", "json")]
-    write_json(written[2], numbers)
-    written[0].write_text(to_html(document), encoding="utf-8")
-    written[1].write_text(to_markdown(document), encoding="utf-8")
+    with FolderLock(output / "report"):
+        write_json(written[2], numbers)
+        written[0].write_text(to_html(document), encoding="utf-8")
+        written[1].write_text(to_markdown(document), encoding="utf-8")
     return written

@@ -8,6 +8,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import tempfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,30 +16,47 @@ import numpy as np
 
 from data_pipeline.batching.batches import tables_of
 from data_pipeline.common.output_folder import UnfinishedFolder
+from data_pipeline.features.count_snapshot import CountSnapshot
 from data_pipeline.text.tokenizers import build_tokenizer
-from user_tf.serving.history_selection import HistoryLimits
+from user_tf.serving.graph.count_tables import CountTables, write_counts
+from user_tf.serving.graph.history_selection import HistoryLimits
+from user_tf.serving.graph.request_features import RequestFeatures
+from user_tf.serving.graph.user_table import UserTable, write_users
 from user_tf.serving.layout import EXAMPLE, EXAMPLE_INPUTS, EXTRA, MANIFEST
 from user_tf.serving.request import Request, to_arrays
 from user_tf.serving.request_json import to_json
 from user_tf.serving.signatures import Graph, archive
-from user_tf.serving.user_table import UserTable, write_users
 
 
-def make_graph(dataset: Any, config: Any, users_file: str | os.PathLike[str]) -> Graph:
+def make_graph(
+    dataset: Any,
+    config: Any,
+    folder: str | os.PathLike[str],
+    snapshot: CountSnapshot | None = None,
+) -> Graph:
     """Return the path from strings to Batches for the models of a run.
 
     Args:
         dataset: The run's opened dataset.
         config: The run's `Config`.
-        users_file: Where to write the user table's ids; it must exist until the model is saved.
+        folder: Where to write the files of tables; they must exist until the model is saved.
+        snapshot: Counts of the log, for F. Default: none.
     """
+    users_file = pathlib.Path(folder) / "users.txt"
     write_users(users_file, dataset.user_ids)
     # The setting, not the longest text of the dataset: a served text may be longer than that.
     text_length = dataset.manifest["settings"]["text"]["text_length"]
+    tokenizer = build_tokenizer(
+        dataset.tokenizer, dataset.vocabulary_file, dataset.oov_buckets, text_length
+    )
+    features = None
+    if config.data.batch.features:
+        write_counts(folder, snapshot)
+        features = RequestFeatures(
+            dataset.feature_names, dataset.word_vectors, tokenizer.encode, CountTables(folder)
+        )
     return Graph(
-        tokenizer=build_tokenizer(
-            dataset.tokenizer, dataset.vocabulary_file, dataset.oov_buckets, text_length
-        ),
+        tokenizer=tokenizer,
         users=UserTable(users_file),
         limits=HistoryLimits(
             config.data.scenario,
@@ -48,6 +66,8 @@ def make_graph(dataset: Any, config: Any, users_file: str | os.PathLike[str]) ->
         ),
         tables=tables_of(dataset),
         settings=config.data.batch,
+        features=features,
+        words=dataset.vocabulary_size,
     )
 
 
@@ -58,6 +78,7 @@ def write(
     copies: Mapping[str, Any],
     example: Request,
     origin: Mapping[str, Any],
+    snapshot: CountSnapshot | None = None,
 ) -> None:
     """Write a version under a temporary name and rename it when it is complete.
 
@@ -68,18 +89,19 @@ def write(
         copies: Built rankers by task, as in `signatures.archive`.
         example: The request put beside the model, without its F where the model takes none.
         origin: Source of the model, for the manifest.
+        snapshot: Counts of the log, for F. Default: none; F's counts over all users are then their
+            means.
     """
     with UnfinishedFolder(final, f".{final.name}.unfinished") as unfinished:
         extra = unfinished.folder / EXTRA
         extra.mkdir()
-        users = extra / "users.txt"
-        graph = make_graph(dataset, config, users)
-        archive(graph, copies).write_out(os.fspath(unfinished.folder), verbose=False)
-        users.unlink()
+        with tempfile.TemporaryDirectory() as assets:
+            graph = make_graph(dataset, config, assets, snapshot)
+            archive(graph, copies).write_out(os.fspath(unfinished.folder), verbose=False)
         if not graph.feature_count:
             example = dataclasses.replace(example, features=None)
         features = None if example.features is None else graph.feature_count
-        arrays = to_arrays([example], graph.limits.clicked_titles, features)
+        arrays = to_arrays([example], features)
         np.savez(
             extra / EXAMPLE_INPUTS,
             allow_pickle=False,
@@ -99,6 +121,8 @@ def write(
                 "clicked_titles": graph.limits.clicked_titles,
                 "text_length": graph.tokenizer.text_length,
             },
+            "counts": describe_snapshot(snapshot),
+            "sequence": dataset.manifest["settings"]["sequence"],
             "session_minutes": dataset.manifest["settings"]["sequence"]["session_minutes"],
             "known_users": len(dataset.user_ids) - 1,
         }
@@ -106,6 +130,19 @@ def write(
             json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
         )
         unfinished.rename()
+
+
+def describe_snapshot(snapshot: CountSnapshot | None) -> dict[str, Any] | None:
+    """Return the date and size of a snapshot, for the manifest; None without one."""
+    if snapshot is None:
+        return None
+    return {
+        "until": str(np.datetime64(snapshot.time, "us")),
+        "until_microseconds": snapshot.time,
+        "titles": len(snapshot.titles),
+        "queries": len(snapshot.queries),
+        "pairs": len(snapshot.pair_queries),
+    }
 
 
 def _bytes(value: np.ndarray) -> np.ndarray:

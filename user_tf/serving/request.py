@@ -28,8 +28,23 @@ class Behavior:
 
 
 @dataclasses.dataclass(frozen=True)
+class Opening:
+    """One document opened, satisfied or not; `query` of its search, or "" without one.
+
+    `session` is 0 where it was some session before the request's.
+    """
+
+    session: int
+    query: str
+    title: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Request:
-    """One validated request; sessions are numbered from 1, `history` is oldest first."""
+    """One validated request; sessions are numbered from 1, `history` is oldest first.
+
+    `opened` holds everything the user opened, oldest first; empty: what `history` holds.
+    """
 
     user_id: str
     query: str
@@ -38,6 +53,7 @@ class Request:
     candidates: tuple[str, ...]
     features: tuple[tuple[float, ...], ...] | None = None
     request_id: str | None = None
+    opened: tuple[Opening, ...] = ()
 
     @property
     def task(self) -> str:
@@ -46,36 +62,26 @@ class Request:
 
 
 def to_arrays(
-    requests: Sequence[Request], clicked_titles: int, features: int | None = None
+    requests: Sequence[Request], features: int | None = None
 ) -> dict[str, npt.NDArray[Any]]:
     """Return the arrays of the signature `rank`, or of `rank_with_features` where `features` is given.
 
     Args:
         requests: B requests.
-        clicked_titles: W, titles kept of a search, the first ones.
-        features: n, the model's number of features; a request without F gets NaN, which counts as
-            the mean. Default: leave F out.
+        features: n, the model's number of features; a request without F gets NaN. Default: leave F
+            out.
 
     Returns:
-        Arrays by argument name. Padding: history_session 0, strings "", features NaN.
+        Arrays by argument name. Padding: 0, "" and NaN; every list has at least one slot, since a
+        server that batches requests reads the first value of each array.
 
     Raises:
         RequestError: A request's rows of F have another number of values.
     """
-    slots = max((len(request.history) for request in requests), default=0)
-    longest = max((len(request.candidates) for request in requests), default=0)
-    shape = (len(requests), slots)
-    session = np.zeros(shape, np.int64)
-    query = np.full(shape, "", object)
-    titles = np.full((*shape, clicked_titles), "", object)
-    candidates = np.full((len(requests), longest), "", object)
-    values = np.full((len(requests), longest, features or 0), np.nan, np.float32)
+    histories, opened = ([getattr(r, name) for r in requests] for name in ("history", "opened"))
+    candidates = _padded([request.candidates for request in requests], "")
+    values = np.full((*candidates.shape, features or 0), np.nan, np.float32)
     for row, request in enumerate(requests):
-        for slot, item in enumerate(request.history):
-            session[row, slot], query[row, slot] = item.session, item.query
-            for place, title in enumerate(item.titles[:clicked_titles]):
-                titles[row, slot, place] = title
-        candidates[row, : len(request.candidates)] = request.candidates
         if features is not None and request.features is not None:
             width = len(request.features[0])
             if width != features:
@@ -88,10 +94,33 @@ def to_arrays(
         "user_id": np.array([request.user_id for request in requests], object),
         "query": np.array([request.query for request in requests], object),
         "session": np.array([request.session for request in requests], np.int64),
-        "history_session": session,
-        "history_query": query,
-        "history_titles": titles,
+        "history_count": _counts(histories),
+        "history_session": _padded([[item.session for item in items] for items in histories], 0),
+        "history_query": _padded([[item.query for item in items] for items in histories], ""),
+        "history_title_count": _padded(
+            [[len(item.titles) for item in items] for items in histories], 0
+        ),
+        "history_titles": _padded(
+            [[title for item in items for title in item.titles] for items in histories], ""
+        ),
+        "opened_count": _counts(opened),
+        "opened_session": _padded([[item.session for item in items] for items in opened], 0),
+        "opened_query": _padded([[item.query for item in items] for items in opened], ""),
+        "opened_titles": _padded([[item.title for item in items] for items in opened], ""),
+        "candidate_count": _counts([request.candidates for request in requests]),
         "candidates": candidates,
-        "candidate_count": np.array([len(request.candidates) for request in requests], np.int64),
     }
     return arrays if features is None else arrays | {"features": values}
+
+
+def _counts(lists: Sequence[Sequence[Any]]) -> npt.NDArray[np.int64]:
+    return np.array([len(items) for items in lists], np.int64)
+
+
+def _padded(lists: Sequence[Sequence[Any]], padding: Any) -> npt.NDArray[Any]:
+    """Return lists as the rows of one array with at least one column."""
+    width = max([1, *map(len, lists)])
+    result = np.full((len(lists), width), padding, object if padding == "" else np.int64)
+    for row, items in enumerate(lists):
+        result[row, : len(items)] = items
+    return result

@@ -1,11 +1,13 @@
 """Rank the requests of a JSON Lines file by a served model."""
 
+import contextlib
 import json
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from data_pipeline.common.output_folder import FolderLock
 from user_tf.serving.request import Request, RequestError
 from user_tf.serving.request_json import from_json
 from user_tf.serving.saved_ranker import SavedRanker, rank
@@ -26,7 +28,8 @@ def rank_file(
         batch_size: Requests scored at once.
 
     Raises:
-        FileNotFoundError: The model or the file of requests does not exist.
+        FileNotFoundError: The model, the file of requests or the folder of `output` does not exist.
+        FolderInUse: Another process writes `output`.
         ValueError: A setting is impossible, or a line is malformed (`RequestError`).
     """
     for name, value in (("model", model), ("requests", requests)):
@@ -44,9 +47,21 @@ def rank_file(
             f"`requests` must be a JSON Lines file. Got {os.fspath(requests)!r}, which does not "
             "exist. Fix: set --requests."
         )
-    ranker = SavedRanker(model)
     final = pathlib.Path(output or os.devnull)
-    unfinished = final.with_name(final.name + ".unfinished") if output else final
+    if not final.parent.is_dir():
+        raise FileNotFoundError(
+            f"`output` must be a file in an existing folder. Got {os.fspath(output)!r}, whose folder "
+            f"{os.fspath(final.parent)!r} does not exist. Fix: make the folder, or set --output."
+        )
+    with FolderLock(final) if output else contextlib.nullcontext():
+        return _rank_to(SavedRanker(model), path, final, output != "", batch_size)
+
+
+def _rank_to(
+    ranker: SavedRanker, path: pathlib.Path, final: pathlib.Path, kept: bool, batch_size: int
+) -> int:
+    """Rank the requests of a file; write the answers to `final`, or print them if not `kept`."""
+    unfinished = final.with_name(final.name + ".unfinished") if kept else final
     count, last = 0, None
     try:
         with unfinished.open("w", encoding="utf-8") as file:
@@ -55,16 +70,16 @@ def rank_file(
                 count, last = count + 1, (request, answer["scores"])
                 line = json.dumps(answer, ensure_ascii=False)
                 file.write(line + "\n")
-                if not output:
+                if not kept:
                     print(line)
-        if output:
+        if kept:
             unfinished.replace(final)
     finally:
-        if output:
+        if kept:
             unfinished.unlink(missing_ok=True)
     if count == 1 and last is not None:
         print(readable(*last))
-    print(f"{count} requests ranked" + (f": {final}" if output else ""), flush=True)
+    print(f"{count} requests ranked" + (f": {final}" if kept else ""), flush=True)
     return count
 
 

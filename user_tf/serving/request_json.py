@@ -9,9 +9,17 @@
         {"session": 1, "query": "shoes", "clicked": ["Trail shoe X", "Road shoe Y"]},
         {"session": 3, "title": "How to start running"}
       ],
+      "opened": [                               optional: all documents opened, oldest first
+        {"session": 1, "query": "shoes", "title": "Trail shoe X"},
+        {"title": "Sandals"}                    no session: an earlier one; no query: no search
+      ],
       "candidates": ["Trail shoe X", "Sandals"],
-      "features": [[0.5, null, ...], ...]       optional: one row a candidate, raw values of F in
-    }                                           the order of the model's manifest, null = missing
+      "features": [[0.5, null, ...], ...]       optional: one row a candidate, raw values of F
+    }                                           in the order of the model's manifest, null = the
+                                                model computes it
+
+`opened` makes F exact: it also holds what `history` does not, such as documents that did not satisfy.
+Without it the titles of `history` count as the documents opened.
 
 A history item with `query` is a search, `clicked` the titles of its satisfied clicks that are
 known by now, earliest first; one with `title` is a browse. Instead of session numbers, the request
@@ -24,14 +32,23 @@ model, of one service for USER-S and USER-R.
 """
 
 import collections
-import datetime
 import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from user_tf.serving.request import Behavior, Request, RequestError
+from user_tf.serving.json_checks import (
+    check_keys,
+    check_session,
+    check_string,
+    check_strings,
+    check_time,
+    expect,
+    is_number,
+    short,
+)
+from user_tf.serving.request import Behavior, Opening, Request, RequestError
 
 SESSION_MINUTES = 30.0
 
@@ -42,9 +59,11 @@ _REQUEST_KEYS = {
     "session",
     "time",
     "history",
+    "opened",
     "candidates",
     "features",
 }
+_OPENED_KEYS = {"session", "query", "title"}
 _ITEM_KEYS = {"session", "time", "query", "clicked", "title"}
 
 
@@ -100,13 +119,13 @@ def from_json(text: str, minutes: float = SESSION_MINUTES) -> Request:
         body = json.loads(text)
     except json.JSONDecodeError as error:
         raise RequestError(
-            f"A request must be one JSON object on one line. Got {_short(text)} "
+            f"A request must be one JSON object on one line. Got {short(text)} "
             f"({error.msg} at column {error.colno}). Fix: correct the JSON."
         ) from error
-    _expect(isinstance(body, dict), "A request must be a JSON object", body, "write {...}")
-    _known(body, _REQUEST_KEYS, "A request")
-    candidates = _strings(body.get("candidates"), "candidates")
-    _expect(
+    expect(isinstance(body, dict), "A request must be a JSON object", body, "write {...}")
+    check_keys(body, _REQUEST_KEYS, "A request")
+    candidates = check_strings(body.get("candidates"), "candidates")
+    expect(
         len(candidates) > 0,
         "`candidates` must be a list of at least 1 title",
         body.get("candidates"),
@@ -115,13 +134,14 @@ def from_json(text: str, minutes: float = SESSION_MINUTES) -> Request:
     session, history = _history(body, minutes)
     request_id = body.get("request_id")
     return Request(
-        user_id=_string(body.get("user_id", ""), "user_id"),
-        query=_string(body.get("query", ""), "query"),
+        user_id=check_string(body.get("user_id", ""), "user_id"),
+        query=check_string(body.get("query", ""), "query"),
         session=session,
         history=history,
         candidates=candidates,
         features=_features(body.get("features"), len(candidates)),
-        request_id=None if request_id is None else _string(request_id, "request_id"),
+        request_id=None if request_id is None else check_string(request_id, "request_id"),
+        opened=_opened(body.get("opened", [])),
     )
 
 
@@ -141,6 +161,8 @@ def to_json(request: Request) -> str:
     }
     if request.request_id is not None:
         body = {"request_id": request.request_id, **body}
+    if request.opened:
+        body["opened"] = [_opening_item(item) for item in request.opened]
     if request.features is not None:
         body["features"] = [
             [None if math.isnan(value) else value for value in row] for row in request.features
@@ -151,29 +173,31 @@ def to_json(request: Request) -> str:
 def _history(body: Mapping[str, Any], minutes: float) -> tuple[int, tuple[Behavior, ...]]:
     """Return the current session's number and the behaviors; times are cut into sessions."""
     items = body.get("history", [])
-    _expect(isinstance(items, list), "`history` must be a list", items, "write [...]")
+    expect(isinstance(items, list), "`history` must be a list", items, "write [...]")
     for index, item in enumerate(items):
         name = f"`history[{index}]`"
-        _expect(isinstance(item, dict), f"{name} must be a JSON object", item, "write {...}")
-        _known(item, _ITEM_KEYS, name)
+        expect(isinstance(item, dict), f"{name} must be a JSON object", item, "write {...}")
+        check_keys(item, _ITEM_KEYS, name)
     keys = collections.Counter((("session" in item), ("time" in item)) for item in [*items, body])
-    _expect(
+    expect(
         len(keys) == 1 and next(iter(keys)) in ((True, False), (False, True)),
         "`session` or `time` must be given by the request and each history item",
         [sorted({"session", "time"} & set(item)) for item in [*items, body]][:5],
         "give session numbers to all of them, or times to all of them",
     )
     if "time" in body:
-        times = [_time(item["time"], f"history[{index}].time") for index, item in enumerate(items)]
-        numbers = cut_sessions([*times, _time(body["time"], "time")], minutes)
+        times = [
+            check_time(item["time"], f"history[{index}].time") for index, item in enumerate(items)
+        ]
+        numbers = cut_sessions([*times, check_time(body["time"], "time")], minutes)
     else:
         numbers = [
-            _session(item["session"], f"history[{index}].session")
+            check_session(item["session"], f"history[{index}].session")
             for index, item in enumerate(items)
         ]
-        numbers.append(_session(body["session"], "session"))
+        numbers.append(check_session(body["session"], "session"))
         for before, after in itertools.pairwise(numbers):
-            _expect(
+            expect(
                 before <= after,
                 "`session` must not decrease: `history` is oldest first and the request's session "
                 "comes last",
@@ -185,34 +209,52 @@ def _history(body: Mapping[str, Any], minutes: float) -> tuple[int, tuple[Behavi
         name = f"history[{index}]"
         if "time" in item and set(item) == {"time"}:
             continue
-        _expect(
+        expect(
             ("query" in item) != ("title" in item),
             f"`{name}` must have either `query` (a search) or `title` (a browse)",
             item,
             "leave one of them out",
         )
         if "title" in item:
-            _expect(
+            expect(
                 "clicked" not in item,
                 f"`{name}.clicked` must belong to a search",
                 item,
                 "write each document opened from a recommendation as a browse of its own",
             )
-            behaviors.append(Behavior(number, "", (_string(item["title"], f"{name}.title"),)))
+            behaviors.append(Behavior(number, "", (check_string(item["title"], f"{name}.title"),)))
             continue
-        query = _string(item["query"], f"{name}.query")
-        _expect(
-            query != "", f"`{name}.query` must not be empty", query, "write a browse as `title`"
-        )
-        clicked = _strings(item.get("clicked", []), f"{name}.clicked")
+        query = check_string(item["query"], f"{name}.query")
+        expect(query != "", f"`{name}.query` must not be empty", query, "write a browse as `title`")
+        clicked = check_strings(item.get("clicked", []), f"{name}.clicked")
         behaviors.append(Behavior(number, query, clicked))
     return numbers[-1], tuple(behaviors)
+
+
+def _opened(value: Any) -> tuple[Opening, ...]:
+    expect(isinstance(value, list), "`opened` must be a list", value, "write [...]")
+    openings = []
+    for index, item in enumerate(value):
+        name = f"opened[{index}]"
+        expect(isinstance(item, dict), f"`{name}` must be a JSON object", item, "write {...}")
+        check_keys(item, _OPENED_KEYS, f"`{name}`")
+        session = check_session(item["session"], f"{name}.session") if "session" in item else 0
+        query = check_string(item.get("query", ""), f"{name}.query")
+        openings.append(Opening(session, query, check_string(item.get("title"), f"{name}.title")))
+    return tuple(openings)
+
+
+def _opening_item(opening: Opening) -> dict[str, Any]:
+    item: dict[str, Any] = {"session": opening.session} if opening.session else {}
+    if opening.query:
+        item["query"] = opening.query
+    return item | {"title": opening.title}
 
 
 def _features(value: Any, candidates: int) -> tuple[tuple[float, ...], ...] | None:
     if value is None:
         return None
-    _expect(
+    expect(
         isinstance(value, list)
         and len(value) == candidates
         and all(isinstance(row, list) and len(row) == len(value[0]) for row in value),
@@ -222,73 +264,10 @@ def _features(value: Any, candidates: int) -> tuple[tuple[float, ...], ...] | No
     )
     for row in value:
         for item in row:
-            _expect(
-                item is None or (_is_number(item) and math.isfinite(item)),
+            expect(
+                item is None or (is_number(item) and math.isfinite(item)),
                 "`features` must hold finite numbers, null where missing",
                 item,
                 "write null for an unknown value",
             )
     return tuple(tuple(math.nan if item is None else float(item) for item in row) for row in value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _session(value: Any, name: str) -> int:
-    _expect(
-        isinstance(value, int) and not isinstance(value, bool) and 1 <= value < 2**63,
-        f"`{name}` must be an integer of at least 1",
-        value,
-        "number the user's sessions from 1, oldest first",
-    )
-    return int(value)
-
-
-def _time(value: Any, name: str) -> float:
-    rule = f"`{name}` must be seconds since the epoch or ISO 8601 with an offset from UTC"
-    fix = "write for example 1606800000 or 2020-12-01T05:20:00+00:00"
-    if _is_number(value) and math.isfinite(value):
-        return float(value)
-    _expect(isinstance(value, str), rule, value, fix)
-    try:
-        parsed = datetime.datetime.fromisoformat(value)
-    except ValueError as error:
-        raise RequestError(f"{rule}. Got {_short(value)}. Fix: {fix}.") from error
-    _expect(parsed.tzinfo is not None, rule, value, fix)
-    return parsed.timestamp()
-
-
-def _string(value: Any, name: str) -> str:
-    _expect(isinstance(value, str), f"`{name}` must be a string", value, "put it in quotes")
-    _expect(
-        not any("\ud800" <= letter <= "\udfff" for letter in value),
-        f"`{name}` must be Unicode text",
-        value,
-        "write characters above U+FFFF as a pair of escapes, or as themselves",
-    )
-    return str(value)
-
-
-def _strings(value: Any, name: str) -> tuple[str, ...]:
-    _expect(isinstance(value, list), f"`{name}` must be a list of strings", value, "write [...]")
-    return tuple(_string(item, f"{name}[{index}]") for index, item in enumerate(value))
-
-
-def _known(body: Mapping[str, Any], known: set[str], name: str) -> None:
-    _expect(
-        set(body) <= known,
-        f"{name} must have no other keys than {', '.join(sorted(known))}",
-        sorted(set(body) - known),
-        "remove them or correct their spelling",
-    )
-
-
-def _expect(holds: bool, rule: str, value: Any, fix: str) -> None:
-    if not holds:
-        raise RequestError(f"{rule}. Got {_short(value)}. Fix: {fix}.")
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 120 else text[:117] + "..."

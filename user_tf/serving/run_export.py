@@ -13,6 +13,7 @@ from data_pipeline.dataset.dataset_folder import MANIFEST
 from user_tf import run_folder
 from user_tf.config import Config
 from user_tf.serving import bundle, example_requests, layout
+from user_tf.serving.logged_requests import LoggedEvents, read_dataset_events
 from user_tf.serving.request import Request
 
 
@@ -23,6 +24,8 @@ def export_run(
     version: int = 1,
     log: str | os.PathLike[str] = "",
     command: str = "",
+    minimum_users: int = 2,
+    moved: str | os.PathLike[str] = "",
 ) -> pathlib.Path:
     """Export a run and return the folder DIR/<version>.
 
@@ -31,12 +34,17 @@ def export_run(
         output: DIR, folder of the served model.
         phases: Phase of the run whose weights serve each task.
         version: Number of the version; TensorFlow Serving serves the highest.
-        log: Behavior log the dataset was prepared from, for a real example request. Default: the
-            example is made up of frequent words.
+        log: Behavior log the dataset was prepared from, for a real example request and for the
+            counts in F, as known before the test split begins. Default: the example is made up of
+            frequent words, and counts over all users are their means.
         command: Command line, written into the manifest.
+        minimum_users: Users that must have opened a title, or searched a query, for its counts.
+            Default: 2.
+        moved: Place of the run's dataset, if it was moved. Default: as recorded.
 
     Raises:
-        FileNotFoundError: `run` is no run or holds no weights, or `log` is no log.
+        FileNotFoundError: `run` is no run or holds no weights, its dataset is gone, or `log` is no
+            log.
         FileExistsError: The version exists.
         ValueError: A setting is impossible, or `log` is not the log of the dataset.
     """
@@ -44,32 +52,35 @@ def export_run(
     config = Config.load(pathlib.Path(run))
     models: dict[str, Any] = {}
     for phase in sorted(set(phases.values())):
-        models[phase], _, dataset = run_folder.load_model(os.fspath(run), phase)
-    example, source = _choose_example(log, config, dataset)
+        models[phase], _, dataset = run_folder.load_model(run, phase, moved)
+    logged = read_dataset_events(dataset, log) if log else None
+    example, source = _choose_example(logged, config, dataset)
     origin = {
         "command": command,
         "run": os.fspath(run),
         "phases": dict(phases),
-        "dataset": config.data.dataset,
+        "dataset": os.fspath(dataset.path),
         "dataset_manifest_sha256": checksum(dataset.path / MANIFEST),
-        "example": source,
+        "example": f"{source}, strings from {os.fspath(log)}" if log else source,
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
     }
     copies = {task: models[phase] for task, phase in phases.items()}
-    bundle.write(final, dataset, config, copies, example, origin)
+    snapshot = None
+    if logged is not None:
+        snapshot = logged.snapshot(dataset.manifest["boundaries"]["test"], minimum_users)
+    bundle.write(final, dataset, config, copies, example, origin, snapshot)
     return final
 
 
 def _choose_example(
-    log: str | os.PathLike[str], config: Config, dataset: Any
+    logged: LoggedEvents | None, config: Config, dataset: Any
 ) -> tuple[Request, str]:
     """Return the request to put beside the model, and its source."""
     found = None
-    if log:
-        found = example_requests.example(dataset, log, config.data.scenario)
+    if logged is not None:
+        found = example_requests.example(dataset, logged, config.data.scenario)
     if found is None:
-        why = "the test split is empty" if log else "no --log was given"
+        why = "the test split is empty" if logged is not None else "no --log was given"
         return example_requests.made_up(dataset.vocabulary), f"made up: {why}"
-    source = f"target {found.request_id} of the test split, strings from {os.fspath(log)}"
-    return found, source
+    return found, f"target {found.request_id} of the test split"

@@ -29,8 +29,6 @@ class SavedRanker:
         self._loaded = load(self.version)
         self._plain = self._loaded.signatures["rank"]
         self._wide = self._loaded.signatures.get("rank_with_features")
-        arguments = self._plain.structured_input_signature[1]
-        self.clicked_titles = int(arguments["history_titles"].shape[2])
         self.features = (
             int(self._wide.structured_input_signature[1]["features"].shape[2]) if self._wide else 0
         )
@@ -64,7 +62,7 @@ class SavedRanker:
         import tensorflow as tf
 
         wide = any(request.features is not None for request in requests)
-        arrays = to_arrays(requests, self.clicked_titles, self.features if wide else None)
+        arrays = to_arrays(requests, self.features if wide else None)
         tensors = {
             name: tf.constant(
                 value.tolist(), tf.string if value.dtype == object else value.dtype, value.shape

@@ -122,8 +122,8 @@ class _PhaseTraining:
             self._folder, summaries, self._position, phase.epochs * self._steps, self._chief
         )
         self.journal.progress.say(
-            f"{phase.name}: {origin}; at most {phase.epochs} epochs of {self._steps} steps, "
-            f"{strategy.num_replicas_in_sync} replicas"
+            f"{phase.name}: {origin}; at most {phase.epochs} epochs of {self._steps} steps, learning "
+            f"rate {phase.learning_rate:g}, {strategy.num_replicas_in_sync} replicas"
         )
         self.steps_done = 0
         self._unread: list[tuple[int, Any]] = []

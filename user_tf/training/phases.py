@@ -38,6 +38,9 @@ class Phase:
 def plan(config: Config, name: str) -> Phase:
     """Return the plan of phase `name`: fine-tuning after a pre-training, otherwise training.
 
+    A model of one task that is not pre-trained may have the epochs of pre-training and fine-tuning
+    together, so that it passes over the groups of its task as often as one that is pre-trained.
+
     Args:
         config: Settings of the run.
         name: A name of `PHASES`.
@@ -48,12 +51,15 @@ def plan(config: Config, name: str) -> Phase:
     """
     train, number = config.train, PHASES.index(name)
     finetune = name != PRETRAIN and PRETRAIN in train.phases
+    epochs = train.finetune_epochs if name != PRETRAIN else 0
+    if not finetune:
+        epochs += train.pretrain_epochs
     return Phase(
         name=name,
         number=number,
         seed=config.runtime.seed * len(PHASES) + number,
         tasks=TASK_LABELS if name == PRETRAIN else (name,),
-        epochs=train.finetune_epochs if finetune else train.pretrain_epochs,
+        epochs=epochs,
         learning_rate=train.finetune_learning_rate if finetune else train.learning_rate,
         start=PRETRAIN if finetune else "",
     )

@@ -1,7 +1,8 @@
 """The mapping from the columns of a file to canonical columns, where the names differ.
 
 `--columns=requests.user_id=uid,requests.time=ts` maps column `uid` of requests files to `user_id`,
-and `ts` to `time`; other columns keep their canonical names. A file of a table that is mapped may
+and `ts` to `time`; other columns keep their canonical names. `requests.time=ts:ms` says that times
+are integers: seconds (s), milliseconds (ms) or microseconds (us) since 1970. A file of a table that is mapped may
 have more columns: they are left out, and listed in the summary. A file of any other table must have
 the canonical columns and no others.
 """
@@ -9,7 +10,10 @@ the canonical columns and no others.
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from data_pipeline.log.schema import OPTIONAL, SCHEMAS, LogError, check_columns, columns_found
+from data_pipeline.log.schema import OPTIONAL, SCHEMAS, TIME, LogError, check_columns, columns_found
+
+UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}
+"""Microseconds of each unit of integer times."""
 
 FORM = "--columns=requests.user_id=uid,requests.time=ts"
 
@@ -25,6 +29,29 @@ class FileColumns:
 
     sources: Mapping[str, str]
     left_out: Sequence[str]
+
+
+def take_units(pairs: Sequence[str]) -> tuple[list[str], dict[str, dict[str, str]]]:
+    """Split the units of integer times off "table.column=source column:unit" pairs.
+
+    Returns:
+        The pairs without units; by table, the unit of each time column that has one.
+
+    Example:
+        >>> take_units(["requests.time=ts:ms", "requests.user_id=uid:s"])
+        (['requests.time=ts', 'requests.user_id=uid:s'], {'requests': {'time': 'ms'}})
+    """
+    plain: list[str] = []
+    units: dict[str, dict[str, str]] = {}
+    for pair in pairs:
+        table, _, column = pair.partition("=")[0].partition(".")
+        source, _, unit = pair.rpartition(":")
+        names = SCHEMAS[table].names if table in SCHEMAS else []
+        if column in names and SCHEMAS[table].field(column).type == TIME and unit in UNITS:
+            units.setdefault(table, {})[column] = unit
+            pair = source
+        plain.append(pair)
+    return plain, units
 
 
 def parse_columns(pairs: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -144,15 +171,18 @@ class ColumnNames:
     """The names of columns in the files of a source, and the columns left out.
 
     Args:
-        pairs: Canonical columns with another name in the files, for `parse_columns`.
+        pairs: Canonical columns with another name in the files, for `take_units` and
+            `parse_columns`.
 
     Attributes:
         mapping: By table, the source column of each canonical column named.
+        units: By table, the unit of each time column whose times are integers.
         left_out: By file, the columns that were left out.
     """
 
     def __init__(self, pairs: Sequence[str]) -> None:
-        self.mapping = parse_columns(pairs)
+        plain, self.units = take_units(pairs)
+        self.mapping = parse_columns(plain)
         self.left_out: dict[str, list[str]] = {}
 
     def find(

@@ -1,27 +1,28 @@
 """JSON Lines as columns of text, and lists of results from JSON text, by DuckDB.
 
-Types are not converted: the number 7 is not an id and the text "5" is not a dwell. A silent
-conversion would hide a wrong column.
+Types are not converted, except that an id may be an integer: the number 7.5 is not an id and the text
+"5" is not a dwell. A silent conversion would hide a wrong column.
 """
 
 import itertools
 import json
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
-from data_pipeline.importers.formats.column_names import ColumnNames, FileColumns
+from data_pipeline.importers.formats.column_names import UNITS, ColumnNames, FileColumns
 from data_pipeline.importers.formats.delimited_text import TextRows, open_bytes
 from data_pipeline.importers.formats.rejected_rows import split_rows
 from data_pipeline.log.quarantine import Rule
 from data_pipeline.log.raw_rows import Rejected
-from data_pipeline.log.schema import ITEM, OPTIONAL, SCHEMAS
+from data_pipeline.log.schema import IDS, ITEM, OPTIONAL, SCHEMAS
 
 LINES_AT_ONCE = 1 << 16
-NUMBERS = "'DOUBLE', 'BIGINT', 'UBIGINT', 'HUGEINT'"
+INTEGERS = "'BIGINT', 'UBIGINT', 'HUGEINT'"
+NUMBERS = f"'DOUBLE', {INTEGERS}"
 
 LINE = Rule("line-unreadable", "A line must be one JSON object. Fix: rewrite the line.")
 FIELDS = Rule(
@@ -30,7 +31,8 @@ FIELDS = Rule(
 )
 TEXT = Rule(
     "text-expected",
-    "An id, title, category, query or time must be JSON text. Fix: write it in quotes.",
+    "A title, category, query or time must be JSON text, an id text or an integer. Fix: write it in "
+    "quotes, or say the unit of integer times: --columns=requests.time=time:ms.",
 )
 NUMBER = Rule(
     "number-expected",
@@ -38,16 +40,32 @@ NUMBER = Rule(
 )
 
 
-def time_sql(text: str) -> str:
-    """Return SQL of a time in UTC without zone; null if `text` is not an ISO 8601 time."""
+def time_sql(text: str, unit: str = "") -> str:
+    """Return SQL of a time in UTC without zone; null if `text` is none.
+
+    Args:
+        text: SQL of a text: an ISO 8601 time, or digits.
+        unit: One of `UNITS` for digits. Default: ISO 8601.
+    """
+    if unit:
+        scale = UNITS[unit]
+        # Within the microseconds of 64 bits.
+        digits = 18 - len(str(scale)) + 1
+        number = f"CASE WHEN regexp_full_match({text}, '-?[0-9]{{1,{digits}}}') THEN {text} END"
+        return f"make_timestamp({number}::BIGINT * {scale})"
     return (
         f"CASE WHEN regexp_matches({text}, '^\\d{{4}}-\\d\\d-\\d\\d[T ]\\d\\d:\\d\\d') "
         f"THEN try_cast({text} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' END"
     )
 
 
-def good_results_sql(text: str) -> str:
-    """Return SQL that is true if `text` is null or a JSON list of results with the right types."""
+def good_results_sql(text: str, unit: str = "") -> str:
+    """Return SQL that is true if `text` is null or a JSON list of results with the right types.
+
+    Args:
+        text: SQL of a text.
+        unit: Of integer click times, as for `time_sql`.
+    """
     time = "json_extract_string(item, '$.click_time')"
     names = ", ".join(f"'{field.name}'" for field in ITEM)
     return f"""(
@@ -55,20 +73,20 @@ def good_results_sql(text: str) -> str:
             json_type({text}) IN ('ARRAY', 'NULL') AND coalesce(list_bool_and(list_transform(
                 json_extract({text}, '$[*]'), lambda item: json_type(item) = 'OBJECT'
                 AND list_has_all([{names}], json_keys(item))
-                AND {_type("item", path("doc_id"))} = 'VARCHAR'
+                AND {_type("item", path("doc_id"))} IN ('VARCHAR', {INTEGERS})
                 AND {_type("item", path("clicked"))} = 'BOOLEAN'
-                AND {_type("item", path("click_time"))} IN ('VARCHAR', 'NULL')
-                AND ({time} IS NULL OR {time_sql(time)} IS NOT NULL)
+                AND {_type("item", path("click_time"))} IN ({_time_types(unit)}, 'NULL')
+                AND ({time} IS NULL OR {time_sql(time, unit)} IS NOT NULL)
                 AND {_type("item", path("dwell_seconds"))} IN ({NUMBERS}, 'NULL')
             )), true) END, false)
     )"""
 
 
-def results_sql(text: str) -> str:
+def results_sql(text: str, unit: str = "") -> str:
     """Return SQL of the results in JSON text; null if `good_results_sql` is false or null."""
-    time = time_sql("json_extract_string(item, '$.click_time')")
+    time = time_sql("json_extract_string(item, '$.click_time')", unit)
     return f"""
-        CASE WHEN {good_results_sql(text)} AND json_type({text}) = 'ARRAY' THEN list_transform(
+        CASE WHEN {good_results_sql(text, unit)} AND json_type({text}) = 'ARRAY' THEN list_transform(
             json_extract({text}, '$[*]'), lambda item: {{
                 'doc_id': json_extract_string(item, '$.doc_id'),
                 'clicked': json_extract_string(item, '$.clicked') = 'true',
@@ -76,6 +94,10 @@ def results_sql(text: str) -> str:
                 'dwell_seconds': try_cast(json_extract_string(item, '$.dwell_seconds') AS DOUBLE)
             }}) END
     """
+
+
+def _time_types(unit: str) -> str:
+    return f"'VARCHAR', {INTEGERS}" if unit else "'VARCHAR'"
 
 
 def _type(value: str, path: str) -> str:
@@ -120,7 +142,8 @@ def read_json_lines(
         while lines := list(itertools.islice(filled, LINES_AT_ONCE)):
             if not query:
                 lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
-                query = _query(table, columns.find(table, name, _first_keys(lines), sparse=True))
+                found = columns.find(table, name, _first_keys(lines), sparse=True)
+                query = _query(table, found, columns.units.get(table, {}))
             numbers = np.arange(first, first + len(lines), dtype=np.int64)
             first += len(lines)
             text = pa.array([line.decode() for line in lines], pa.string())
@@ -145,7 +168,7 @@ def _first_keys(lines: list[bytes]) -> list[str] | None:
     return None
 
 
-def _query(table: str, columns: FileColumns) -> str:
+def _query(table: str, columns: FileColumns, units: Mapping[str, str]) -> str:
     """Return SQL that splits lines (number, text) into number, fault, value and text columns.
 
     The value is that of the first column of a wrong type.
@@ -158,7 +181,8 @@ def _query(table: str, columns: FileColumns) -> str:
             continue
         chosen.append(f"json_extract_string(line, {at}) AS {name}")
         is_number = pa.types.is_floating(SCHEMAS[table].field(name).type)
-        kinds, rule = (NUMBERS, NUMBER) if is_number else ("'VARCHAR'", TEXT)
+        text = f"'VARCHAR', {INTEGERS}" if name in IDS else _time_types(units.get(name, ""))
+        kinds, rule = (NUMBERS, NUMBER) if is_number else (text, TEXT)
         wrong = f"{_type('line', at)} NOT IN ({kinds}, 'NULL')"
         cases.append((wrong, rule, f"json_extract(line, {at})"))
     needed = [source for name, source in columns.sources.items() if name not in OPTIONAL]

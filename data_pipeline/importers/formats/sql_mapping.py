@@ -14,6 +14,7 @@ Work that does not fit into memory spills to a temporary folder.
 import dataclasses
 import os
 import pathlib
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -22,7 +23,13 @@ import duckdb
 import pyarrow as pa
 
 from data_pipeline.importers.formats.column_names import check_needed
-from data_pipeline.importers.formats.delimited_text import COLUMNS, check_file, csv_header, read_csv
+from data_pipeline.importers.formats.delimited_text import (
+    COLUMNS,
+    check_file,
+    csv_header,
+    open_bytes,
+    read_csv,
+)
 from data_pipeline.importers.formats.rejected_rows import make_batch, reject_lines, split_rows
 from data_pipeline.log.quarantine import Rule
 from data_pipeline.log.raw_rows import RawBatch, Rejected, Source
@@ -45,7 +52,7 @@ class RawFile:
         table: Its table in the importer's SQL, and in the counts of the log.
         names: Names it may have, the usual one first; each may also end in .gz.
         columns: Columns that are read; the file may have others. For a file without header: all
-            its columns, in its order.
+            its columns, in its order; a first line of these names is a header all the same.
         delimiter: Character between columns. Default: a comma.
         header: Whether its first line names the columns.
         quoted: Whether its values may be in quotes.
@@ -161,18 +168,32 @@ def _batches(
 
 def _load(engine: duckdb.DuckDBPyConnection, raw: RawFile, path: pathlib.Path) -> list[int]:
     """Make the raw table block by block; return the rows with a wrong number of columns."""
-    columns = ", ".join(f'"{column}" VARCHAR' for column in raw.columns)
-    engine.execute(f"CREATE TABLE {raw.table} (number BIGINT, {columns})")
+    types = ", ".join(f'"{column}" VARCHAR' for column in raw.columns)
+    engine.execute(f"CREATE TABLE {raw.table} (number BIGINT, {types})")
     broken = []
-    names = () if raw.header else raw.columns
+    columns = list(raw.columns)
+    names = () if raw.header or _begins_with_names(path, raw) else columns
     for part in read_csv(path, raw.delimiter, names=names, quoted=raw.quoted):
-        numbers = pa.array(part.numbers, pa.int64())
-        engine.register(
-            "part", part.rows.select(list(raw.columns)).add_column(0, "number", numbers)
-        )
+        rows = part.rows.select(columns) if raw.header else part.rows.rename_columns(columns)
+        engine.register("part", rows.add_column(0, "number", pa.array(part.numbers, pa.int64())))
         engine.execute(f"INSERT INTO {raw.table} FROM part")
         broken += part.broken
     return broken
+
+
+def _begins_with_names(path: pathlib.Path, raw: RawFile) -> bool:
+    """Return whether the first line of a file without header names its columns.
+
+    It does if it has as many values as columns and more than half of them are the column's name,
+    whatever the case and the signs between words: "NewsID" is news_id. A row of data may by chance
+    hold a name, such as the category "title".
+    """
+    with open_bytes(path) as file:
+        first = file.readline().decode("utf-8-sig").rstrip("\r\n").split(raw.delimiter)
+    words = [re.sub("[^a-z0-9]", "", value.lower()) for value in first]
+    wanted = [re.sub("[^a-z0-9]", "", column.lower()) for column in raw.columns]
+    same = sum(word == name for word, name in zip(words, wanted, strict=False))
+    return len(words) == len(wanted) and 2 * same > len(wanted)
 
 
 def _outcomes(

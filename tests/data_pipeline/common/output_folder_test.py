@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from data_pipeline.common.output_folder import FolderInUse, UnfinishedFolder
+from data_pipeline.common.output_folder import FolderInUse, FolderLock, UnfinishedFolder
 
 HOLD = """
 import sys, time
@@ -147,3 +147,25 @@ def test_an_error_at_the_beginning_leaves_nothing_and_frees_the_lock(tmp_path):
     assert list(tmp_path.iterdir()) == []
     with UnfinishedFolder(tmp_path / "new"):
         pass
+
+
+def test_the_lock_of_a_killed_process_is_free(tmp_path):
+    path = tmp_path / "run"
+    code = (
+        "import sys, time\n"
+        "from data_pipeline.common.output_folder import FolderLock\n"
+        "with FolderLock(sys.argv[1], 'run'):\n"
+        "    print('held', flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, path], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(FolderInUse, match=r"holds run\.lock\. Fix: .* set --run to"):
+            FolderLock(path, "run").__enter__()
+        process.kill()
+        process.wait()
+    with FolderLock(path, "run"):
+        assert [file.name for file in tmp_path.iterdir()] == ["run.lock"]
+    assert list(tmp_path.iterdir()) == []

@@ -5,6 +5,7 @@ import pytest
 from data_pipeline.common.checksums import checksum
 from data_pipeline.dataset.dataset_folder import MANIFEST, open_dataset
 from data_pipeline.dataset.dataset_writer import DatasetWriter
+from data_pipeline.text.word_rule import TEXT_RULE
 
 MANIFEST_CONTENT = {"settings": {"scenarios": ["unified"]}}
 
@@ -70,6 +71,14 @@ def test_another_schema_version_is_refused_with_the_fix(dataset):
     with pytest.raises(
         ValueError, match=r"schema version .* must be 3\. Got 0.*data_pipeline.prepare"
     ):
+        open_dataset(dataset)
+
+
+def test_a_dataset_of_an_older_text_rule_is_refused_with_the_fix(dataset):
+    manifest = json.loads((dataset / MANIFEST).read_text())
+    assert manifest.pop("text_rule") == TEXT_RULE
+    (dataset / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match=r"text rule .* must be 2.*Got 1.*data_pipeline.prepare"):
         open_dataset(dataset)
 
 

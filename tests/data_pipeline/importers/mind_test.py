@@ -1,6 +1,10 @@
 import datetime
+import pathlib
+import tempfile
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 from data_pipeline.importers import mind
 from data_pipeline.log.schema import LogError
@@ -90,32 +94,98 @@ def test_a_history_is_browses_in_sessions_of_five_before_the_first_impression(tm
     ]
     assert log.source["synthetic_browses"] == 9
     assert read["clicks of histories"] == {"browse at a synthetic time": 9}
-    assert read["histories of requests"] == {"of the first request": 2, "the same again": 1}
+    assert read["histories of requests"] == {"of the first request": 2, "adds nothing": 1}
 
 
-def test_a_later_history_may_be_longer_but_not_another(tmp_path):
+def test_a_later_history_adds_what_is_new_between_the_impressions(tmp_path):
     rows = [
         _row("U1", "11/12/2019 12:00:00 PM", "N1 N2", "N3-1 N4-0"),
-        _row("U1", "11/12/2019 1:00:00 PM", "N1 N2 N3", "N4-1 N5-0"),
-        _row("U1", "11/12/2019 2:00:00 PM", "N2 N1", "N4-1 N5-0"),
-        _row("U1", "11/12/2019 3:00:00 PM", "N1 N22", "N4-1 N5-0"),
+        # N3 was clicked in the first list, N1 is no longer named: only N5 and N6 are new.
+        _row("U1", "11/12/2019 1:00:00 PM", "N2 N5 N3 N6 N5", "N4-1 N5-0"),
+        _row("U1", "11/12/2019 2:00:00 PM", "N6 N4 N1", "N7-1 N5-0"),
+        # The click of the row itself is not yet known to its history.
+        _row("U1", "11/12/2019 3:00:00 PM", "N8", "N8-1 N5-0"),
         _row("U1", "11/12/2019 4:00:00 PM", "", "N4-1 N5-0"),
         _row("U2", "11/12/2019 4:00:00 PM", "", "N4-1 N5-0"),
-        _row("U2", "11/12/2019 5:00:00 PM", "N4", "N4-1 N5-0"),
+        _row("U2", "11/12/2019 4:00:00 PM", "N9", "N4-1 N5-0"),
     ]
     log, read = _import(tmp_path, rows)
-    assert [doc for _, _, doc, _ in browses(log, NOON)] == ["N1", "N2"]
-    assert list(requests(log, NOON)) == ["m1", "m2", "m6", "m7"]
-    assert quarantine(log) == [
-        ("behaviors.tsv", 3, "history", "5 characters"),
-        ("behaviors.tsv", 4, "history", "6 characters"),
-        ("behaviors.tsv", 5, "history", ""),
+    assert sorted(browses(log, NOON)) == [
+        ("U1", -HOUR - MINUTE, "N1", None),
+        ("U1", -HOUR, "N2", None),
+        ("U1", 20 * MINUTE, "N5", None),
+        ("U1", 40 * MINUTE, "N6", None),
+        ("U1", 2 * HOUR + 30 * MINUTE, "N8", None),
+        ("U2", 4 * HOUR, "N9", None),
     ]
+    assert list(requests(log, NOON)) == [f"m{number}" for number in range(1, 8)]
+    assert quarantine(log) == []
     assert read["histories of requests"] == {
-        "empty": 1,
-        "longer than the first, the rest left out": 2,
+        "adds documents": 3,
+        "adds nothing": 1,
+        "empty": 2,
         "of the first request": 1,
     }
+    assert log.source["synthetic_browses"] == 6
+
+
+@hypothesis.settings(max_examples=20, deadline=None)
+@hypothesis.given(st.data())
+def test_no_impression_is_lost_and_no_document_known_before_it_is_read(data):
+    """Histories may roll, grow, shrink or contradict each other."""
+    news = st.integers(1, 9).map("N{}".format)
+    rows = [
+        _row(
+            data.draw(st.sampled_from(["U1", "U2"])),
+            f"11/12/2019 1:{data.draw(st.integers(0, 59)):02}:00 PM",
+            " ".join(data.draw(st.lists(news, max_size=4))),
+            " ".join(f"{doc}-1" for doc in data.draw(st.sets(news, min_size=1, max_size=3))),
+        )
+        for _ in range(data.draw(st.integers(1, 8)))
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        log, _ = _import(pathlib.Path(folder), rows)
+        found, read = requests(log, NOON), browses(log, NOON)
+        assert len(found) == len(rows) and quarantine(log) == []
+    order = sorted((found[f"m{number}"][1], number) for number in range(1, len(rows) + 1))
+    for user in ("U1", "U2"):
+        known, before = set(), None
+        for time, number in order:
+            if found[f"m{number}"][0] != user:
+                continue
+            history = set(rows[number - 1].split("\t")[3].split())
+            new = {
+                doc
+                for who, at, doc, _ in read
+                if who == user and (before is None or at >= before) and at <= time
+            }
+            if before != time:
+                assert history - known <= new
+            known |= history | {doc for doc, *_ in found[f"m{number}"][3]}
+            before = time
+
+
+HEADERS = {
+    "news.tsv": "NewsID\tcategory\tSub category\ttitle\tabstract\tURL\ttitle_entities\tx",
+    "behaviors.tsv": "impression_id\tuser_id\ttime\thistory\timpressions",
+}
+
+
+@pytest.mark.parametrize("headed", [(), ("news.tsv",), tuple(HEADERS)])
+def test_a_header_of_a_file_without_header_is_no_row(tmp_path, headed):
+    files = {
+        # A row that holds a name of a column is no header.
+        "news.tsv": [_news(1, "title", "category"), _news(2)],
+        "behaviors.tsv": [_row("U1", "11/12/2019 12:00:00 PM", "", "N1-1 N2-0"), "1\tU1"],
+    }
+    for name in headed:
+        files[name].insert(0, HEADERS[name])
+    folder = write_files(tmp_path / "in", files)
+    log, _ = import_folder(mind, folder)
+    assert_adds_up(log, {"news.tsv": 2, "behaviors.tsv": 2})
+    assert documents(log)["N1"] == ("title", "category", None)
+    assert list(requests(log, NOON)) == ["m1"]
+    assert quarantine(log) == [("behaviors.tsv", 2, "columns", "")]
 
 
 def test_rows_that_cannot_be_read_are_quarantined(tmp_path):
@@ -188,7 +258,7 @@ def test_no_raw_user_id_is_written(tmp_path, monkeypatch):
         _row("U70010", "11/12/2019 1:00:00 PM", "N2", "N1-1 N2-0"),
     ]
     log, _ = _import(tmp_path, rows, settings=LogSettings(quarantine_share=1.0))
-    assert len(requests(log, NOON)) == 1 and len(quarantine(log)) == 2
+    assert len(requests(log, NOON)) == 2 and len(quarantine(log)) == 1
     assert_holds_no_raw_user(log, {"U70010"})
 
 

@@ -64,9 +64,13 @@ def test_strings_of_any_layout_and_whole_numbers_fit():
 @pytest.mark.parametrize(
     "column, value, message",
     [
-        ("user_id", pa.array([7]), "f: the column `user_id` must be text.*int64.*as string"),
+        ("user_id", pa.array([7.5]), "f: the column `user_id` must be text.*double.*as string"),
         ("time", pa.array(["2024"]), "the column `time` must be a timestamp.*string"),
-        ("time", pa.array([1704110400]), "the column `time` must be a timestamp.*int64"),
+        (
+            "time",
+            pa.array([1704110400]),
+            "`time` must be a timestamp.*int64.*--columns=requests.time=",
+        ),
         ("dwell_seconds", pa.array(["3"]), "`dwell_seconds` must be a number"),
     ],
 )

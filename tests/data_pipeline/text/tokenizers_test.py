@@ -17,6 +17,7 @@ TEXTS = [
     "โรงแรมในกรุงเทพ",
     "café cafe\u0301 CAFÉ ＨＯＴＥＬ",
     "שלום עולם hotel",
+    "C++ &amp; C# caf&#233; ﾎﾃﾙ 한국",
     "hotels hotel 😀👩\u200d👩\u200d👧 hotels",
     "3f-A 20 3f-a",
     "",

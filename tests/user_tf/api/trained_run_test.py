@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.user_tf.training import tiny_dataset
 from user_tf.api.trained_run import Run
 from user_tf.config import Config, DataConfig, TrainConfig
 from user_tf.run_folder import DONE, METRICS, open_run, write_json
@@ -12,9 +13,10 @@ from user_tf.run_folder import DONE, METRICS, open_run, write_json
 @pytest.fixture(name="run")
 def _run(tmp_path):
     """Make a run of two phases, the second not finished."""
+    tiny_dataset.write(tmp_path / "dataset")
     config = Config(
         run=str(tmp_path / "a&b"),
-        data=DataConfig(dataset="dataset"),
+        data=DataConfig(dataset=str(tmp_path / "dataset")),
         train=TrainConfig(phases=("pretrain", "search")),
     )
     folder = open_run(config)

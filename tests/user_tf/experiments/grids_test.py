@@ -50,11 +50,7 @@ def test_a_grid_tells_its_systems_and_where_their_runs_lie(settings):
             "label": "single",
             "scenario": "search",
             "tasks": ["search"],
-            "flags": [
-                "--data.scenario=search",
-                "--train.phases=search",
-                "--train.pretrain_epochs=15",
-            ],
+            "flags": ["--data.scenario=search", "--train.phases=search"],
             "runs": ["single/seed1"],
         },
     ]

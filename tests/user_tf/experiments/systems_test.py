@@ -7,7 +7,7 @@ import pathlib
 import pytest
 from absl import flags as absl_flags
 
-from data_pipeline.common import flagtree
+from data_pipeline.common import flagfiles, flagtree
 from user_tf import config_rules
 from user_tf.config import Config, DataConfig, ModelConfig, TrainConfig
 from user_tf.experiments import grids
@@ -19,6 +19,7 @@ from user_tf.experiments.systems import (
     resolve,
 )
 from user_tf.registry import RANKERS
+from user_tf.training import phases
 
 ROOT = pathlib.Path(__file__).parents[3]
 SYSTEMS = ROOT / "configs" / "systems"
@@ -65,11 +66,11 @@ def test_a_systems_settings_come_after_the_common_ones(folder):
 def test_a_single_training_may_last_as_long_as_two(folder):
     (folder / "common.flags").write_text("--train.pretrain_epochs=3\n--train.finetune_epochs=2\n")
     (folder / "joint.flags").write_text("--train.phases=pretrain\n")
-    epochs = {
-        name: read_system(name, folder, folder / "common.flags").config.train.pretrain_epochs
-        for name in ("narrow", "single", "joint")
-    }
-    assert epochs == {"narrow": 3, "single": 5, "joint": 5}
+    epochs = {}
+    for name in ("narrow", "single", "joint"):
+        config = read_system(name, folder, folder / "common.flags").config
+        epochs[name] = [phases.plan(config, phase).epochs for phase in config.train.phases]
+    assert epochs == {"narrow": [3, 2, 2], "single": [5], "joint": [5]}
 
 
 @pytest.mark.parametrize(
@@ -168,9 +169,8 @@ def test_the_training_command_reads_a_systems_flagfile(name, monkeypatch):
     monkeypatch.chdir(ROOT)
     values = absl_flags.FlagValues()
     flagtree.define(Config, values=values)
-    values(
-        ["train", "--flagfile=configs/train/user.flags", f"--flagfile=configs/systems/{name}.flags"]
-    )
+    files = ("configs/train/user.flags", f"configs/systems/{name}.flags")
+    values(["train", *flagfiles.expand([f"--flagfile={file}" for file in files])])
     config_rules.check(make_run_config(flagtree.read(Config, values=values), "dataset", "run", 1))
 
 
@@ -182,7 +182,7 @@ def test_every_system_of_the_project_stands_in_a_grid(monkeypatch):
             values = absl_flags.FlagValues()
             flagtree.define(grids.GridSettings, values=values)
             files = (f"configs/experiments/{name}.flags", f"configs/datasets/{world}.flags")
-            values(["experiment", *(f"--flagfile={file}" for file in files)])
+            values(["experiment", *flagfiles.expand([f"--flagfile={file}" for file in files])])
             settings = flagtree.read(grids.GridSettings, values=values)
             assert settings.title and settings.runs == f"work/grids/{world}"
             assert bool(settings.truth) == (world != "trivago")

@@ -13,13 +13,15 @@ from data_pipeline.text.words import Tokenizer, write_vocabulary
 from user_tf.config import ModelConfig
 from user_tf.models.ranker import Sizes
 from user_tf.registry import build_ranker
-from user_tf.serving.history_selection import HistoryLimits
+from user_tf.serving.graph.count_tables import CountTables, write_counts
+from user_tf.serving.graph.history_selection import HistoryLimits
+from user_tf.serving.graph.request_features import RequestFeatures
+from user_tf.serving.graph.user_table import UserTable, write_users
 from user_tf.serving.signatures import Graph, archive
-from user_tf.serving.user_table import UserTable, write_users
 
 WORDS = ["red", "blue", "green", "hat", "shoe", "sock", "big", "small", "sun", "rain"]
 OOV_BUCKETS = 97
-MEAN, STD = (1.0, -2.0), (2.0, 0.5)
+NAMES, MEAN, STD = ("document_clicks", "query_cosine"), (1.0, -2.0), (2.0, 0.5)
 
 
 @pytest.fixture(scope="session")
@@ -43,12 +45,19 @@ def graph(tmp_path_factory, tables):
     folder = tmp_path_factory.mktemp("assets")
     write_vocabulary(folder / "vocabulary.txt", ["", *WORDS])
     write_users(folder / "users.txt", ["", "alice", "bob"])
+    write_counts(folder, None)
+    tokenizer = Tokenizer(folder / "vocabulary.txt", OOV_BUCKETS, text_length=6)
+    draw = np.random.default_rng(0)
+    words = draw.normal(size=(1 + len(WORDS) + OOV_BUCKETS, 8))
+    words[0] = 0
     return Graph(
-        tokenizer=Tokenizer(folder / "vocabulary.txt", OOV_BUCKETS, text_length=6),
+        tokenizer=tokenizer,
         users=UserTable(folder / "users.txt"),
         limits=HistoryLimits("unified", 5, 20, 3),
         tables=tables,
         settings=BatchSettings(),
+        features=RequestFeatures(NAMES, words, tokenizer.encode, CountTables(folder)),
+        words=1 + len(WORDS),
     )
 
 

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from user_tf.serving.request import Behavior, Request, RequestError, to_arrays
+from user_tf.serving.request import Behavior, Opening, Request, RequestError, to_arrays
 from user_tf.serving.request_json import cut_sessions, from_json, to_json
 
 FULL = {
@@ -19,6 +19,7 @@ FULL = {
         {"session": 1, "query": "socks"},
         {"session": 3, "title": "How to run"},
     ],
+    "opened": [{"session": 1, "query": "shoes", "title": "Trail shoe"}, {"title": "Sandals"}],
     "candidates": ["Trail shoe", ""],
     "features": [[0.5, None], [1, -2]],
 }
@@ -37,6 +38,7 @@ def test_a_full_request_is_read():
         Behavior(1, "socks", ()),
         Behavior(3, "", ("How to run",)),
     )
+    assert request.opened == (Opening(1, "shoes", "Trail shoe"), Opening(0, "", "Sandals"))
     assert request.features is not None
     assert request.features[1] == (1.0, -2.0) and math.isnan(request.features[0][1])
 
@@ -109,6 +111,9 @@ TIMED = {"time": 10, "session": ..., "history": [{"time": 20, "title": "x"}]}
             {"history": [{"session": "1", "title": "b"}]},
             r"`history\[0\].session` .* integer of at least 1",
         ),
+        ({"opened": {}}, "`opened` must be a list"),
+        ({"opened": [{"session": 1}]}, r"`opened\[0\].title` must be a string.*Got None"),
+        ({"opened": [{"title": "a", "time": 1}]}, r"`opened\[0\]` must have no other keys"),
         ({"features": [[1]]}, r"`features` must hold one list a candidate \(2\)"),
         ({"features": [[1], [1, 2]]}, "`features` must hold one list a candidate"),
         ({"features": [["1"], [2]]}, "`features` must hold finite numbers.*Got '1'"),
@@ -127,17 +132,21 @@ def test_text_that_is_no_object_is_refused(text):
 
 
 def test_arrays_are_padded_to_the_longest_request():
-    arrays = to_arrays([from_json('{"session": 1, "candidates": ["a"]}'), read()], 1, 2)
+    arrays = to_arrays([from_json('{"session": 1, "candidates": ["a"]}'), read()], 2)
+    assert arrays["history_count"].tolist() == [0, 3]
     assert arrays["history_session"].tolist() == [[0, 0, 0], [1, 1, 3]]
     assert arrays["history_query"].tolist() == [["", "", ""], ["shoes", "socks", ""]]
-    assert arrays["history_titles"][1].tolist() == [["Trail shoe"], [""], ["How to run"]]
+    assert arrays["history_title_count"].tolist() == [[0, 0, 0], [2, 0, 1]]
+    assert arrays["history_titles"][1].tolist() == ["Trail shoe", "Road shoe", "How to run"]
     assert arrays["candidates"].tolist() == [["a", ""], ["Trail shoe", ""]]
     assert arrays["candidate_count"].tolist() == [1, 2]
     np.testing.assert_array_equal(arrays["features"][1], [[0.5, np.nan], [1, -2]])
     assert np.isnan(arrays["features"][0]).all()
-    assert "features" not in to_arrays([read()], 3)
+    assert "features" not in to_arrays([read()])
+    empty = to_arrays([from_json('{"session": 1, "candidates": ["a"]}')])
+    assert all(array.size for array in empty.values())
 
 
 def test_rows_of_f_of_another_width_are_refused():
     with pytest.raises(RequestError, match=r"must hold 3 values .*Got 2"):
-        to_arrays([read()], 3, 3)
+        to_arrays([read()], 3)

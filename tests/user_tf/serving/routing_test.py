@@ -22,7 +22,9 @@ def calling(calls, task):
 def test_a_batch_of_one_task_runs_one_copy_only(graph):
     calls = []
     copies = {task: calling(calls, task) for task in ("search", "recommendation")}
-    served = tf.function(lambda request, features: route(graph, copies, request, features))
+    served = tf.function(
+        lambda request, features: route(graph, copies, request, features)["scores"]
+    )
     for requests, ran in (
         ([SEARCH, SEARCH], ["search"]),
         ([RECOMMENDATION], ["recommendation"]),
@@ -39,7 +41,9 @@ def test_a_batch_of_one_task_runs_one_copy_only(graph):
 
 def test_a_model_of_one_task_refuses_the_other(graph):
     copies = {"search": calling([], "search")}
-    served = tf.function(lambda request, features: route(graph, copies, request, features))
+    served = tf.function(
+        lambda request, features: route(graph, copies, request, features)["scores"]
+    )
     assert served(tensors([SEARCH]), tf.zeros([1, 5, 2])).numpy().tolist() == [[1.0] * 5]
     with pytest.raises(tf.errors.InvalidArgumentError, match="trained for search only"):
         served(tensors([SEARCH, RECOMMENDATION]), tf.zeros([2, 5, 2]))

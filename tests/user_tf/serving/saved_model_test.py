@@ -47,7 +47,7 @@ def run(command, folder):
 def feeds(tmp_path_factory):
     """Write arrays of two requests to a file that needs no pickle."""
     path = tmp_path_factory.mktemp("feeds") / "inputs.npz"
-    arrays = to_arrays([SEARCH, RECOMMENDATION], 3)
+    arrays = to_arrays([SEARCH, RECOMMENDATION])
     np.savez(
         path,
         **{
@@ -120,7 +120,7 @@ def test_a_c_program_loads_it_as_tensorflow_serving_does(saved_model, wanted, tm
         tmp_path,
     )
     places, (operation, index) = signature_tensors(saved_model)
-    write_feeds(tmp_path / "feeds.txt", to_arrays([SEARCH, RECOMMENDATION], 3), places)
+    write_feeds(tmp_path / "feeds.txt", to_arrays([SEARCH, RECOMMENDATION]), places)
     output = run(
         [str(program), str(saved_model), str(tmp_path / "feeds.txt"), operation, str(index)],
         tmp_path,

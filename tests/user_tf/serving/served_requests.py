@@ -17,11 +17,17 @@ DTYPES = {
     "user_id": (tf.string, 1),
     "query": (tf.string, 1),
     "session": (tf.int64, 1),
+    "history_count": (tf.int64, 1),
     "history_session": (tf.int64, 2),
     "history_query": (tf.string, 2),
-    "history_titles": (tf.string, 3),
-    "candidates": (tf.string, 2),
+    "history_title_count": (tf.int64, 2),
+    "history_titles": (tf.string, 2),
+    "opened_count": (tf.int64, 1),
+    "opened_session": (tf.int64, 2),
+    "opened_query": (tf.string, 2),
+    "opened_titles": (tf.string, 2),
     "candidate_count": (tf.int64, 1),
+    "candidates": (tf.string, 2),
 }
 
 
@@ -29,13 +35,17 @@ def replace(request, **changes):
     return Request(**(vars(request) | changes))
 
 
-def tensors(requests, features=None):
+def as_tensors(arrays):
     return {
         name: tf.constant(
             value.tolist(), tf.string if value.dtype == object else value.dtype, value.shape
         )
-        for name, value in to_arrays(requests, 3, features).items()
+        for name, value in arrays.items()
     }
+
+
+def tensors(requests, features=None):
+    return as_tensors(to_arrays(requests, features))
 
 
 def scores(served, *requests, features=None):

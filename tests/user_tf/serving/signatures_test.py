@@ -12,7 +12,7 @@ from tests.user_tf.serving.served_requests import (
     scores,
     tensors,
 )
-from user_tf.serving.request import PADDING_SCORE, Behavior, Request
+from user_tf.serving.request import Behavior, Request
 
 
 def test_signatures_have_the_documented_names_and_dtypes(served):
@@ -22,8 +22,13 @@ def test_signatures_have_the_documented_names_and_dtypes(served):
         expected = DTYPES | ({"features": (tf.float32, 3)} if wide else {})
         specs = signature.structured_input_signature[1]
         assert {key: (spec.dtype, spec.shape.rank) for key, spec in specs.items()} == expected
-        assert set(signature.structured_outputs) == {"scores"}
-        assert signature.structured_outputs["scores"].dtype == tf.float32
+        outputs = {name: spec.dtype for name, spec in signature.structured_outputs.items()}
+        assert outputs == {
+            "scores": tf.float32,
+            "known_user": tf.bool,
+            "history_kept": tf.int32,
+            "unknown_words": tf.float32,
+        }
 
 
 def test_a_saved_model_scores_as_the_models_do(served, graph, copies):
@@ -38,7 +43,7 @@ def test_a_saved_model_scores_as_the_models_do(served, graph, copies):
 def test_each_task_has_its_own_copy(served, graph, copies):
     found = scores(served, SEARCH)[0]
     other = graph.score(copies["recommendation"], tensors([SEARCH]), tf.fill([1, 5, 2], np.nan))
-    assert np.abs(found - other.numpy()[0]).max() > 1e-2
+    assert np.abs(found - other["scores"].numpy()[0]).max() > 1e-2
 
 
 def test_requests_of_both_tasks_may_come_in_any_order(served):
@@ -76,6 +81,20 @@ def test_an_unknown_word_still_matches_itself(served):
     assert abs(same - other) > 1e-4
 
 
+def test_what_a_server_watches(served):
+    long = tuple(Behavior(number, "", ("sun",)) for number in (1, *[2] * 9, *range(3, 31)))
+    requests = [
+        replace(SEARCH, query="zebra hat", candidates=("red", "quagga")),
+        replace(RECOMMENDATION, user_id="carol", history=long, session=30, candidates=("",)),
+        replace(SEARCH, history=(), session=1, query="red"),
+    ]
+    found = served["rank"](**tensors(requests))
+    assert found["known_user"].numpy().tolist() == [True, False, True]
+    assert found["history_kept"].numpy().tolist() == [4, 21, 0]
+    # Of the third: red, red hat, sock, zebra, big sun.
+    np.testing.assert_allclose(found["unknown_words"], [2 / 4, 0, 1 / 7], atol=1e-6)
+
+
 def test_history_and_clicked_titles_reach_the_scores(served):
     changed = replace(SEARCH, history=(Behavior(1, "shoe", ("rain", "red shoe")), *HISTORY[1:]))
     plain, reclicked, shorter = scores(
@@ -85,21 +104,27 @@ def test_history_and_clicked_titles_reach_the_scores(served):
     assert np.abs(plain - shorter).max() > 1e-5
 
 
-def test_a_missing_feature_counts_as_the_mean(served, graph):
-    mean = tuple(map(float, graph.tables.feature_mean))
-    rows = (mean,) * 5
+def test_given_features_override_and_missing_ones_are_the_graphs(served, graph):
+    raw = graph.features.compute(tensors([SEARCH])).numpy()[0]
+    assert np.isnan(raw[:, 0]).all(), "without a snapshot nobody knows a document's clicks"
+    mean, std = graph.tables.feature_mean, graph.tables.feature_std
+    rows = tuple((float(mean[0]), float(value)) for value in raw[:, 1])
+    missing = ((np.nan, np.nan),) * 5
     without = scores(served, SEARCH)[0]
-    given, missing, changed = scores(
+    given, empty, changed, huge, largest = scores(
         served,
         replace(SEARCH, features=rows),
-        SEARCH,
-        replace(SEARCH, features=((3.0, -2.0), *rows[1:])),
+        replace(SEARCH, features=missing),
+        replace(SEARCH, features=((3.0, np.nan), *missing[1:])),
+        replace(SEARCH, features=((3e38, -np.inf), *missing[1:])),
+        replace(SEARCH, features=((mean[0] + 100 * std[0], mean[1] - 100 * std[1]), *missing[1:])),
         features=2,
     )
     np.testing.assert_allclose(given, without, atol=1e-5)
-    np.testing.assert_allclose(missing, without, atol=1e-5)
+    np.testing.assert_allclose(empty, without, atol=1e-5)
     assert abs(changed[0] - without[0]) > 1e-3
     np.testing.assert_allclose(changed[1:], without[1:], atol=1e-5)
+    np.testing.assert_allclose(huge, largest, atol=1e-5)
 
 
 def test_features_leave_recommendations_alone(served):
@@ -109,20 +134,3 @@ def test_features_leave_recommendations_alone(served):
         scores(served, RECOMMENDATION)[0],
         atol=1e-5,
     )
-
-
-def test_zero_padding_of_the_server_changes_nothing(served):
-    """TensorFlow Serving pads requests of one batch with zeros and empty strings."""
-    plain = tensors([SEARCH])
-    padded = {
-        name: tf.pad(value, [[0, 0], [0, 2]] + [[0, 0]] * (value.shape.rank - 2), constant_values=0)
-        if value.shape.rank > 1 and value.dtype != tf.string
-        else value
-        for name, value in plain.items()
-    }
-    for name in ("history_query", "candidates"):
-        padded[name] = tf.concat([plain[name], [["", ""]]], axis=1)
-    padded["history_titles"] = tf.concat([plain["history_titles"], tf.fill([1, 2, 3], "")], axis=1)
-    found = served["rank"](**padded)["scores"].numpy()
-    np.testing.assert_allclose(found[:, :5], served["rank"](**plain)["scores"], atol=1e-5)
-    assert (found[:, 5:] == PADDING_SCORE).all()

@@ -24,7 +24,22 @@ def test_fine_tuning_starts_from_the_pre_trained_model_with_its_own_rate_and_epo
 
 def test_phase_without_pre_training_is_trained_from_scratch():
     phase = phases.plan(with_phases("search"), "search")
-    assert (phase.start, phase.learning_rate, phase.epochs) == ("", 1e-3, 10)
+    assert (phase.start, phase.learning_rate) == ("", 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("trained", "epochs"),
+    [
+        (("pretrain",), {"pretrain": 3}),
+        (("pretrain", "search"), {"pretrain": 3, "search": 40}),
+        (("search",), {"search": 43}),
+        (("search", "recommendation"), {"search": 43, "recommendation": 43}),
+    ],
+)
+def test_epochs_of_a_phase_with_and_without_pre_training(trained, epochs):
+    train = TrainConfig(phases=trained, pretrain_epochs=3, finetune_epochs=40)
+    config = Config(train=train)
+    assert {name: phases.plan(config, name).epochs for name in trained} == epochs
 
 
 def test_pre_training_is_on_both_tasks():

@@ -49,8 +49,13 @@ def write(path: pathlib.Path, seed: int = 0) -> Dataset:
                 "settings": {
                     "scenarios": ["unified"],
                     "eval_candidates": {"protocol": "shown"},
-                    "text": {"tokenizer": "words"},
-                    "sequence": {"session_behaviors": 5, "past_sessions": 20, "clicked_titles": 3},
+                    "text": {"tokenizer": "words", "text_length": LENGTH},
+                    "sequence": {
+                        "session_minutes": 30.0,
+                        "session_behaviors": 5,
+                        "past_sessions": 20,
+                        "clicked_titles": 3,
+                    },
                 },
                 "features": {
                     "names": ["telling", "noise"],

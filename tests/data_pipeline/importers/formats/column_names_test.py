@@ -1,6 +1,11 @@
 import pytest
 
-from data_pipeline.importers.formats.column_names import ColumnNames, file_columns, parse_columns
+from data_pipeline.importers.formats.column_names import (
+    ColumnNames,
+    file_columns,
+    parse_columns,
+    take_units,
+)
 from data_pipeline.log.schema import LogError
 
 NAMES = ["uid", "ts", "doc_id", "page"]
@@ -86,3 +91,18 @@ def test_one_source_column_may_serve_two_tables_and_columns_left_out_are_listed(
         "doc_id",
         "dwell_seconds",
     ]
+
+
+def test_only_a_known_unit_of_a_time_is_taken_off():
+    pairs = ["requests.time=ts:ms", "browses.time=a:b:s", "documents.published=day:us"]
+    plain, units = take_units(
+        [*pairs, "requests.user_id=u:ms", "browses.doc_id=d", "requests.time"]
+    )
+    assert plain[:3] == ["requests.time=ts", "browses.time=a:b", "documents.published=day"]
+    assert plain[3:] == ["requests.user_id=u:ms", "browses.doc_id=d", "requests.time"]
+    assert units == {
+        "requests": {"time": "ms"},
+        "browses": {"time": "s"},
+        "documents": {"published": "us"},
+    }
+    assert take_units(["requests.time=ts:week"]) == (["requests.time=ts:week"], {})

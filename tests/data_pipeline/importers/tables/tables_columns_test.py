@@ -85,7 +85,7 @@ def test_rejected_rows_of_mapped_files_show_no_user_id(folder):
     lines = [
         "[]",
         json.dumps(good),
-        json.dumps({**good, "uid": 9363}),
+        json.dumps({**good, "uid": 9363.5}),
         json.dumps({**good, "ts": 5}),
         json.dumps({**good, "user_id": "carl-9363"}),
         json.dumps({**good, "ts": "soon"}),
@@ -94,7 +94,7 @@ def test_rejected_rows_of_mapped_files_show_no_user_id(folder):
     log = import_folder(folder, columns=("browses.user_id=uid", "browses.time=ts"))
     assert [listed[1:] for listed in read_quarantine(log)] == [
         (1, "line-unreadable", ""),
-        (3, "text-expected", "4 digits"),
+        (3, "text-expected", "6 characters"),
         (4, "text-expected", "1 digit"),
         # A key that the first object lacks is an error: it would be left out without a message.
         (5, "line-columns", ""),

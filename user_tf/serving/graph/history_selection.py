@@ -27,13 +27,18 @@ class HistoryLimits:
 
 
 def select_history(
-    session: Any, history_session: Any, history_query: Any, limits: HistoryLimits
+    session: Any,
+    history_count: Any,
+    history_session: Any,
+    history_query: Any,
+    limits: HistoryLimits,
 ) -> dict[str, Any]:
     """Choose the behaviors to keep and number them for sessions and targets.
 
     Args:
         session: int64 [B], number of the current session, from 1.
-        history_session: int64 [B, H], number of each behavior's session; below 1 is padding.
+        history_count: int64 [B], behaviors of each request; slots beyond them are not read.
+        history_session: int64 [B, H], number of each behavior's session, from 1.
         history_query: string [B, H], "" for a browse.
         limits: Behaviors to keep.
 
@@ -44,12 +49,13 @@ def select_history(
         slots are filled from the left, oldest first.
 
     Example:
-        Sessions 1, 1, 2 are past, 3 is the current one, 0 is padding.
+        Sessions 1, 1, 2 are past, 3 is the current one; the fifth slot is padding.
 
         >>> limits = HistoryLimits("unified", 5, 20, 3)
         >>> kept = select_history(
-        ...     tf.constant([3], tf.int64), tf.constant([[1, 1, 2, 3, 0]], tf.int64),
-        ...     tf.constant([["a", "", "b", "c", ""]]), limits)
+        ...     tf.constant([3], tf.int64), tf.constant([4], tf.int64),
+        ...     tf.constant([[1, 1, 2, 3, 1]], tf.int64),
+        ...     tf.constant([["a", "", "b", "c", "a"]]), limits)
         >>> kept["rows"].numpy().tolist()
         [[0, 0], [0, 1], [0, 2], [0, 3]]
         >>> kept["session_behaviors"].numpy().tolist()
@@ -58,7 +64,8 @@ def select_history(
         ([[4, 0, 0, 0, 0]], [1, 2, 0])
     """
     size = tf.shape(session)[0]
-    real = (history_session >= 1) & (history_session <= session[:, tf.newaxis])
+    real = tf.sequence_mask(history_count, tf.shape(history_session)[1])
+    real &= (history_session >= 1) & (history_session <= session[:, tf.newaxis])
     if limits.scenario == Scenario.SEARCH:
         real &= tf.not_equal(history_query, "")
     elif limits.scenario == Scenario.RECOMMENDATION:

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from data_pipeline.batching import spec
 from data_pipeline.common.codes import BehaviorType, Task
-from user_tf.serving.history_selection import HistoryLimits, select_history
+from user_tf.serving.graph.history_selection import HistoryLimits, select_history
 
 
 def pack(
@@ -26,9 +26,10 @@ def pack(
 ) -> dict[str, Any]:
     """Pack requests as one Batch of B targets.
 
-    Behaviors of the history that count: session number at least 1 and not above the request's,
-    and, for a model of one task's data, behaviors of that task. All other slots are padding, in
-    any place. Behaviors must be oldest first; sessions are identified and ordered by their numbers.
+    Nothing beyond `history_count`, `history_title_count` and `candidate_count` is read. Behaviors of
+    the history that count: session number at least 1 and not above the request's, and, for a model
+    of one task's data, behaviors of that task. Behaviors must be oldest first; sessions are
+    identified and ordered by their numbers.
 
     Args:
         request: The arguments of signature `rank`, by name; see `signatures.py`.
@@ -45,10 +46,14 @@ def pack(
     size, count = tf.shape(titles)[0], tf.shape(titles)[1]
     mask = tf.sequence_mask(tf.cast(request["candidate_count"], tf.int32), count)
     history = select_history(
-        request["session"], request["history_session"], request["history_query"], limits
+        request["session"],
+        request["history_count"],
+        request["history_session"],
+        request["history_query"],
+        limits,
     )
     behavior_query = tf.gather_nd(request["history_query"], history["rows"])
-    behavior_titles = tf.gather_nd(request["history_titles"], history["rows"])
+    behavior_titles = first_titles(request, history["rows"], limits.clicked_titles)
     searched = tf.not_equal(behavior_query, "")
 
     texts, pointers = _number_texts(
@@ -92,6 +97,30 @@ def pack(
 def task_of(query: Any) -> Any:
     """Return int32 [B], the task of each query: an empty one asks for a recommendation."""
     return tf.where(tf.equal(query, ""), Task.RECOMMENDATION, Task.SEARCH)
+
+
+def title_counts(request: Mapping[str, Any]) -> Any:
+    """Return int64 [B, H], the titles of each behavior; 0 beyond `history_count`."""
+    counts = request["history_title_count"]
+    real = tf.sequence_mask(request["history_count"], tf.shape(counts)[1])
+    return tf.where(real, tf.maximum(counts, 0), 0)
+
+
+def first_titles(request: Mapping[str, Any], rows: Any, width: int) -> Any:
+    """Return string [rows, width], the first titles of some behaviors, "" where there are fewer.
+
+    Args:
+        request: The arguments of signature `rank`.
+        rows: int64 [rows, 2]: (request, history slot).
+        width: Titles to return.
+    """
+    counts, last = title_counts(request), tf.shape(request["history_titles"], tf.int64)[1]
+    place = tf.range(width, dtype=tf.int64)
+    column = tf.gather_nd(tf.cumsum(counts, axis=1, exclusive=True), rows)[:, tf.newaxis] + place
+    holds = place < tf.gather_nd(counts, rows)[:, tf.newaxis]
+    column = tf.where(holds, tf.minimum(column, last), last)
+    titles = tf.pad(request["history_titles"], [[0, 0], [0, 1]])
+    return tf.gather(tf.reshape(titles, [-1]), rows[:, :1] * (last + 1) + column)
 
 
 def _below_pad_row(table: Any) -> Any:

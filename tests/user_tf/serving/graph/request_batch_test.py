@@ -4,8 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from data_pipeline.batching import spec
-from user_tf.serving.history_selection import HistoryLimits
-from user_tf.serving.request_batch import pack
+from user_tf.serving.graph.history_selection import HistoryLimits
+from user_tf.serving.graph.request_batch import pack
 
 LIMITS = HistoryLimits("unified", 5, 20, 3)
 
@@ -19,12 +19,11 @@ def batch_of(**changes):
         "user_id": ["a", "b"],
         "query": ["red hat", ""],
         "session": np.array([2, 1]),
-        "history_session": np.array([[1, 2], [1, 0]]),
+        "history_session": np.array([[1, 2], [1, 1]]),
         "history_query": [["shoe", ""], ["hat", ""]],
-        "history_titles": [
-            [["big shoe", "", ""], ["sun", "", ""]],
-            [["", "", ""], ["never seen", "", ""]],
-        ],
+        "history_count": np.array([2, 1]),
+        "history_title_count": np.array([[1, 1], [0, 1]]),
+        "history_titles": [["big shoe", "sun"], ["never seen", "never seen"]],
         "candidates": [["sun", "red hat"], ["", "beyond the count"]],
         "candidate_count": np.array([2, 1]),
     } | changes

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from user_tf.serving.history_selection import HistoryLimits, select_history
+from user_tf.serving.graph.history_selection import HistoryLimits, select_history
 
 LIMITS = HistoryLimits("unified", 5, 20, 3)
 
@@ -14,6 +14,7 @@ def select(session, history_session):
     history_session = np.asarray(history_session, np.int64)
     found = select_history(
         tf.constant(session, tf.int64),
+        tf.fill(history_session.shape[:1], tf.constant(history_session.shape[1], tf.int64)),
         tf.constant(history_session),
         tf.fill(history_session.shape, "q"),
         LIMITS,
@@ -56,6 +57,7 @@ def test_memory_is_linear_in_the_length_of_a_history():
         lambda *arguments: select_history(*arguments, LIMITS)
     ).get_concrete_function(
         tf.TensorSpec([requests], tf.int64),
+        tf.TensorSpec([requests], tf.int64),
         tf.TensorSpec(shape, tf.int64),
         tf.TensorSpec(shape, tf.string),
     )
@@ -69,4 +71,4 @@ def test_memory_is_linear_in_the_length_of_a_history():
     assert max(sizes) <= LIMITS.session_behaviors * requests * slots
     session = tf.constant([slots, slots], tf.int64)
     numbers = tf.constant(np.sort(np.random.default_rng(0).integers(1, 5000, shape), axis=1))
-    assert graph(session, numbers, tf.fill(shape, "q"))["past_sessions"].numpy().all()
+    assert graph(session, session, numbers, tf.fill(shape, "q"))["past_sessions"].numpy().all()

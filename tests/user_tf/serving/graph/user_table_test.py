@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from user_tf.serving.user_table import UserTable, write_users
+from user_tf.serving.graph.user_table import UserTable, write_users
 
 
 def test_a_user_table_may_be_empty(tmp_path):

@@ -1,0 +1,1 @@
+"""The path from raw strings to a Batch, inside the exported graph."""
