@@ -1,11 +1,11 @@
 """UniSAR: transitions between searching and browsing (Shi et al., SIGIR 2024)."""
 
 import keras
-import keras_nlp
 from keras import ops
 
 from data_pipeline.common.codes import BehaviorType, Task
-from user_tf.layers.masking import masked_softmax, normalize, precise, precise_dtype
+from user_tf.layers.masked_block import MaskedBlock
+from user_tf.layers.masking import masked_softmax, normalize, precise_dtype
 from user_tf.layers.progressive_experts import ProgressiveExperts
 from user_tf.layers.user.text_encoder import TextEncoder
 from user_tf.models.batch_ops import (
@@ -61,19 +61,18 @@ class Unisar(Ranker):
         slots = (sizes.past_sessions + 1) * sizes.session_behaviors
         kinds = ("browse", "search", "transition")
 
-        def layers_of(layer, names):
-            options = {
-                "intermediate_dim": config.intermediate_dim,
-                "num_heads": config.num_heads,
-                "dropout": config.dropout,
-                "dtype": policy,
+        def blocks_of(kind, names):
+            return {
+                name: MaskedBlock(dtype=policy, name=f"{name}_{kind}", **config.transformer)
+                for name in names
             }
-            return {name: layer(**options, name=f"{name}_{layer.__name__}") for name in names}
 
-        self.encoders = layers_of(keras_nlp.layers.TransformerEncoder, kinds)
-        self.decoders = layers_of(keras_nlp.layers.TransformerDecoder, kinds[:2])
+        self.encoders = blocks_of("encoder", kinds)
+        self.decoders = blocks_of("decoder", kinds[:2])
         self.positions = {
-            kind: keras_nlp.layers.PositionEmbedding(slots, dtype=policy, name=f"{kind}_positions")
+            kind: keras.layers.Embedding(
+                slots, config.width, dtype=policy, name=f"{kind}_positions"
+            )
             for kind in kinds
         }
         names = (*(f"{kind}_pool" for kind in kinds[:2]), "browse_alignment", "search_alignment")
@@ -100,8 +99,10 @@ class Unisar(Ranker):
         rows = (None, slots, width)
         self.text_encoder.build((None, None))
         self.user_embedding.build((None,))
-        for layer in (*self.encoders.values(), *self.positions.values(), *self.bilinear.values()):
+        for layer in (*self.encoders.values(), *self.bilinear.values()):
             layer.build(rows)
+        for layer in self.positions.values():
+            layer.build((None,))
         for layer in self.decoders.values():
             layer.build(rows, rows)
         self.no_query = self.add_weight((width,), name="no_query")
@@ -159,7 +160,7 @@ class Unisar(Ranker):
         masks = {"browse": types == BehaviorType.BROWSE, "search": types == BehaviorType.SEARCH}
 
         def encode(kind, attention_mask):
-            x = rows + self.positions[kind](rows)
+            x = rows + self.positions[kind](ops.arange(places.shape[1]))
             return self.encoders[kind](x, attention_mask=attention_mask, training=training)
 
         other = ops.logical_or(
@@ -184,12 +185,12 @@ class Unisar(Ranker):
 
     def interest(self, kind, same, other, mask, candidates, training):
         """Return the interest of each candidate in a user's behaviors of one kind, `[T, C, d]`; 0 without any."""
+        columns = ops.repeat(mask[:, None], mask.shape[1], axis=1)
         fused = self.decoders[kind](
             same,
-            other,
-            decoder_padding_mask=mask,
-            encoder_padding_mask=mask,
-            use_causal_mask=False,
+            attention_mask=columns,
+            memory=other,
+            memory_mask=columns,
             training=training,
         )
         fused = ops.where(mask[..., None], fused, 0.0)
@@ -199,7 +200,7 @@ class Unisar(Ranker):
 
     def align(self, batch, texts, clicked, sequences):
         """Add the losses of alignment."""
-        weight = precise(batch["target_weight"])
+        weight = ops.cast(batch["target_weight"], precise_dtype(self.compute_dtype))
         total = 0.0
         for kind, (same, other, mask) in sequences.items():
             number = ops.maximum(ops.sum(ops.cast(mask, same.dtype), axis=1, keepdims=True), 1)
