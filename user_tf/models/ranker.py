@@ -60,6 +60,8 @@ class Ranker(keras.Model):
         evaluator mask it.
     """
 
+    variants = ()
+
     def __init__(self, config, sizes, **kwargs):
         # The batch is not cast: counts and features would not survive a half precision.
         super().__init__(autocast=False, **kwargs)
