@@ -60,6 +60,7 @@ class Ranker(keras.Model):
         evaluator mask it.
     """
 
+    # Names of the variants that validation chooses among by `choose_variant`; most rankers have none.
     variants = ()
 
     def __init__(self, config, sizes, **kwargs):
