@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole path on a simulated platform of 2,000 users, at most 10 minutes on 2 cores.
+# The complete path on a simulated platform of 2,000 users, at most 10 minutes on 2 cores.
 # Run by `make quickstart`; every line is a command to copy. Settings: configs/train/quickstart.flags.
 set -euo pipefail
 
@@ -29,7 +29,7 @@ step "5/6 rank one example from raw strings, with the SavedModel alone"
 $RUN -m user_tf.predict --model="$WORK/model" \
   --requests="$WORK/model/1/assets.extra/example_request.jsonl" --output="$WORK/scores.jsonl"
 
-step "6/6 evaluate on the test split, whole lists, beside rankings that learn nothing"
+step "6/6 evaluate on the test split, complete lists, with heuristic baselines"
 $RUN -m data_pipeline.truth --log="$WORK/log" --dataset="$WORK/dataset" --output="$WORK/truth.parquet"
 $RUN -m user_tf.evaluate --run="$WORK/run" --split=test --truth="$WORK/truth.parquet"
 
@@ -40,5 +40,5 @@ Made in $WORK:
   run/          settings, checkpoints, best weights, TensorBoard, evaluation/
   model/        SavedModel for TensorFlow Serving
   scores.jsonl  the example's ranking
-Next: tensorboard --logdir $WORK/run/tensorboard; README.md, "Your own logs"
+Next: tensorboard --logdir $WORK/run/tensorboard; docs/own_logs.md
 END

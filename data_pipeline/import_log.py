@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from data_pipeline.common import command_line, flagtree
 from data_pipeline.common.flagtree import setting
 from data_pipeline.importers.sources import SOURCES, describe_rows, read_source
-from data_pipeline.log.log_folder import write_log
+from data_pipeline.log.log_folder import open_log, write_log
 from data_pipeline.log.schema import LogError
 from data_pipeline.settings import LogSettings
 
@@ -53,7 +53,9 @@ def import_log(settings: ImportSettings, log: LogSettings) -> str:
             error.strerror or type(error).__name__,
             "make room, or set --output to a folder that can be written; nothing was kept.",
         ) from error
-    return "\n".join([*describe_rows(source), report.summary(), f"Wrote {settings.output}."])
+    warnings = map(str, open_log(settings.output, checksums=False).warnings)
+    lines = [*describe_rows(source), report.summary(), *warnings, f"Wrote {settings.output}."]
+    return "\n".join(lines)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -28,6 +28,7 @@ def main(arguments: Items[str]) -> None:
     # absl shows the information messages of all libraries; word2vec has a page of them.
     logging.getLogger("gensim").setLevel(logging.WARNING)
     print(f"Preparing {settings.output} from {', '.join(settings.log)}", flush=True)
+    from data_pipeline.common.data_warnings import from_plain
     from data_pipeline.description.table_1 import table_text
     from data_pipeline.preparation.prepare_folder import prepare
 
@@ -36,6 +37,8 @@ def main(arguments: Items[str]) -> None:
     for task, counts in manifest["left_out"].items():
         left = ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in counts.items() if n)
         print(f"Left out ({task}): {left or 'nothing'}")
+    for warning in from_plain(manifest["warnings"]):
+        print(warning)
     print(f"Dataset: {settings.output}")
 
 

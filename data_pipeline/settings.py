@@ -56,6 +56,13 @@ class SplitSettings:
     train_parts: int = setting(4, "Parts of the sessions with targets used for training.")
     validation_parts: int = setting(1, "Parts used for validation.")
     test_parts: int = setting(1, "Parts used for test.")
+    validation_begins: str = setting(
+        "",
+        "Time (ISO 8601, UTC) at which validation begins, as of a published split; empty: by parts.",
+    )
+    test_begins: str = setting(
+        "", "Time (ISO 8601, UTC) at which the test period begins; empty: by parts."
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,9 +5,14 @@ valid target are sorted by start and cut at the 4:1:1 quantiles; the start of a 
 is its boundary. A boundary is a time, so that sessions with equal starts stay together, and earlier
 events are always input for later targets. A target belongs to the split of its session in the
 unified log, in every scenario: no session and no window crosses a boundary.
+
+A boundary may be given as a time, as of a published split. The sessions before or between the given
+ones are cut by their parts. A target at a given boundary or later is of the later split, although its
+session may begin before: nothing after the boundary is learned from.
 """
 
 import dataclasses
+import datetime
 
 import numpy as np
 
@@ -16,6 +21,7 @@ from data_pipeline.events.as_of import NEVER
 from data_pipeline.settings import SplitSettings
 
 HISTORY = -1
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 CHOICES = (
     "The split of a target is that of its session in the unified log, by the session's start.",
@@ -28,7 +34,7 @@ CHOICES = (
 
 @dataclasses.dataclass(frozen=True)
 class Boundaries:
-    """Session starts (int64 microseconds) at which the splits begin."""
+    """Times (int64 microseconds) at which the splits begin; by parts, the start of a session."""
 
     train: int
     validation: int
@@ -36,15 +42,15 @@ class Boundaries:
 
 
 def boundaries(starts: Integers, earliest: int, latest: int, settings: SplitSettings) -> Boundaries:
-    """Return the boundaries of the splits.
+    """Return the boundaries of the splits: those given, the others by parts.
 
     Args:
         starts: int64 [n], start of each session that holds a valid target.
         earliest, latest: First and last activity of the log.
-        settings: History share and parts.
+        settings: History share, parts, and given times.
 
     Raises:
-        ValueError: A share or part is out of range, or no session is left to split.
+        ValueError: A share, part or time is out of range, or no session is left to split.
 
     Example:
         >>> boundaries(np.arange(12) * 10, 0, 110, SplitSettings())
@@ -72,11 +78,82 @@ def boundaries(starts: Integers, earliest: int, latest: int, settings: SplitSett
             "--split.history_share, or check the clicks of the log."
         )
 
-    def boundary(before: int) -> int:
-        first = len(ordered) * before // sum(parts)
-        return int(ordered[first]) if first < len(ordered) else NEVER
+    def boundary(starts: Integers, before: int, both: int) -> int:
+        first = len(starts) * before // both if both else len(starts)
+        return int(starts[first]) if first < len(starts) else NEVER
 
-    return Boundaries(train, boundary(parts[0]), boundary(parts[0] + parts[1]))
+    given = find_given(settings)
+    validation, test = given.validation, given.test
+    if test == validation == NEVER:
+        validation = boundary(ordered, parts[0], sum(parts))
+        test = boundary(ordered, parts[0] + parts[1], sum(parts))
+    elif validation == NEVER:
+        earlier = ordered[ordered < test]
+        validation = min(boundary(earlier, parts[0], parts[0] + parts[1]), test)
+    elif test == NEVER:
+        test = boundary(ordered[ordered >= validation], parts[1], parts[1] + parts[2])
+    if not train <= validation <= test:
+        raise ValueError(
+            "`split.validation_begins` must be after the history period and at most "
+            f"`split.test_begins`. Got {settings.validation_begins!r} and "
+            f"{settings.test_begins!r}. Fix: correct the times, or lower --split.history_share."
+        )
+    return Boundaries(train, validation, test)
+
+
+def find_given(settings: SplitSettings) -> Boundaries:
+    """Return the boundaries that the settings give as times, `NEVER` for the others.
+
+    Raises:
+        ValueError: A time is not ISO 8601.
+
+    Example:
+        >>> find_given(SplitSettings(test_begins="1970-01-01T00:00:01")).test
+        1000000
+    """
+    return Boundaries(
+        -NEVER,
+        _parse_time("validation_begins", settings.validation_begins),
+        _parse_time("test_begins", settings.test_begins),
+    )
+
+
+def _parse_time(name: str, text: str) -> int:
+    """Return int64 microseconds since the epoch; a time without a zone is UTC."""
+    if not text:
+        return NEVER
+    try:
+        time = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"`split.{name}` must be a time in ISO 8601. Got {text!r}. Fix: write it like "
+            f"--split.{name}=2019-11-15 or 2019-11-15T12:00:00Z."
+        ) from None
+    zoned = time if time.tzinfo else time.replace(tzinfo=datetime.UTC)
+    return (zoned - _EPOCH) // datetime.timedelta(microseconds=1)
+
+
+def assign_targets(
+    starts: Integers, times: Integers, limits: Boundaries, given: Boundaries
+) -> Integers:
+    """Return the split of targets: of their session's start, or a later one by a given time.
+
+    Args:
+        starts: int64 [targets], start of the session of each target.
+        times: int64 [targets], time of each target.
+        limits: Boundaries of the splits.
+        given: Those of them that were given as times, of `find_given`.
+
+    Example:
+        >>> limits = Boundaries(0, 20, 30)
+        >>> assign_targets(np.array([15, 15]), np.array([16, 21]), limits, limits)
+        array([0, 1])
+        >>> assign_targets(np.array([15]), np.array([21]), limits, Boundaries(-NEVER, NEVER, NEVER))
+        array([0])
+    """
+    # A given test period ends what comes before it, also where validation is cut by parts.
+    ordered = dataclasses.replace(given, validation=min(given.validation, given.test))
+    return np.maximum(assign(starts, limits), assign(times, ordered))
 
 
 def assign(starts: Integers, limits: Boundaries) -> Integers:

@@ -2,7 +2,8 @@
 
 documents.parquet requests.parquet browses.parquet   the tables of `data_pipeline.log.schema`
 quarantine.parquet                                   every rejected row, with file, row and rule
-log.json                                             written last: counts, settings, checksums
+log.json                                             written last: counts, warnings, settings,
+                                                     checksums
 
 A log is written under LOG.tmp and renamed when complete, so an incomplete log is never opened. Rows
 keep the order of the source. Same rows, settings and key give the same bytes.
@@ -17,6 +18,7 @@ from typing import Any
 
 from data_pipeline.common import flagtree
 from data_pipeline.common.checksums import checksum
+from data_pipeline.common.data_warnings import DataWarning, from_plain
 from data_pipeline.log.log_summary import LogReport
 from data_pipeline.log.log_writer import LOG_FILE, SCHEMA_VERSION, LogWriter
 from data_pipeline.log.raw_rows import RawBatch, Rejected
@@ -26,7 +28,7 @@ from data_pipeline.settings import LogSettings
 
 @dataclasses.dataclass(frozen=True)
 class Log:
-    """An opened log: the paths of its tables, their counts, the settings and the source."""
+    """An opened log: the paths of its tables, counts, warnings, the settings and the source."""
 
     folder: pathlib.Path
     documents: pathlib.Path
@@ -34,6 +36,7 @@ class Log:
     browses: pathlib.Path
     quarantine: pathlib.Path
     report: LogReport
+    warnings: list[DataWarning]
     settings: LogSettings
     source: dict[str, Any]
 
@@ -126,6 +129,8 @@ def open_log(folder: str | os.PathLike[str], checksums: bool = True) -> Log:
         folder=root,
         **{table: root / f"{table}.parquet" for table in (*SCHEMAS, "quarantine")},
         report=LogReport.from_dict(manifest["report"]),
+        # Logs written before there were warnings have none.
+        warnings=from_plain(manifest.get("warnings", [])),
         settings=flagtree.from_dict(LogSettings, manifest["settings"]),
         source=manifest["source"],
     )

@@ -19,8 +19,10 @@ import pyarrow as pa
 
 from data_pipeline.common import flagtree
 from data_pipeline.common.checksums import describe_files
+from data_pipeline.common.data_warnings import to_plain
 from data_pipeline.common.output_folder import UnfinishedFolder
 from data_pipeline.log import row_rules
+from data_pipeline.log.log_checks import judge_log
 from data_pipeline.log.log_summary import LogReport, TableReport, summarize_log
 from data_pipeline.log.quarantine import Faults, QuarantineWriter, describe_excess
 from data_pipeline.log.raw_rows import RawBatch, Rejected
@@ -235,6 +237,7 @@ class LogWriter(UnfinishedFolder):
             # The path of the key stays private.
             "settings": flagtree.to_dict(dataclasses.replace(self._settings, key_file="")),
             "report": report.to_dict(),
+            "warnings": to_plain(judge_log(self.folder)),
             "files": describe_files(self.folder),
         }
         with open(self.folder / LOG_FILE, "w", encoding="utf-8") as file:

@@ -7,6 +7,7 @@ from typing import Any
 from data_pipeline.common import flagtree
 from data_pipeline.common.codes import Scenario
 from data_pipeline.dataset.dataset_folder import open_dataset
+from data_pipeline.events import splits
 from data_pipeline.log.log_folder import Log, open_log
 from data_pipeline.settings import PrepareSettings
 
@@ -44,6 +45,7 @@ def check_settings(settings: PrepareSettings) -> None:
                 f"`{name}` must be at least {lowest}. Got {value}. Fix: set --{name} to {lowest} "
                 "or more."
             )
+    splits.find_given(settings.split)
     if settings.text.tokenizer == "wordpiece" or settings.text.wordpiece_vocabulary:
         from data_pipeline.text import wordpiece
 

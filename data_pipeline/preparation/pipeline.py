@@ -17,15 +17,18 @@ Every step is a pure function of the results of earlier steps. `step_cache` keep
 killed preparation resumes after the last finished step and memory holds the work of one step.
 """
 
+import contextlib
 import dataclasses
 import functools
 import importlib
 import pathlib
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from data_pipeline.common.data_warnings import to_plain
 from data_pipeline.common.sorted_arrays import sorted_unique
 from data_pipeline.dataset.dataset_folder import FEATURES_FILE
 from data_pipeline.dataset.parquet_tables import write_tables
@@ -40,6 +43,7 @@ from data_pipeline.events.user_events import UserEvents, build_events, sort_sear
 from data_pipeline.features.feature_columns import FEATURES
 from data_pipeline.features.relevance_features import CandidateFeatures, relevance_features
 from data_pipeline.preparation.checks import list_dataset_settings
+from data_pipeline.preparation.data_checks import judge_dataset, require_training_targets
 from data_pipeline.preparation.step_cache import Steps
 from data_pipeline.settings import PrepareSettings
 from data_pipeline.targets import candidate_lists, eval_candidates
@@ -66,19 +70,21 @@ def prepare_dataset(
         The manifest without log, files and checksums.
 
     Raises:
-        ValueError: The log has no target.
+        ValueError: The log has no training target.
     """
     tables = steps.run("log", lambda: read_tables(engine, settings.log, settings.sequence))
     log = open_prepared_log(engine, tables, settings.log, settings.sequence)
-    _import_tensorflow()
-    events = steps.run(
-        "sessions", lambda: build_events(engine, tables, log.document_text, settings.sequence)
-    )
-    selected = steps.run(
-        "targets", lambda: choose_targets(events, tables.empty_requests, settings.split)
-    )
+    with _importing_tensorflow():
+        events = steps.run(
+            "sessions", lambda: build_events(engine, tables, log.document_text, settings.sequence)
+        )
+        selected = steps.run(
+            "targets", lambda: choose_targets(events, tables.empty_requests, settings.split)
+        )
+    require_training_targets(selected.rows["split"], selected.left_out)
     texts = _encode_texts(settings, log, events, selected, folder, steps)
     lists = steps.run("candidates", lambda: _build_lists(settings, log, events, selected, texts))
+    require_training_targets(lists.rows["split"], lists.left_out)
     features = steps.run(
         "features", lambda: _compute_features(settings, events, lists, texts, folder)
     )
@@ -93,11 +99,20 @@ def prepare_dataset(
     statistics = steps.run(
         "statistics", lambda: _count_statistics(events, lists, inputs, selected.boundaries)
     )
+    warnings = steps.run(
+        "warnings",
+        lambda: to_plain(
+            judge_dataset(
+                events, lists, inputs.targets["past_behaviors"], texts, features, settings
+            )
+        ),
+    )
     counts = _count_contents(log, texts, lists, inputs) | {"windows": windows}
     vocabulary_size = (folder / "vocabulary.txt").read_bytes().count(b"\n")
     return {
         **_describe_choices(settings, selected),
         **statistics,
+        "warnings": warnings,
         "counts": counts,
         "left_out": lists.left_out,
         "features": _describe_features(features),
@@ -107,9 +122,16 @@ def prepare_dataset(
     }
 
 
-def _import_tensorflow() -> None:
-    """Import TensorFlow in a thread: it takes seconds of one core, and the next step uses one."""
-    threading.Thread(target=importlib.import_module, args=["tensorflow"]).start()
+@contextlib.contextmanager
+def _importing_tensorflow() -> Iterator[None]:
+    """Import TensorFlow in a thread: it takes seconds of one core, and the steps inside use one."""
+    thread = threading.Thread(target=importlib.import_module, args=["tensorflow"])
+    thread.start()
+    try:
+        yield
+    finally:
+        # An error must not end the process while it is being imported, which prints another one.
+        thread.join()
 
 
 def _encode_texts(

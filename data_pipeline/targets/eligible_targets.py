@@ -79,7 +79,8 @@ def choose_targets(
     boundaries = splits.boundaries(_find_session_starts(rows), *span, settings)
     rows = _leave_out_history(rows, boundaries.train, left_out)
     rows |= _mark_firsts(rows, events, lists_logged)
-    rows |= {"split": splits.assign(rows["start"], boundaries)}
+    given = splits.find_given(settings)
+    rows |= {"split": splits.assign_targets(rows["start"], rows["time"], boundaries, given)}
     return SelectedTargets(rows, left_out, boundaries, lists_logged)
 
 

@@ -110,8 +110,13 @@ def test_a_log_without_targets_is_refused(builder, tmp_path, small_settings):
 
 def test_a_log_that_names_an_unknown_document_is_refused(builder, tmp_path, small_settings):
     builder.document("d1").request("r1", "u", 0, "red", ("d1", 3, None), "d2")
+    settings = small_settings(
+        builder.write(tmp_path / "log"),
+        tmp_path / "dataset",
+        split={"validation_parts": 0, "test_parts": 0},
+    )
     with pytest.raises(ValueError, match=r"requests.*unknown doc_id"):
-        prepare(small_settings(builder.write(tmp_path / "log"), tmp_path / "dataset"))
+        prepare(settings)
 
 
 @pytest.mark.parametrize(

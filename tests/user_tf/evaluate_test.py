@@ -210,6 +210,7 @@ def test_flags_are_parsed_before_tensorflow_is_imported():
         ("--rum=x", "Unknown command line flag 'rum'"),
         ("--split=dev", "split"),
         ("x", "--name=value"),
+        ("--served=x", "`served` must come with `log`"),
     ],
 )
 def test_wrong_flags_end_at_once(flag, message):

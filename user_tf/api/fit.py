@@ -18,6 +18,7 @@ from user_tf.config import Config
 from user_tf.config_rules import check
 from user_tf.training import phases, strategy
 from user_tf.training.loop import train_phase
+from user_tf.training.phase_checks import check_phases
 
 
 def fit(model: Any, data: Dataset, *, run: str | os.PathLike[str], **settings: Any) -> Run:
@@ -74,6 +75,9 @@ def train_run(config: Config, dataset: Dataset | None = None) -> Run:
         FileNotFoundError: The dataset does not exist.
     """
     run_folder.check_run(config)
+    if dataset is None:
+        dataset = open_dataset(config.data.dataset)
+    check_phases(config, dataset)
     strategy.prepare(config.runtime)
     distribution = strategy.make_strategy(config.runtime)
     if not strategy.is_chief(distribution):
@@ -83,12 +87,8 @@ def train_run(config: Config, dataset: Dataset | None = None) -> Run:
         return _train_phases(config, dataset, distribution)
 
 
-def _train_phases(
-    config: Config, dataset: Dataset | None, distribution: tf.distribute.Strategy
-) -> Run:
+def _train_phases(config: Config, dataset: Dataset, distribution: tf.distribute.Strategy) -> Run:
     folder = pathlib.Path(config.run)
-    if dataset is None:
-        dataset = open_dataset(config.data.dataset)
     steps_left = config.train.stop_after_steps or math.inf
     for name in config.train.phases:
         done = folder / name / run_folder.DONE

@@ -4,7 +4,8 @@
 and `ts` to `time`; other columns keep their canonical names. `requests.time=ts:ms` says that times
 are integers: seconds (s), milliseconds (ms) or microseconds (us) since 1970. A file of a table that is mapped may
 have more columns: they are left out, and listed in the summary. A file of any other table must have
-the canonical columns and no others.
+the canonical columns and no others. The ids of documents may be their titles too:
+`--columns=documents.title=doc_id`.
 """
 
 import dataclasses
@@ -14,6 +15,9 @@ from data_pipeline.log.schema import OPTIONAL, SCHEMAS, TIME, LogError, check_co
 
 UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 """Microseconds of each unit of integer times."""
+
+IDS_AS_TITLES = {"doc_id", "title"}
+"""Columns that one column of a file may fill: documents without titles have their ids as words."""
 
 FORM = "--columns=requests.user_id=uid,requests.time=ts"
 
@@ -83,11 +87,15 @@ def parse_columns(pairs: Sequence[str]) -> dict[str, dict[str, str]]:
         taken = mapping.setdefault(table, {})
         if column in taken:
             raise _error(f"`{table}.{column}` once", pair, "remove one of the two pairs.")
-        if source in taken.values():
+        if source in taken.values() and {column, *_columns_of(taken, source)} != IDS_AS_TITLES:
             fix = "remove one of the two pairs; if both need its values, copy the column."
             raise _error(f"the column `{source}` of {table} once", pair, fix)
         taken[column] = source
     return mapping
+
+
+def _columns_of(mapping: Mapping[str, str], source: str) -> list[str]:
+    return [column for column, taken in mapping.items() if taken == source]
 
 
 def _error(what: str, pair: str, fix: str) -> ValueError:
@@ -125,7 +133,8 @@ def file_columns(
 
     for name in SCHEMAS[table].names:
         source = mapping.get(name, name)
-        if name not in mapping and source in mapping.values():
+        others = {*_columns_of(mapping, source), name}
+        if name not in mapping and source in mapping.values() and others != IDS_AS_TITLES:
             count = 0
         else:
             count = names.count(source) or int(sparse and name in OPTIONAL)

@@ -1,9 +1,9 @@
 """A small simulated dataset, shared by the tests of batches."""
 
 import pytest
-from data_pipeline.preparation.run import prepare
 
 from data_pipeline.dataset.dataset_folder import open_dataset
+from data_pipeline.preparation.prepare_folder import prepare
 from data_pipeline.settings import BatchSettings
 from data_pipeline.simulator.folder import write_simulated_log
 from data_pipeline.simulator.world_settings import SimulateSettings

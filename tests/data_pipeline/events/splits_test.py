@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from data_pipeline.events.as_of import NEVER
-from data_pipeline.events.splits import Boundaries, assign, boundaries
+from data_pipeline.events.splits import (
+    Boundaries,
+    assign,
+    assign_targets,
+    boundaries,
+    find_given,
+)
 from data_pipeline.settings import SplitSettings
 
 
@@ -49,3 +55,45 @@ def test_no_training_part_is_refused():
 def test_a_history_period_that_swallows_every_target_is_refused():
     with pytest.raises(ValueError, match="at least one session with a target after the history"):
         boundaries(np.array([0, 1]), 0, 100, SplitSettings(history_share=0.9))
+
+
+def test_given_times_replace_the_boundaries_by_parts():
+    starts = np.arange(0, 1000, 10) * 1_000_000
+    at = "1970-01-01T00:{:02d}:{:02d}".format
+    both = SplitSettings(validation_begins=at(5, 0), test_begins=at(10, 0))
+    assert boundaries(starts, 0, 10**9, both) == Boundaries(0, 300_000_000, 600_000_000)
+    only_test = SplitSettings(test_begins=at(10, 0))
+    assert boundaries(starts, 0, 10**9, only_test) == Boundaries(0, 480_000_000, 600_000_000)
+    only_validation = SplitSettings(validation_begins=at(5, 0))
+    assert boundaries(starts, 0, 10**9, only_validation) == Boundaries(0, 300_000_000, 650_000_000)
+    no_test = SplitSettings(validation_begins=at(5, 0), test_parts=0)
+    assert boundaries(starts, 0, 10**9, no_test).test == NEVER
+    no_validation = SplitSettings(test_begins=at(10, 0), validation_parts=0)
+    assert boundaries(starts, 0, 10**9, no_validation).validation == 600_000_000
+
+
+def test_a_given_time_cuts_sessions_too():
+    starts, times = np.array([5, 5, 5, 40]), np.array([5, 15, 35, 45])
+    limits = Boundaries(0, 10, 30)
+    assert assign_targets(starts, times, limits, limits).tolist() == [0, 1, 2, 2]
+    only_test = Boundaries(-NEVER, NEVER, 30)
+    assert assign_targets(starts, times, limits, only_test).tolist() == [0, 0, 2, 2]
+    none = Boundaries(-NEVER, NEVER, NEVER)
+    assert assign_targets(starts, times, limits, none).tolist() == [0, 0, 0, 2]
+
+
+def test_times_have_zones_or_are_utc():
+    for text in ("2019-11-15", "2019-11-15T00:00:00Z", "2019-11-15T01:00:00+01:00"):
+        assert find_given(SplitSettings(test_begins=text)).test == 1_573_776_000_000_000
+
+
+@pytest.mark.parametrize("text", ["15.11.2019", "yesterday", "2019-13-01"])
+def test_a_time_of_another_form_is_refused(text):
+    with pytest.raises(ValueError, match=r"`split.test_begins` must be a time in ISO 8601.*Fix: "):
+        find_given(SplitSettings(test_begins=text))
+
+
+def test_boundaries_in_the_wrong_order_are_refused():
+    settings = SplitSettings(validation_begins="2019-11-15", test_begins="2019-11-14")
+    with pytest.raises(ValueError, match=r"`split.validation_begins` must be after"):
+        boundaries(np.arange(3), 0, 2, settings)

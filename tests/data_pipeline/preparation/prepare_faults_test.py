@@ -123,7 +123,8 @@ def test_steps_without_the_files_they_wrote_are_done_again(
 ):
     builder.document("a").document("b")
     builder.request("r", "u", 0, "red", ("a", 5, None), "b")
-    settings = small_settings(builder.write(tmp_path / "log"), tmp_path / "dataset")
+    training = {"validation_parts": 0, "test_parts": 0}
+    settings = small_settings(builder.write(tmp_path / "log"), tmp_path / "dataset", split=training)
 
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -133,7 +134,7 @@ def test_steps_without_the_files_they_wrote_are_done_again(
         prepare(settings)
     shutil.rmtree(tmp_path / "dataset.tmp")
     prepare(settings)
-    prepare(small_settings(tmp_path / "log", tmp_path / "whole"))
+    prepare(small_settings(tmp_path / "log", tmp_path / "whole", split=training))
     assert contents(tmp_path / "dataset") == contents(tmp_path / "whole")
 
 

@@ -13,6 +13,8 @@ def made(tmp_path, small_settings, resolve):
 
     def make(builder, **changes):
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        # A handful of targets, all of them for training unless a test says otherwise.
+        changes = {"split": {"validation_parts": 0, "test_parts": 0}} | changes
         prepare(small_settings(builder.write(folder / "log"), folder / "dataset", **changes))
         dataset = open_dataset(folder / "dataset")
         return dataset.targets().to_pylist(), dataset.manifest, resolve(dataset, "unified")
