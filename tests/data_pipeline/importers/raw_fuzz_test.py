@@ -194,7 +194,6 @@ def _files(draw, source):
     name = draw(st.sampled_from(sorted(RAW[source])))
     raw = RAW[source][name]
     kinds = ["", ".gz"] + [".parquet"] * (source in ("qilin", "trivago"))
-    kinds = [".parquet"] if raw.parquet else kinds
     types = st.dictionaries(
         st.sampled_from(raw.names), st.sampled_from([*OTHER_TYPES, "list"]), max_size=1
     )
@@ -212,9 +211,7 @@ def _write(folder, source, changed, raw, kind, changes, header, types, done):
     counts = {}
     for name, good in RAW[source].items():
         rows = [good.row(number) for number in range(ROWS_A_FILE)]
-        written = _parquet(good, rows, good.names, {}) if good.parquet else None
-        content, counts[name] = written or _lines(good, rows, good.names)
-        (folder / name).parent.mkdir(exist_ok=True)
+        content, counts[name] = _lines(good, rows, good.names)
         (folder / name).write_bytes(content)
     (folder / changed).unlink()
     rows = _rows(raw, changes)
@@ -231,7 +228,7 @@ def _write(folder, source, changed, raw, kind, changes, header, types, done):
         content = gzip.compress(content) if kind else content
     path.write_bytes(harm(content, done))
     del counts[changed]
-    counts[path.relative_to(folder).as_posix()] = count if done[0] == "none" else None
+    counts[path.name] = count if done[0] == "none" else None
     return path, counts
 
 

@@ -1,7 +1,6 @@
 """Good raw rows of every importer's files, by their number."""
 
 import dataclasses
-import datetime
 import json
 import math
 from collections.abc import Callable
@@ -22,7 +21,6 @@ class Raw:
     delimiter: str = ","
     header: bool = True
     quoted: bool = True
-    parquet: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -37,10 +35,6 @@ def _results(n, time, at):
         for place, (note, click, page) in enumerate(places, 1)
     ]
     return [{**shown[0], "position": 0.0}, *shown]
-
-
-def _moment(second):
-    return datetime.datetime(2023, 5, 18, 9) + datetime.timedelta(seconds=second)
 
 
 def _otto(n):
@@ -117,43 +111,6 @@ RAW = {
             "\t",
             quoted=False,
         ),
-    },
-    "ebnerd": {
-        "articles.parquet": Raw(
-            "article_id title category_str published_time",
-            lambda n: [n, "Title", "nyheder", _moment(n)],
-            parquet=True,
-        ),
-        **{
-            f"{part}/{name}.parquet": raw
-            for part in ("train", "validation")
-            for name, raw in (
-                (
-                    "behaviors",
-                    Raw(
-                        "impression_id impression_time article_ids_inview article_ids_clicked "
-                        "user_id next_read_time",
-                        lambda n: [
-                            n,
-                            _moment(60 * n),
-                            [1, 2, 11 + n % 4],
-                            [1 + n % 2],
-                            n // 4,
-                            31.5,
-                        ],
-                        parquet=True,
-                    ),
-                ),
-                (
-                    "history",
-                    Raw(
-                        "user_id article_id_fixed impression_time_fixed read_time_fixed",
-                        lambda n: [n, [1, 2], [_moment(-n), _moment(n)], [1.5, math.nan]],
-                        parquet=True,
-                    ),
-                ),
-            )
-        },
     },
     "otto": {
         "train.jsonl": Raw(
