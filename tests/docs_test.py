@@ -27,7 +27,7 @@ PAGES = [
 # Lines of README outside of its generated block: three screens.
 README_LINES = 120
 # Flags of absl itself.
-OF_ABSL = {"help", "helpfull", "flagfile", "undefok"}
+OF_ABSL = {"help", "helpfull", "flagfile", "undefok", "verbosity"}
 # Commands that are not modules of this repository.
 OTHER_TOOLS = ("pytest", "pip")
 GENERATED = re.compile(r"<!-- (\w+): begin -->.*?<!-- \1: end -->", re.DOTALL)

@@ -40,6 +40,7 @@ ORDER = {
         "user_tf.config_rules",
         "user_tf.layers",
         "user_tf.layers.user",
+        "user_tf.layers.user_plus",
         "user_tf.models",
         "user_tf.models.baselines",
         "user_tf.registry",

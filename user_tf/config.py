@@ -93,6 +93,15 @@ class ModelConfig:
     )
     score_tanh: bool = setting(False, "Apply tanh to the score, as in the released code.")
 
+    # USER+.
+    aspects: int = setting(8, "USER+: number of aspects under which texts are compared.")
+    aspect_dim: int = setting(16, "USER+: width of an aspect.")
+    head_dim: int = setting(64, "USER+: width of the hidden layer of the head.")
+    token_dropout: float = setting(0.15, "USER+: share of tokens left out in training.")
+    part_dropout: float = setting(
+        0.15, "USER+: share of targets in training for which a part of the score is left out."
+    )
+
     # Baselines.
     personal_rows: int = setting(
         100_000, "PEPS: number of rows that pairs of user and word are hashed to."

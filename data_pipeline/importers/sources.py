@@ -6,7 +6,18 @@ from collections.abc import Sequence
 
 from data_pipeline.log.raw_rows import Source
 
-SOURCES = ("tables", "diginetica", "jdsearch", "kuaisar", "mind", "qilin", "trivago")
+SOURCES = (
+    "tables",
+    "diginetica",
+    "ebnerd",
+    "jdsearch",
+    "kuaisar",
+    "mind",
+    "otto",
+    "qilin",
+    "trec_session",
+    "trivago",
+)
 """Names of sources. Each is a module of this room with `read(path) -> Source`; to add one, add its
 name here."""
 

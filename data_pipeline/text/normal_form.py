@@ -151,8 +151,8 @@ def _decompose(codes: Any, rows: Any) -> tuple[Any, Any]:
     flat, starts = unicode_tables.decompositions()
     entry = _lookup(unicode_tables.decomposition_pages(), codes)
     syllable = codes - HANGUL
-    is_hangul = (syllable >= 0) & (syllable < LEADS.letters * VOWELS.letters * TAILS.letters)
-    tail = syllable % TAILS.letters
+    is_hangul = (syllable >= 0) & (syllable < LEADS.size * VOWELS.size * TAILS.size)
+    tail = syllable % TAILS.size
     first, end = tf.gather(starts, entry), tf.gather(starts, entry + 1)
     length = tf.where(entry > 0, end - first, 1)
     length = tf.where(is_hangul, tf.where(tail > 0, 3, 2), length)
@@ -163,11 +163,11 @@ def _decompose(codes: Any, rows: Any) -> tuple[Any, Any]:
     syllable = code - HANGUL
     jamo = tf.where(
         tf.equal(place, 0),
-        LEADS.first + syllable // (VOWELS.letters * TAILS.letters),
+        LEADS.first + syllable // (VOWELS.size * TAILS.size),
         tf.where(
             tf.equal(place, 1),
-            VOWELS.first + syllable // TAILS.letters % VOWELS.letters,
-            TAILS.first + syllable % TAILS.letters,
+            VOWELS.first + syllable // TAILS.size % VOWELS.size,
+            TAILS.first + syllable % TAILS.size,
         ),
     )
     code = tf.where(entry > 0, inside, tf.where(tf.gather(is_hangul, source), jamo, code))
@@ -216,11 +216,9 @@ def _compose_pairs(first: Any, second: Any) -> Any:
     place = _search(pairs, pair)
     found = tf.where(tf.equal(tf.gather(pairs, place), pair), tf.gather(composites, place), 0)
     lead, vowel = first - LEADS.first, second - VOWELS.first
-    is_open = (lead >= 0) & (lead < LEADS.letters) & (vowel >= 0) & (vowel < VOWELS.letters)
-    found = tf.where(is_open, HANGUL + (lead * VOWELS.letters + vowel) * TAILS.letters, found)
+    is_open = (lead >= 0) & (lead < LEADS.size) & (vowel >= 0) & (vowel < VOWELS.size)
+    found = tf.where(is_open, HANGUL + (lead * VOWELS.size + vowel) * TAILS.size, found)
     syllable, tail = first - HANGUL, second - TAILS.first
-    is_syllable = (syllable >= 0) & (syllable < LEADS.letters * VOWELS.letters * TAILS.letters)
-    is_closed = (
-        is_syllable & tf.equal(syllable % TAILS.letters, 0) & (tail > 0) & (tail < TAILS.letters)
-    )
+    is_syllable = (syllable >= 0) & (syllable < LEADS.size * VOWELS.size * TAILS.size)
+    is_closed = is_syllable & tf.equal(syllable % TAILS.size, 0) & (tail > 0) & (tail < TAILS.size)
     return tf.where(is_closed, first + tail, found)

@@ -27,7 +27,7 @@ class Jamo(NamedTuple):
     """The letters of one place in a Hangul syllable: first code point, and number of letters."""
 
     first: int
-    letters: int
+    size: int
 
 
 LEADS, VOWELS = Jamo(0x1100, 19), Jamo(0x1161, 21)
@@ -129,7 +129,7 @@ def changing() -> str:
     codes.update(code for code in _code_points() if unicodedata.combining(chr(code)))
     codes.update((compositions()[0] % 0x110000).tolist())
     for jamo in (VOWELS, TAILS):
-        codes.update(range(jamo.first, jamo.first + jamo.letters))
+        codes.update(range(jamo.first, jamo.first + jamo.size))
     return "".join(rf"\x{{{first:x}}}-\x{{{last:x}}}" for first, last in _ranges(codes))
 
 

@@ -60,6 +60,9 @@ class Ranker(keras.Model):
         evaluator mask it.
     """
 
+    # Names of the variants that validation chooses among by `choose_variant`; most rankers have none.
+    variants = ()
+
     def __init__(self, config, sizes, **kwargs):
         # The batch is not cast: counts and features would not survive a half precision.
         super().__init__(autocast=False, **kwargs)

@@ -149,6 +149,13 @@ class User(Ranker):
 
     def call(self, batch, training=False):
         batch, words, vectors, words_mask, behaviors = self.encode_tables(batch, training)
+        intents, candidates = self.encode_targets(batch, vectors, behaviors, training)
+        return self.scorer(
+            intents, candidates=candidates, signals=self.signals(batch, words, words_mask)
+        )
+
+    def encode_targets(self, batch, vectors, behaviors, training=False):
+        """Return the intents [I_s, I_l], each `[T, d]`, and candidates [r_D, r_l], each `[T, C, d]`."""
         intents = [self.encode_intents(batch, vectors, behaviors, training)]
         candidates = [ops.take(vectors, batch["candidate_text"], axis=0)]
         if self.config.history_encoder:
@@ -161,9 +168,7 @@ class User(Ranker):
             )
             intents.append(rows[:, 0])
             candidates.append(rows[:, 1:])
-        return self.scorer(
-            intents, candidates=candidates, signals=self.signals(batch, words, words_mask)
-        )
+        return intents, candidates
 
     def attention(self, batch):
         """Return the attention of each target to the user's earlier behaviors, for figures.

@@ -32,7 +32,7 @@ def make_validation(
     truth = evaluated_targets.load(dataset, "validation")
     forward = evaluator.compiled_forward(model, batches.element_spec)
 
-    def validate() -> dict[str, float]:
+    def measure() -> dict[str, float]:
         ids, scores = evaluator.score_targets(forward, batches)
         summary = evaluator.evaluate(truth, ids, scores).summary()
         maps = {}
@@ -47,4 +47,22 @@ def make_validation(
             maps[task] = value
         return {"map": sum(maps.values()) / len(maps), **maps}
 
-    return validate
+    return lambda: choose_variant(model, measure)
+
+
+def choose_variant(model: keras.Model, measure: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """Set a ranker to the variant of the best mean MAP and return its MAPs.
+
+    Args:
+        model: Ranker; `model.variants` names its variants, of most rankers none.
+        measure: Zero-argument callable that returns the MAPs of the ranker as it is set now.
+    """
+    if not model.variants:
+        return measure()
+    found = {}
+    for name in model.variants:
+        model.choose_variant(name)
+        found[name] = measure()
+    best = max(found, key=lambda name: found[name]["map"])
+    model.choose_variant(best)
+    return found[best]

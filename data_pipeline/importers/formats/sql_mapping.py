@@ -16,7 +16,7 @@ import os
 import pathlib
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -25,6 +25,7 @@ import pyarrow as pa
 from data_pipeline.importers.formats.column_names import check_needed
 from data_pipeline.importers.formats.delimited_text import (
     COLUMNS,
+    TextRows,
     check_file,
     csv_header,
     open_bytes,
@@ -56,6 +57,9 @@ class RawFile:
         delimiter: Character between columns. Default: a comma.
         header: Whether its first line names the columns.
         quoted: Whether its values may be in quotes.
+        types: SQL types of the columns. Default: all are text.
+        load: Reads a file of another kind than delimited text: path, name in messages -> rows of
+            these types. Default: delimited text.
     """
 
     table: str
@@ -64,6 +68,8 @@ class RawFile:
     delimiter: str = ","
     header: bool = True
     quoted: bool = True
+    types: tuple[str, ...] = ()
+    load: Callable[[pathlib.Path, str], Iterator[TextRows]] | None = None
 
 
 def words_sql(text: str) -> str:
@@ -98,8 +104,9 @@ def map_files(
         LogError: A file is missing, not UTF-8, or lacks a column.
     """
     paths = {raw.table: _find(name, folder, raw) for raw in files}
-    described = {"name": name, "files": [path.name for path in paths.values()], **description}
-    return Source(_batches(files, paths, statements, rules, described, measures), described)
+    shown = {table: path.relative_to(folder).as_posix() for table, path in paths.items()}
+    described = {"name": name, "files": list(shown.values()), **description}
+    return Source(_batches(files, paths, shown, statements, rules, described, measures), described)
 
 
 def _find(source: str, folder: pathlib.Path, raw: RawFile) -> pathlib.Path:
@@ -115,8 +122,8 @@ def _find(source: str, folder: pathlib.Path, raw: RawFile) -> pathlib.Path:
             ", ".join(sorted(file.name for file in folder.iterdir())) or "an empty folder",
             f"name the folder of its files; this file may be named {' or '.join(names)}.",
         )
-    check_file(path)
-    if raw.header:
+    check_file(path, text=raw.load is None)
+    if raw.header and raw.load is None:
         header = csv_header(path, raw.delimiter, raw.quoted)
         fix = "use the file as it was published."
         check_needed(path.name, f"a {source} file", header, raw.columns, fix)
@@ -126,6 +133,7 @@ def _find(source: str, folder: pathlib.Path, raw: RawFile) -> pathlib.Path:
 def _batches(
     files: Sequence[RawFile],
     paths: Mapping[str, pathlib.Path],
+    names: Mapping[str, str],
     statements: Sequence[str],
     rules: Sequence[Rule],
     description: dict[str, Any],
@@ -135,50 +143,59 @@ def _batches(
         tempfile.TemporaryDirectory() as spill,
         duckdb.connect(config={"temp_directory": spill}) as engine,
     ):
-        broken = {raw.table: _load(engine, raw, paths[raw.table]) for raw in files}
+        broken = {
+            raw.table: _load(engine, raw, paths[raw.table], names[raw.table]) for raw in files
+        }
         for statement in statements:
             engine.execute(statement)
         for measure, query in measures.items():
             [(description[measure],)] = engine.sql(query).fetchall()
-        description["read"] = {"rows": 0, "actions": _outcomes(engine, paths)}
-        for table, path in paths.items():
+        description["read"] = {"rows": 0, "actions": _outcomes(engine, names)}
+        for table, name in names.items():
             [(read,)] = engine.sql(f"SELECT count(*) FROM {table}").fetchall()
             found = engine.sql(
                 f"SELECT * EXCLUDE (source) FROM faults WHERE source = '{table}' ORDER BY number"
             )
-            _, rejected = split_rows(table, path.name, found.to_arrow_table(), rules)
+            _, rejected = split_rows(table, name, found.to_arrow_table(), rules)
             yield dataclasses.replace(rejected, read=read)
             lines = len(broken[table])
-            yield reject_lines(table, path.name, broken[table], COLUMNS)
+            yield reject_lines(table, name, broken[table], COLUMNS)
             if lines:
-                description["read"]["actions"][path.name]["unreadable line"] = lines
+                description["read"]["actions"][name]["unreadable line"] = lines
             description["read"]["rows"] += read + lines
         made = {name for (name,) in engine.sql("SELECT table_name FROM duckdb_tables()").fetchall()}
         for canonical, order in ORDER.items():
-            for table, path in paths.items() if canonical in made else ():
+            for table, name in names.items() if canonical in made else ():
                 rows = engine.sql(
                     f"SELECT * EXCLUDE (source) FROM {canonical} WHERE source = '{table}' "
                     f"ORDER BY {order}"
                 )
                 for part in rows.to_arrow_reader(ROWS_AT_ONCE):
-                    names = {"number", *SCHEMAS[canonical].names}.intersection(part.schema.names)
-                    columns = pa.Table.from_batches([part]).select(sorted(names))
-                    yield make_batch(canonical, path.name, columns)
+                    wanted = {"number", *SCHEMAS[canonical].names}.intersection(part.schema.names)
+                    columns = pa.Table.from_batches([part]).select(sorted(wanted))
+                    yield make_batch(canonical, name, columns)
 
 
-def _load(engine: duckdb.DuckDBPyConnection, raw: RawFile, path: pathlib.Path) -> list[int]:
+def _load(
+    engine: duckdb.DuckDBPyConnection, raw: RawFile, path: pathlib.Path, name: str
+) -> list[int]:
     """Make the raw table block by block; return the rows with a wrong number of columns."""
-    types = ", ".join(f'"{column}" VARCHAR' for column in raw.columns)
+    columns = list(raw.columns)
+    kinds = raw.types or ["VARCHAR"] * len(columns)
+    types = ", ".join(f'"{name}" {kind}' for name, kind in zip(columns, kinds, strict=True))
     engine.execute(f"CREATE TABLE {raw.table} (number BIGINT, {types})")
     broken = []
-    columns = list(raw.columns)
-    names = () if raw.header or _begins_with_names(path, raw) else columns
-    for part in read_csv(path, raw.delimiter, names=names, quoted=raw.quoted):
+    for part in raw.load(path, name) if raw.load else _read_text(raw, path):
         rows = part.rows.select(columns) if raw.header else part.rows.rename_columns(columns)
         engine.register("part", rows.add_column(0, "number", pa.array(part.numbers, pa.int64())))
         engine.execute(f"INSERT INTO {raw.table} FROM part")
         broken += part.broken
     return broken
+
+
+def _read_text(raw: RawFile, path: pathlib.Path) -> Iterator[TextRows]:
+    names = () if raw.header or _begins_with_names(path, raw) else raw.columns
+    return read_csv(path, raw.delimiter, names=names, quoted=raw.quoted)
 
 
 def _begins_with_names(path: pathlib.Path, raw: RawFile) -> bool:
@@ -197,13 +214,13 @@ def _begins_with_names(path: pathlib.Path, raw: RawFile) -> bool:
 
 
 def _outcomes(
-    engine: duckdb.DuckDBPyConnection, paths: Mapping[str, pathlib.Path]
+    engine: duckdb.DuckDBPyConnection, names: Mapping[str, str]
 ) -> dict[str, dict[str, int]]:
     """Return {file: {outcome: rows}}.
 
     Outcomes of parts of a row, such as the results of a list, have an entry with their own name.
     """
-    actions: dict[str, dict[str, int]] = {path.name: {} for path in paths.values()}
+    actions: dict[str, dict[str, int]] = {name: {} for name in names.values()}
     counted = engine.sql(
         """
         SELECT source, outcome, sum(rows)::BIGINT AS rows FROM (
@@ -215,6 +232,5 @@ def _outcomes(
         """
     )
     for source, outcome, count in counted.fetchall():
-        name = paths[source].name if source in paths else source
-        actions.setdefault(name, {})[outcome] = count
+        actions.setdefault(names.get(source, source), {})[outcome] = count
     return actions

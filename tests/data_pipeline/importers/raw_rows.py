@@ -1,6 +1,7 @@
 """Good raw rows of every importer's files, by their number."""
 
 import dataclasses
+import json
 import math
 from collections.abc import Callable
 from typing import Any
@@ -34,6 +35,15 @@ def _results(n, time, at):
         for place, (note, click, page) in enumerate(places, 1)
     ]
     return [{**shown[0], "position": 0.0}, *shown]
+
+
+def _otto(n):
+    kinds = ("clicks", "carts", "orders")
+    events = [
+        {"aid": 11 + place % 2, "ts": (SECOND + place) * 1000, "type": kinds[(n + place) % 3]}
+        for place in range(n % 4)
+    ]
+    return json.dumps({"session": n, "events": events})
 
 
 def _trivago(n):
@@ -101,6 +111,11 @@ RAW = {
             "\t",
             quoted=False,
         ),
+    },
+    "otto": {
+        "train.jsonl": Raw(
+            "line", lambda n: [_otto(n)], delimiter="\x1f", header=False, quoted=False
+        )
     },
     "mind": {
         "news.tsv": Raw(

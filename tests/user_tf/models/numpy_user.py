@@ -95,7 +95,20 @@ def _seen(batch, weights, config, target):
     }
 
 
+def signals(batch, weights, config):
+    """By target, f of every candidate slot."""
+    return {
+        target: _signals(batch, weights, config, target) for target in np.flatnonzero(batch["task"])
+    }
+
+
 def _target(batch, weights, config, target):
+    f = np.array(_signals(batch, weights, config, target))
+    score = f @ weights["scorer/linear/kernel"][:, 0]
+    return np.tanh(score) if config.score_tanh else score
+
+
+def _signals(batch, weights, config, target):
     seen = _seen(batch, weights, config, target)
     task, intent, past = batch["task"][target], seen["intent"], seen["past"]
     query, _ = seen["encode"](batch["query_text"][target])
@@ -114,7 +127,5 @@ def _target(batch, weights, config, target):
             signals.append(cosine(long_intent, long_vector))
         if config.knrm:
             signals.append(knrm(query, words, part(weights, "knrm")) if task == 2 else 0.0)
-        signals.extend(batch["features"][target, slot])
-        score = np.array(signals) @ weights["scorer/linear/kernel"][:, 0]
-        result.append(np.tanh(score) if config.score_tanh else score)
+        result.append([*signals, *batch["features"][target, slot]])
     return result

@@ -17,21 +17,23 @@ def score(model, batch, **kwargs):
     return np.asarray(model(tensors(batch), **kwargs))
 
 
-def evaluate(model, batch):
+def evaluate(model, batch, training=False):
     """Return scores, the real groups' summed listwise softmax loss, its dense gradients by path."""
-    scores, loss, gradients = differentiate(model, tensors(batch))
+    scores, loss, gradients = differentiate(model, tensors(batch), training)
     paths = [variable.path for variable in model.trainable_variables]
     gradients = [np.asarray(gradient) for gradient in gradients]
     return np.asarray(scores), np.asarray(loss), dict(zip(paths, gradients, strict=True))
 
 
-def differentiate(model, batch):
+def differentiate(model, batch, training=False):
+    """Differentiate the loss; in training the model's own losses are part of it."""
     with tf.GradientTape() as tape:
-        scores = model(batch)
+        scores = model(batch, training=training)
         logits = tf.where(batch["candidate_mask"], scores, -1e9)
         labels = tf.cast(batch["labels"], scores.dtype)
         losses = -tf.reduce_sum(labels * tf.nn.log_softmax(logits), axis=1)
         loss = tf.reduce_sum(losses * tf.cast(batch["target_weight"], scores.dtype))
+        loss = loss + sum(model.losses)
     variables = [variable.value for variable in model.trainable_variables]
     gradients = tape.gradient(loss, variables, unconnected_gradients="zero")
     return scores, loss, [tf.convert_to_tensor(gradient) for gradient in gradients]

@@ -1,6 +1,7 @@
 """Phases that a dataset cannot train or validate are refused before the run folder is made."""
 
 import dataclasses
+import shutil
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,6 +30,7 @@ def change(dataset, tmp_path, alter):
     rows = [alter(row) for row in dataset.targets().to_pylist()]
     kept = pa.Table.from_pylist([row for row in rows if row], dataset.targets().schema)
     pq.write_table(kept, folder / "targets.parquet")
+    shutil.copy(dataset.path / "manifest.json", folder)
     (folder / "windows").symlink_to(dataset.path / "windows")
     return dataclasses.replace(dataset, path=folder)
 

@@ -55,13 +55,20 @@ class Scorer(keras.layers.Layer):
         self.linear.build((None, None, matches + sum(shape[-1] for shape in signals_shape)))
 
     def call(self, intents, candidates, signals=()):
+        return self.score(self.features(intents, candidates, signals))
+
+    def features(self, intents, candidates, signals=()):
+        """Return f, `[T, C, m]`: the cosines, then the signals."""
         features = [
             cosine(intent[:, None], documents)[..., None]
             for intent in intents
             for documents in candidates
         ]
-        features = features + [precise(signal) for signal in signals]
-        return self.linear(ops.concatenate(features, axis=-1))[..., 0]
+        return ops.concatenate([*features, *(precise(signal) for signal in signals)], axis=-1)
+
+    def score(self, features):
+        """Return p of f, `[T, C]`."""
+        return self.linear(features)[..., 0]
 
     def get_config(self):
         return {**super().get_config(), "score_tanh": self.score_tanh}

@@ -1,0 +1,1 @@
+"""Layers of USER+: compare single behaviors with candidates, aspect by aspect."""

@@ -1,0 +1,239 @@
+"""USER+: USER's score and a residual that compares single behaviors with candidates."""
+
+import keras
+from keras import ops
+
+from data_pipeline.common.codes import BehaviorType, Task
+from user_tf.layers.masking import count_positions, normalize, precise_dtype
+from user_tf.layers.user_plus.aspect_encoder import AspectEncoder
+from user_tf.layers.user_plus.behavior_memory import BehaviorMemory
+from user_tf.layers.user_plus.kernel_match import AspectKernel, KernelMatch
+from user_tf.layers.user_plus.list_context import ListContext
+from user_tf.layers.user_plus.residual_head import ResidualHead, centre
+from user_tf.layers.user_plus.token_dropout import TokenDropout
+from user_tf.models.batch_ops import padded_history, padded_session, split_by_length
+from user_tf.models.user import User
+
+FEATURE_LIMIT = 5.0
+VARIANTS = {"features": (0.0, 0.0), "features and match": (0.0, 1.0), "all": (1.0, 1.0)}
+"""Parts a score may have: (USER's own score, match); the head over F is always there."""
+
+
+@keras.saving.register_keras_serializable(package="user_tf")
+class UserPlus(User):
+    """USER and, per candidate D, what the user's single behaviors say of it.
+
+        score(D) = USER(D) + head(x(D))
+        x = centred [cosines, KNRM, F, match, same document, near, query]
+
+        match   m_ag(D): kernel density of D among the behaviors of group g (`KernelMatch`); groups are
+                browses, queries, clicked titles, each of the current session and of past ones, in
+                each memory h (`BehaviorMemory`)
+        same    log(1 + sum_e w_he [e is D]) of browses and of clicks; 0 where ids are not known
+        near    the density of D among the other candidates of its list (`ListContext`)
+        query   log k_a(D, q)
+
+    Some logs have nothing to read in their texts (titles are ids). So parts are left out at random
+    in training, target by target, which makes each of `VARIANTS` a ranker of its own; validation
+    chooses among them (`choose_variant`).
+
+    Args:
+        config: `ModelConfig`; `aspects`, `aspect_dim`, `head_dim`, `token_dropout` and
+            `part_dropout` beside those of `User`.
+        sizes: `Sizes` of the dataset.
+    """
+
+    variants = tuple(VARIANTS)
+
+    def __init__(self, config, sizes, **kwargs):
+        super().__init__(config, sizes, **kwargs)
+        precise_type = precise_dtype(self.compute_dtype)
+        self.token_dropout = TokenDropout(config.token_dropout, name="token_dropout")
+        self.aspect_encoder = AspectEncoder(
+            config.aspects, config.aspect_dim, dtype=self.dtype_policy, name="aspect_encoder"
+        )
+        self.memory = BehaviorMemory(dtype=precise_type, name="memory")
+        self.kernel = AspectKernel(dtype=precise_type, name="kernel")
+        self.text_match = KernelMatch(dtype=precise_type, name="text_match")
+        self.click_match = KernelMatch(dtype=precise_type, name="click_match")
+        self.list_context = ListContext(dtype=precise_type, name="list_context")
+        self.head = ResidualHead(config.head_dim, config.dropout, dtype=precise_type, name="head")
+        self.part_seeds = keras.random.SeedGenerator()
+
+    def build(self, batch_shape=None):
+        """Create the weights of every layer; they do not depend on the sizes of a batch."""
+        super().build(batch_shape)
+        aspects, width = self.config.aspects, self.config.aspect_dim
+        vectors = (None, None, aspects, width)
+        self.aspect_encoder.build((None, None, self.config.width))
+        self.memory.build((None, None))
+        memories = self.memory.decay.shape[0]
+        self.kernel.build(vectors)
+        kernels = (None, aspects, None, None)
+        self.text_match.build(kernels, (None, 4 * memories, None))
+        self.click_match.build(kernels, (None, 2 * memories, None))
+        self.list_context.build(kernels)
+        matched = aspects * (6 * memories + 2) + 2 * memories
+        user_signals = self.scorer.linear.kernel.shape[0]
+        self.head.build((None, None, user_signals + matched), (None, len(Task) + 6 * memories))
+        self.variant = self.add_weight(
+            shape=(), dtype="int32", initializer="zeros", trainable=False, name="variant"
+        )
+        self.choose_variant("all")
+
+    def choose_variant(self, name):
+        """Let the score have the parts of a variant from now on; training always has them all."""
+        self.variant.assign(self.variants.index(name))
+
+    def call(self, batch, training=False):
+        batch = self.token_dropout(batch, training=training)
+        aspects = self.encode_aspects(batch)
+        batch, words, vectors, words_mask, behaviors = self.encode_tables(batch, training)
+        intents, candidates = self.encode_targets(batch, vectors, behaviors, training)
+        features = self.scorer.features(
+            intents, candidates=candidates, signals=self.signals(batch, words, words_mask)
+        )
+        matched, known = self.match(batch, aspects, vectors, ops.any(words_mask, axis=1))
+        user, match = self.parts(batch, training)
+        mask = batch["candidate_mask"]
+        own, count = features.shape[-1] - self.sizes.features, self.sizes.features
+        clipped = ops.clip(features[..., own:], -FEATURE_LIMIT, FEATURE_LIMIT)
+        signals = [
+            centre(features[..., :own], mask) * user,
+            centre(clipped, mask) if count else clipped,
+            centre(matched, mask) * match,
+        ]
+        tasks = ops.one_hot(batch["task"] - 1, len(Task), dtype=known.dtype)
+        residual = self.head(
+            ops.concatenate(signals, axis=-1),
+            context=ops.concatenate([tasks, known], axis=-1),
+            tasks=batch["task"],
+            training=training,
+        )
+        return self.scorer.score(features) * user[..., 0] + residual
+
+    def encode_aspects(self, batch):
+        """Return the aspect vectors of the distinct texts, `[X, A, w]`."""
+        groups, _ = split_by_length(batch)
+        return ops.concatenate(
+            [
+                self.aspect_encoder(self.word_embedding(tokens), words_mask=tokens > 0)
+                for tokens in groups
+            ]
+        )
+
+    def parts(self, batch, training):
+        """Return the gates of USER's own score and of match, each `[T, 1, 1]`."""
+        rate = self.config.part_dropout
+        gates = ops.convert_to_tensor(list(VARIANTS.values()), precise_dtype(self.compute_dtype))
+        targets = ops.shape(batch["task"])[0]
+        chosen = ops.repeat(self.variant[None], targets)
+        if training:
+            drawn = keras.random.uniform((targets,), dtype=gates.dtype, seed=self.part_seeds)
+            chosen = ops.cast(drawn > rate, "int32") + ops.cast(drawn > 2 * rate, "int32")
+        chosen = ops.take(gates, chosen, axis=0)
+        return chosen[:, None, :1], chosen[:, None, 1:]
+
+    def match(self, batch, aspects, vectors, real_texts):
+        """Compare every candidate with single behaviors, with its list and with the query.
+
+        Args:
+            batch: A Batch, renumbered by `split_by_length`.
+            aspects: Float tensor `[X, A, w]`.
+            vectors: Float tensor `[X, d]`, text vectors.
+            real_texts: Boolean tensor `[X]`: texts that are not empty.
+
+        Returns:
+            Signals `[T, C, S]`, and how much is known of each group, `[T, 6 * H]`.
+        """
+        candidates = ops.take(aspects, batch["candidate_text"], axis=0)
+        searching = batch["task"] == Task.SEARCH
+        history, session = padded_history(batch), padded_session(batch)
+        slots = ops.concatenate([history.behaviors, session.behaviors], axis=1)
+        mask = ops.concatenate([history.mask, session.mask], axis=1)
+        current = ops.arange(slots.shape[1]) >= history.mask.shape[1]
+        position = count_positions(mask)
+        age = ops.cast(ops.max(position, axis=1, keepdims=True) - position, aspects.dtype)
+
+        # Titles of browses and queries, a place each; titles clicked in searches, three a place.
+        types = ops.take(batch["behavior_type"], slots, axis=0)
+        texts = ops.take(batch["behavior_text"], slots, axis=0)
+        clicks = batch["behavior_clicked"].shape[1]
+        clicked = ops.reshape(
+            ops.take(batch["behavior_clicked"], slots, axis=0), (-1, slots.shape[1] * clicks)
+        )
+        groups = [
+            ops.logical_and(types == kind, place)
+            for kind in BehaviorType
+            for place in (current, ops.logical_not(current))
+        ]
+        click_groups = [
+            ops.repeat(ops.logical_and(types == BehaviorType.SEARCH, place), clicks, axis=1)
+            for place in (current, ops.logical_not(current))
+        ]
+        query = ops.take(vectors, batch["query_text"], axis=0)
+        own = self.memory_weights(age, texts, query, vectors, searching, real_texts, groups)
+        of_clicks = self.memory_weights(
+            ops.repeat(age, clicks, axis=1),
+            clicked,
+            query,
+            vectors,
+            searching,
+            real_texts,
+            click_groups,
+        )
+        kernel = self.kernel
+        signals = [
+            self.text_match(kernel(candidates, y=ops.take(aspects, texts, axis=0)), weights=own),
+            self.click_match(
+                kernel(candidates, y=ops.take(aspects, clicked, axis=0)), weights=of_clicks
+            ),
+            self.list_context(
+                kernel(candidates, y=candidates),
+                ranks=batch["candidate_rank"],
+                padding_mask=batch["candidate_mask"],
+            ),
+            self.match_query(candidates, ops.take(aspects, batch["query_text"], axis=0), searching),
+        ]
+        documents = ops.take(batch["behavior_doc"], slots, axis=0)
+        clicked_documents = ops.reshape(
+            ops.take(batch["behavior_clicked_docs"], slots, axis=0), (-1, slots.shape[1] * clicks)
+        )
+        memories = self.memory.decay.shape[0]
+        for found, weights in ((documents, own), (clicked_documents, of_clicks)):
+            # Over all groups of a memory.
+            total = ops.sum(
+                ops.reshape(weights, (-1, weights.shape[1] // memories, memories, found.shape[1])),
+                axis=1,
+            )
+            signals.append(self.same_document(batch["candidate_doc"], found, total))
+        known = ops.concatenate([ops.sum(own, axis=-1), ops.sum(of_clicks, axis=-1)], axis=1)
+        return ops.concatenate(signals, axis=-1), ops.log1p(known)
+
+    def memory_weights(self, age, texts, query, vectors, searching, real_texts, groups):
+        """Return the weights of texts in each group and memory, `[T, G * H, E]`."""
+        likeness = ops.einsum(
+            "td,ted->te", normalize(query), ops.take(normalize(vectors), texts, axis=0)
+        )
+        weights = self.memory(
+            age,
+            likeness=likeness,
+            searching=searching,
+            padding_mask=ops.take(real_texts, texts, axis=0),
+        )
+        return ops.concatenate(
+            [weights * ops.cast(group, weights.dtype)[:, None] for group in groups], axis=1
+        )
+
+    def match_query(self, candidates, query, searching):
+        """Return log k_a(D, q), `[T, C, A]`; 0 for recommendations."""
+        logs = ops.log(self.kernel(candidates, y=query[:, None]))[..., 0]
+        return ops.where(searching[:, None, None], ops.transpose(logs, (0, 2, 1)), 0.0)
+
+    def same_document(self, candidates, documents, weights):
+        """Return log(1 + sum_e w_he [e is D]), `[T, C, H]`; ids of 0 are not known."""
+        same = ops.logical_and(
+            candidates[:, :, None] == documents[:, None, :], documents[:, None, :] > 0
+        )
+        found = ops.matmul(ops.cast(same, weights.dtype), ops.transpose(weights, (0, 2, 1)))
+        return ops.log1p(found)
