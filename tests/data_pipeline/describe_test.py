@@ -192,7 +192,7 @@ def test_the_command_writes_next_to_the_dataset_or_to_its_output(dataset, tmp_pa
 def test_the_command_reports_mistakes_without_a_traceback(tmp_path):
     done = command(tmp_path / "none")
     assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert "A dataset is a folder with a manifest.json" in done.stderr
+    assert "a dataset must be a folder with a manifest.json" in done.stderr
     unnamed = command()
     assert unnamed.returncode == 2 and "`DATASET` must be one folder" in unnamed.stderr
     assert not list(tmp_path.iterdir())

@@ -20,6 +20,7 @@ from user_tf.api.trained_run import Run
 from user_tf.config import Config, DataConfig
 from user_tf.experiments import grids, lambdamart_system, tuning
 from user_tf.reporting.attention_of_target import explain_target
+from user_tf.serving import bundle
 from user_tf.training import warm_start
 
 BOTH_CHECKSUMS = r"SHA-256 [0-9a-f]{64}.*Got .* with [0-9a-f]{64}.* Fix: "
@@ -80,11 +81,15 @@ def test_a_missing_dataset_is_said_to_be_missing_there(work, name, tmp_path):
 
 
 @pytest.mark.parametrize("name", OPENING)
-def test_the_same_dataset_elsewhere_is_accepted(work, name, tmp_path):
+def test_the_same_dataset_elsewhere_is_accepted(work, name, tmp_path, monkeypatch):
+    # The tiny dataset has no F that a served model could compute.
+    written = []
+    monkeypatch.setattr(bundle, "write", lambda _, dataset, *rest: written.append(dataset.path))
     shutil.copytree(work / "dataset", tmp_path / "new")
     shutil.rmtree(work / "dataset")
     assert first_target(open_dataset(tmp_path / "new")) <= 70
     OPENING[name](work / "run", tmp_path / "new", tmp_path)
+    assert written == ([tmp_path / "new"] if name == "export" else [])
     if name == "evaluate":
         assert sorted(os.listdir(work / "run" / "evaluation")) == [
             "test-queries.parquet",
