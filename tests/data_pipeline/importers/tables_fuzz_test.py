@@ -91,7 +91,7 @@ TYPED = {
 
 @st.composite
 def _changes(draw, table, kind):
-    """What is done to each row: {field: new value}, fields left out, and "again" or a junk line."""
+    """Draw the changes of each row: {field: new value}, fields left out, and "again" or a junk line."""
     names = SCHEMAS[table].names
     if kind == "parquet":
         values = {name: TYPED[name] | st.none() for name in names}
