@@ -5,7 +5,8 @@ from keras import ops
 
 from data_pipeline.common.codes import BehaviorType, Task
 from user_tf.layers.masked_block import MaskedBlock
-from user_tf.layers.masking import masked_softmax, normalize, precise_dtype
+from user_tf.layers.masking import count_positions, masked_softmax, normalize, precise_dtype
+from user_tf.layers.positions import Positions
 from user_tf.layers.progressive_experts import ProgressiveExperts
 from user_tf.layers.user.text_encoder import TextEncoder
 from user_tf.models.batch_ops import (
@@ -34,9 +35,10 @@ class Unisar(Ranker):
         prediction  PLE over [browse interest, search interest, candidate, user, query], then an MLP
 
     An adaptation: the authors' model reads ids, this one the vectors of a shared text encoder; it is
-    trained by the listwise softmax as all rankers are. A browse is its title, a search its query
-    plus the mean of its clicked titles. Of a recommendation the query is a learned vector. F is not
-    read. Losses of alignment are sums over the real targets of the batch (`Ranker`).
+    trained by the listwise softmax as all rankers are, and positions are sinusoids. A browse is its
+    title, a search its query plus the mean of its clicked titles. Of a recommendation the query is a
+    learned vector. F is not read. Losses of alignment are sums over the real targets of the batch
+    (`Ranker`).
 
     Args:
         config: `ModelConfig`; `width`, `num_heads`, `key_dim`, `intermediate_dim`, `dropout` and
@@ -58,7 +60,6 @@ class Unisar(Ranker):
         self.user_embedding = keras.layers.Embedding(
             sizes.users, config.width, dtype=policy, name="user_embedding"
         )
-        slots = (sizes.past_sessions + 1) * sizes.session_behaviors
         kinds = ("browse", "search", "transition")
 
         def blocks_of(kind, names):
@@ -69,12 +70,7 @@ class Unisar(Ranker):
 
         self.encoders = blocks_of("encoder", kinds)
         self.decoders = blocks_of("decoder", kinds[:2])
-        self.positions = {
-            kind: keras.layers.Embedding(
-                slots, config.width, dtype=policy, name=f"{kind}_positions"
-            )
-            for kind in kinds
-        }
+        self.positions = Positions(config.width, dtype=policy, name="positions")
         names = (*(f"{kind}_pool" for kind in kinds[:2]), "browse_alignment", "search_alignment")
         self.bilinear = {
             name: keras.layers.Dense(config.width, use_bias=False, dtype=policy, name=name)
@@ -95,14 +91,11 @@ class Unisar(Ranker):
     def build(self, batch_shape=None):
         """Create the weights of every layer; they do not depend on the sizes of a batch."""
         width = self.config.width
-        slots = (self.sizes.past_sessions + 1) * self.sizes.session_behaviors
-        rows = (None, slots, width)
+        rows = (None, None, width)
         self.text_encoder.build((None, None))
         self.user_embedding.build((None,))
         for layer in (*self.encoders.values(), *self.bilinear.values()):
             layer.build(rows)
-        for layer in self.positions.values():
-            layer.build((None,))
         for layer in self.decoders.values():
             layer.build(rows, rows)
         self.no_query = self.add_weight((width,), name="no_query")
@@ -158,9 +151,10 @@ class Unisar(Ranker):
         types = ops.take(batch["behavior_type"], places, axis=0)
         rows = ops.take(behaviors, places, axis=0)
         masks = {"browse": types == BehaviorType.BROWSE, "search": types == BehaviorType.SEARCH}
+        slots = places.shape[1]
+        x = rows + self.positions(count_positions(places > 0), longest=slots)
 
         def encode(kind, attention_mask):
-            x = rows + self.positions[kind](ops.arange(places.shape[1]))
             return self.encoders[kind](x, attention_mask=attention_mask, training=training)
 
         other = ops.logical_or(
@@ -174,7 +168,7 @@ class Unisar(Ranker):
             kind: (
                 ops.where(
                     mask[..., None],
-                    encode(kind, ops.repeat(mask[:, None], places.shape[1], 1)),
+                    encode(kind, ops.repeat(mask[:, None], slots, 1)),
                     0.0,
                 ),
                 ops.where(mask[..., None], transition, 0.0),
