@@ -19,6 +19,9 @@ _AT_LEAST_1 = (
     "model.session_layers",
     "model.history_layers",
     "model.session_passes",
+    "model.aspects",
+    "model.aspect_dim",
+    "model.head_dim",
     "model.personal_rows",
     "data.batch.windows_per_batch",
     "data.batch.evaluation_windows_per_batch",
@@ -79,8 +82,11 @@ def check(config: Config) -> None:
             f"must be {data.scenario} with the data of that task only",
             f"set --train.phases={data.scenario}, or --data.scenario=unified",
         )
-    if not 0 <= model.dropout < 1:
-        _refuse(config, "model.dropout", "must be in [0, 1)", "set --model.dropout")
+    for name in ("dropout", "token_dropout"):
+        if not 0 <= getattr(model, name) < 1:
+            _refuse(config, f"model.{name}", "must be in [0, 1)", f"set --model.{name}")
+    if not 0 <= model.part_dropout <= 0.5:
+        _refuse(config, "model.part_dropout", "must be in [0, 0.5]", "set --model.part_dropout")
     if model.name in PREDICT_QUERIES and model.next_query_weight and not data.batch.next_queries:
         _refuse(
             config,

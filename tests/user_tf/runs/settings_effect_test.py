@@ -181,6 +181,7 @@ def see_devices(config):
 
 
 # By setting: another value, settings of the base where it matters, and where the change is seen.
+PLUS = {"model.name": "user_plus"}
 HTPS = {"model.name": "htps", "data.batch.next_queries": True}
 EFFECTS = {
     "data.dataset": ("{other}", {}, see_batches),
@@ -216,6 +217,11 @@ EFFECTS = {
     "model.history_positions": ("off", {"model.init_scheme": "glorot"}, see_scores),
     "model.knrm": (False, {}, see_model),
     "model.score_tanh": (True, {}, see_scores),
+    "model.aspects": (4, PLUS, see_model),
+    "model.aspect_dim": (8, PLUS, see_model),
+    "model.head_dim": (32, PLUS, see_model),
+    "model.token_dropout": (0.5, PLUS, see_scores),
+    "model.part_dropout": (0.4, PLUS, see_scores),
     "model.personal_rows": (40, {"model.name": "peps"}, see_model),
     "model.next_query_weight": (0.0, HTPS, see_scores),
     "train.phases": (("search",), {}, see_plan),
