@@ -35,6 +35,7 @@ _STUDIES = {
     "simulated": ("USER, linked",),
     "quickstart": ("USER, quickstart",),
     "user": ("USER, settings of the paper",),
+    "user_plus": ("USER+",),
     "trivago": ("USER with F", "USER with F, its query-free part for recommendations too"),
 }
 

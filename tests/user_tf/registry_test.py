@@ -76,7 +76,7 @@ def test_word_vectors_initialize_the_word_table_unless_they_are_off():
     np.testing.assert_array_equal(model.word_embedding.embeddings, vectors)
     model = build_ranker(dataclasses.replace(SMALL, word_vectors=False), SIZES, vectors)
     assert not np.allclose(model.word_embedding.embeddings, vectors)
-    with pytest.raises(ValueError, match=r"`word_vectors` should .* Received: \[40, 7\].*width"):
+    with pytest.raises(ValueError, match=r"`word_vectors` must .* Got \[40, 7\].*width"):
         build_ranker(SMALL, SIZES, vectors[:, :7])
 
 
