@@ -9,11 +9,12 @@ SITE ?= $(WORK)/site
 # No advertisement of the docs builder between the lines of a check.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
-.PHONY: help install quickstart test lint types unit faults fuzz benchmarks results docs house clean
+.PHONY: help install quickstart test lint types unit test-all faults fuzz benchmarks results docs house clean
 
 help:
 	@echo "make quickstart   simulate, prepare, train, evaluate, export and rank one example"
 	@echo "make test         lint, types, tests"
+	@echo "make test-all     also the slow tests: XLA compiles the baselines, minutes each"
 	@echo "make docs         build the documentation as a site in $(SITE)"
 	@echo "make house        print files, rooms, floors and circles of the code"
 	@echo "make faults       kill a preparation at 20 points (10 minutes)"
@@ -45,6 +46,9 @@ types: $(STAMP)
 	$(VENV)/bin/mypy
 
 unit: $(STAMP)
+	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
+
+test-all: $(STAMP)
 	$(RUN) -m pytest -n 2 --dist loadfile
 
 faults: $(STAMP)

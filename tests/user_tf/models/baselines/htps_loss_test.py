@@ -30,7 +30,7 @@ def test_the_language_model_adds_its_loss_in_training_only_and_by_its_weight():
     assert silent.losses == []
 
 
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_longer_padding_row_subsets_and_xla_do_not_change_the_loss(compiled):
     model, batch = make(), random_batch(6)
     expected, expected_gradients = train_loss(model, tensors(batch))

@@ -163,6 +163,7 @@ def test_scores_do_not_depend_on_what_comes_after_the_target():
         )
 
 
+@pytest.mark.slow
 def test_the_compiled_training_step_adds_the_loss_in_half_precision_too():
     model, batch = make(dtype="mixed_bfloat16"), random_batch(4)
     _, ranking, _ = evaluate(model, batch)

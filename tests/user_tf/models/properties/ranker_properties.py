@@ -115,7 +115,7 @@ class RankerProperties:
             scores = in_graph(name)(tensors(batch))[0]
             np.testing.assert_allclose(scores, score(shared(name, "float32"), batch), atol=1e-5)
 
-    @pytest.mark.parametrize("compiled", [False, True])
+    @pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
     def test_row_subsets_and_xla_change_nothing(self, name, compiled):
         ranker_checks.assert_row_subsets_change_nothing(shared(name), more=3, compiled=compiled)
 
