@@ -23,9 +23,9 @@ from tests.byte_scan import found_in, written_below
 
 KEY = "k3y-of-the-owner"
 USERS = ("anna.7141@mail", "Zoë 用户 88214", "9911223344")
-# Users that stand in faulty rows only.
+# Users that appear in faulty rows only.
 FAULTY = ("bert#8252", "carl#9363", "dora#1474", "emil#2585", "5566778899")
-# Users that stand in the place of something else.
+# Users that appear in the place of another value.
 SWAPPED = tuple(f"fritz#{number}" for number in range(3690, 3699))
 
 

@@ -58,7 +58,7 @@ def evaluate_served(
         model: Folder made by `user_tf.export`, or one of its versions.
         log: Log the dataset was prepared from: it holds the strings.
         split: `train`, `validation` or `test`.
-        evaluation: Content of the run's evaluation on the same split, to stand beside.
+        evaluation: Content of the run's evaluation on the same split, for comparison.
         command: Command line, written into the JSON.
 
     Raises:

@@ -114,7 +114,7 @@ def test_queries_without_a_choice_are_not_counted():
 def test_padding_changes_nothing():
     labels, scores, mask = random_lists(1)
     wide = [np.pad(array, [(0, 0), (0, 4)]) for array in (labels, scores, mask)]
-    # What stands in the padding is not looked at: relevant, and of the highest score.
+    # Padding is ignored, here with relevant labels and the highest scores.
     wide[0][~wide[2]], wide[1][~wide[2]] = 1, 1e9
     for name, values in metrics.query_metrics(labels, scores, mask).items():
         np.testing.assert_allclose(metrics.query_metrics(*wide)[name], values, 1e-14, err_msg=name)

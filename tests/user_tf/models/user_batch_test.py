@@ -71,7 +71,7 @@ def test_row_subsets_change_nothing(name, more, compiled):
 
 @pytest.mark.parametrize("positions", ["forward", "recency", "off"])
 def test_more_slots_for_sessions_and_behaviors_change_nothing(positions):
-    """Except with `fixed`, whose target stands at the last slot there is."""
+    """Except with `fixed`, whose target is at the last slot."""
     sizes = dataclasses.replace(SIZES, session_behaviors=6, past_sessions=5)
     model = make(history_positions=positions)
     larger = make(history_positions=positions, sizes=sizes)
