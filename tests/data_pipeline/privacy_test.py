@@ -74,7 +74,7 @@ def _source(tmp_path):
     requests = [_search(n, user, 10 + n) for n, user in enumerate(USERS * 2)]
     requests += [
         requests[0],
-        _search(10, int(FAULTY[4]), 50),
+        _search(10, float(f"{FAULTY[4]}.5"), 50),
         _search(11, FAULTY[0], 51, query=None),
         _search(12, FAULTY[1], 52)[:-2],
         _search(13, FAULTY[2], 53, results=[{"doc_id": "zz", "clicked": False}]),

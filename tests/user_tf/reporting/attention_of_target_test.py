@@ -124,7 +124,7 @@ def test_order_and_parts_are_those_of_the_unified_scenario(made, tmp_path, monke
     dataset, folders = made
     single = make_run(tmp_path / "nrms", dataset, "nrms", "recommendation")
 
-    def seen(folder, config, target):
+    def seen(folder, config, target, moved):
         part = "current session" if config.data.scenario == "unified" else "past sessions"
         return [{"part": part, "type": "browse", "text": "hat", "clicked": [], "weight": 1.0}]
 
@@ -164,6 +164,6 @@ def test_impossible_settings_are_refused(made, names, changes, message):
 
 def test_runs_of_different_datasets_are_refused(made, tmp_path):
     dataset, folders = made
-    other = make_run(tmp_path / "nrms", tiny_dataset.write(tmp_path / "other"), "nrms")
+    other = make_run(tmp_path / "nrms", tiny_dataset.write(tmp_path / "other", seed=2), "nrms")
     with pytest.raises(ValueError, match=r"runs of one dataset.*other"):
         explain(folders["user"], other, target=targets_of(dataset)[0])
