@@ -86,7 +86,7 @@ def test_masked_logs_and_their_truth_carry_the_same_masked_ids(tmp_path, monkeyp
 
 def test_masking_without_a_key_stops_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.delenv("USER_TF_USER_KEY", raising=False)
-    with pytest.raises(ValueError, match="needs a key"):
+    with pytest.raises(ValueError, match="must hold a masking key"):
         _write(tmp_path / "log", mask_users=True)
     assert not list(pathlib.Path(tmp_path).iterdir())
 
