@@ -1,7 +1,6 @@
 """Rank for personalised search and recommendation by one model: USER (Yao et al., CIKM 2021)."""
 
 import keras
-import numpy as np
 from keras import ops
 
 from data_pipeline.common.codes import Task
@@ -21,7 +20,12 @@ from user_tf.models.batch_ops import (
     padded_session,
     split_by_length,
 )
-from user_tf.models.initial_weights import COSINE_WEIGHT, average_transformer, weigh_cosines
+from user_tf.models.initial_weights import (
+    COSINE_WEIGHT,
+    average_halves,
+    average_transformer,
+    weigh_cosines,
+)
 from user_tf.models.ranker import Ranker
 
 
@@ -46,10 +50,9 @@ class User(Ranker):
     target points at. Padding is masked in every stage; an empty text, session or history gives a
     zero vector or no weight, never NaN.
 
-    Ablations: without session encoder I_s = I_0, the current session is not seen (as in the paper),
-    and the plain vectors of past behaviors go directly to the history encoder. Without history
-    encoder there are no I_l and r_l: f = [cos(I_s, r_D), KNRM, F]. Weights that would get no gradient
-    under a setting do not exist under it.
+    Ablations: without session encoder I_s = I_0, the current session is not seen (as in the paper), and
+    the plain vectors of past behaviors go to the history encoder. Without history encoder there are no
+    I_l and r_l: f = [cos(I_s, r_D), KNRM, F]. Weights without a gradient do not exist.
 
     Args:
         config: `ModelConfig`.
@@ -66,6 +69,8 @@ class User(Ranker):
         Yao et al., USER: A Unified Information Search and Recommendation Model based on Integrated
         Behavior Sequence, CIKM 2021.
     """
+
+    staged = True
 
     def __init__(self, config, sizes, **kwargs):
         super().__init__(config, sizes, **kwargs)
@@ -115,6 +120,9 @@ class User(Ranker):
     def word_embedding(self):
         return self.text_encoder.embedding
 
+    def unread_weights(self, task):
+        return [self.user_embedding.embeddings] if task == Task.SEARCH else []
+
     def build(self, batch_shape=None):
         """Make the weights of every layer; they do not depend on the sizes of a batch."""
         width = self.config.width
@@ -141,9 +149,7 @@ class User(Ranker):
             if encoder := getattr(self, name, None):
                 average_transformer(encoder.transformer)
         if hasattr(self, "behavior_encoder"):
-            fuse = self.behavior_encoder.co_attention_layer.fuse.kernel
-            half = np.eye(fuse.shape[1]) / 2
-            fuse.assign(np.concatenate([half, half]))
+            average_halves(self.behavior_encoder.co_attention_layer.fuse)
         cosines = 4 if self.config.history_encoder else 1
         # The usual weight would put a bounded score at its bound, where nothing is learned.
         weight = 1 / cosines if self.config.score_tanh else COSINE_WEIGHT
@@ -188,14 +194,27 @@ class User(Ranker):
             batch: A Batch.
 
         Returns:
-            Float tensor `[T, n]` over the places of `padded_history`, then of `padded_session`: not
-            negative, 0 at padding, and for each encoder of sum 1 over the behaviors it sees, if any.
-            An encoder that a setting turns off sees none.
+            `[T, n]` over the places of `padded_history`, then of `padded_session`: 0 at padding, of sum
+            1 over the behaviors an encoder sees, if any; one that a setting turns off sees none.
         """
+        return self.explain(batch)["attention"]
+
+    def explain(self, batch):
+        """Return scores, attention, and contributions `[T, C, m]` that sum to scores before a tanh."""
         batch, texts, behaviors = self.encode_tables(batch)
-        encoded = self.encode_past(batch, behaviors)
-        past = ops.zeros_like(padded_history(batch).mask, self.compute_dtype)
-        current = ops.zeros_like(padded_session(batch).mask, self.compute_dtype)
+        past = self.encode_past(batch, behaviors)
+        parts = self.score_parts(batch, texts, past)
+        return {
+            "scores": self.scorer.score(parts),
+            "attention": self._attention(batch, texts, past),
+            "contributions": parts * self.scorer.linear.kernel[:, 0],
+        }
+
+    def _attention(self, batch, texts, encoded):
+        past, current = (
+            ops.zeros_like(places(batch).mask, self.compute_dtype)
+            for places in (padded_history, padded_session)
+        )
         if self.config.history_encoder:
             intents = self.encode_intents(batch, texts, encoded)[:, None]
             past = self.history_encoder.behavior_weights(
@@ -207,12 +226,6 @@ class User(Ranker):
             )
         return ops.concatenate([past, current], axis=1)
 
-    def contributions(self, batch):
-        """Return the share of each signal of f in the scores before a tanh, `[T, C, m]`."""
-        batch, texts, behaviors = self.encode_tables(batch)
-        past = self.encode_past(batch, behaviors)
-        return self.score_parts(batch, texts, past) * self.scorer.linear.kernel[:, 0]
-
     def encode_tables(self, batch, training=False):
         """Return the Batch with renumbered texts, `EncodedTexts`, and vectors of behaviors."""
         buckets, batch = split_by_length(batch)
@@ -220,7 +233,7 @@ class User(Ranker):
         return batch, texts, self.encode_behaviors(batch, texts)
 
     def encode_texts(self, buckets, training=False):
-        """Return `EncodedTexts` of token ids in buckets, as of `split_by_length`."""
+        """Return `EncodedTexts` of buckets of token ids, see `split_by_length`."""
         return EncodedTexts(*encode_buckets(self.text_encoder, buckets, training))
 
     def encode_behaviors(self, batch, texts):

@@ -43,6 +43,8 @@ class UserPlus(User):
         sizes: `Sizes` of the dataset.
     """
 
+    # Scores need single behaviors.
+    staged = False
     variants = tuple(VARIANTS)
 
     def __init__(self, config, sizes, **kwargs):
