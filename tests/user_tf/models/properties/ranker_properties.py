@@ -48,6 +48,9 @@ def make(name, dtype="float64", sizes=SIZES, **settings):
     randomize(model.build_from_sizes(), seed=5)
     if name == "gerl":
         model.set_graph(*random_graph())
+    if name == "unisar":
+        # Scores of the size of the others' (25 otherwise), since tolerances are absolute.
+        model.score.kernel.assign(model.score.kernel / 10)
     # Words of deviation 0.9: from smaller ones, second layers of attention see all but equal rows.
     model.set_word_vectors(3 * np.asarray(model.word_embedding.embeddings, np.float64))
     return model
