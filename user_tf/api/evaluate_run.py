@@ -7,6 +7,7 @@ from typing import Any
 from data_pipeline.batching.batches import evaluation_batches
 from data_pipeline.common.output_folder import FolderLock
 from data_pipeline.common.paths import local_path
+from data_pipeline.dataset.corrupt_windows import named_corruption
 from data_pipeline.dataset.dataset_folder import open_dataset
 from user_tf import run_folder
 from user_tf.api.trained_run import Run, make_table
@@ -119,7 +120,8 @@ def evaluate_run(
         def score() -> tuple[Any, Any]:
             model, _, _ = run_folder.load_model(run.path, phase, trained.path)
             batches = evaluation_batches(data, scenario, split, config.data.batch, tasks=(task,))
-            return evaluator.score_targets(model, batches)
+            with named_corruption(data):
+                return evaluator.score_targets(model, batches)
 
         return score
 
