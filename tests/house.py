@@ -49,6 +49,7 @@ ORDER = {
         "user_tf.training",
         "user_tf.serving.graph",
         "user_tf.serving",
+        "user_tf.serving.client",
         "user_tf.experiments",
         "user_tf.reporting",
         "user_tf.api",
