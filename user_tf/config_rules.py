@@ -87,6 +87,13 @@ def check(config: Config) -> None:
             _refuse(config, f"model.{name}", "must be in [0, 1)", f"set --model.{name}")
     if not 0 <= model.part_dropout <= 0.5:
         _refuse(config, "model.part_dropout", "must be in [0, 0.5]", "set --model.part_dropout")
+    if model.head == "mlp" and model.score_tanh:
+        _refuse(
+            config,
+            "model.head",
+            "must be `linear` with --model.score_tanh, which bounds the score",
+            "set --model.head=linear, or --nomodel.score_tanh",
+        )
     if model.name in PREDICT_QUERIES and model.next_query_weight and not data.batch.next_queries:
         _refuse(
             config,

@@ -62,6 +62,13 @@ def test_a_ranker_that_predicts_the_next_query_needs_it_in_the_batch(name):
     check(replace(config, "model.next_query_weight", 0.0))
 
 
+def test_a_bounded_score_has_no_hidden_layer():
+    config = replace(GOOD, "model.head", "mlp")
+    check(config)
+    with pytest.raises(ValueError, match=r"`model.head`.*--nomodel.score_tanh"):
+        check(replace(config, "model.score_tanh", True))
+
+
 def test_one_task_scenarios_train_that_task_alone():
     config = replace(GOOD, "train", TrainConfig(phases=("search",)))
     check(replace(config, "data.scenario", "search"))

@@ -217,6 +217,7 @@ EFFECTS = {
     "model.history_positions": ("off", {"model.init_scheme": "glorot"}, see_scores),
     "model.knrm": (False, {}, see_model),
     "model.score_tanh": (True, {}, see_scores),
+    "model.head": ("mlp", {}, see_model),
     "model.aspects": (4, PLUS, see_model),
     "model.aspect_dim": (8, PLUS, see_model),
     "model.head_dim": (32, PLUS, see_model),
