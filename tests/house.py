@@ -48,6 +48,7 @@ ORDER = {
         "user_tf.evaluation",
         "user_tf.training",
         "user_tf.serving.graph",
+        "user_tf.serving.server",
         "user_tf.serving",
         "user_tf.serving.client",
         "user_tf.experiments",
