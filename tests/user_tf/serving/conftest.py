@@ -14,11 +14,11 @@ from user_tf.config import ModelConfig
 from user_tf.models.ranker import Sizes
 from user_tf.registry import build_ranker
 from user_tf.serving.graph.count_tables import CountTables, write_counts
+from user_tf.serving.graph.document_table import DocumentTable
 from user_tf.serving.graph.history_selection import HistoryLimits
+from user_tf.serving.graph.ranking import Graph
 from user_tf.serving.graph.request_features import RequestFeatures
 from user_tf.serving.graph.user_table import UserTable, write_users
-from user_tf.serving.graph.document_table import DocumentTable
-from user_tf.serving.graph.ranking import Graph
 from user_tf.serving.signatures import ServedModel
 
 WORDS = ["red", "blue", "green", "hat", "shoe", "sock", "big", "small", "sun", "rain"]

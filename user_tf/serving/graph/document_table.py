@@ -91,9 +91,7 @@ class _EncodedDocuments(tf.Module):
         self.length = _constant(lengths.astype(np.int32), "length")
         self.start = _constant((np.cumsum(lengths) - lengths).astype(np.int32), "start")
         words = [part.words[part.mask > 0] for part in found] if self._with_words else []
-        self.words = _constant(
-            np.concatenate([*words, np.zeros([1, width], np.float32)]), "words"
-        )
+        self.words = _constant(np.concatenate([*words, np.zeros([1, width], np.float32)]), "words")
 
     def at(self, rows: Any) -> EncodedTexts:
         """Return the encoded titles at `rows`, int32 [X]."""

@@ -75,7 +75,11 @@ class Graph:
         def standardised(texts: DistinctTexts) -> Any:
             def compute() -> Any:
                 return self.compare(
-                    self.features.remember(request), query, texts, texts.rows["candidate_text"], mask
+                    self.features.remember(request),
+                    query,
+                    texts,
+                    texts.rows["candidate_text"],
+                    mask,
                 )
 
             return self.standardise(query, mask, compute, features)
@@ -137,9 +141,7 @@ class Graph:
         scores = mask_scores(ranker(batch, training=False), batch["candidate_mask"])
         return {"scores": scores} | self.watch(batch)
 
-    def explain(
-        self, ranker: Any, request: Mapping[str, Any], features: Any
-    ) -> dict[str, Any]:
+    def explain(self, ranker: Any, request: Mapping[str, Any], features: Any) -> dict[str, Any]:
         """Return the outputs of `score`, the attention to past behaviors, and parts of the scores."""
         batch = self.batch(request, features)
         mask = batch["candidate_mask"]

@@ -162,9 +162,7 @@ class StagedRanking:
                 )
             )
             of_query = facts.at(texts.rows["query_text"])
-            return features.compare(
-                state.memory, tf.not_equal(query, ""), of_query, titles, mask
-            )
+            return features.compare(state.memory, tf.not_equal(query, ""), of_query, titles, mask)
 
         # Rows of the request's own texts, then one of each document.
         tokens = trim(texts.tokens)
