@@ -1,0 +1,1 @@
+"""What a phase in training writes: checkpoints, metrics, the screen."""
