@@ -60,7 +60,6 @@ fuzz: $(STAMP)
 benchmarks: $(STAMP)
 	$(RUN) -m benchmarks.layout_speed --work=$(WORK)/throughput
 	$(RUN) -m benchmarks.train_throughput --work=$(WORK)/throughput
-	$(RUN) -m benchmarks.layout_speed --work=$(WORK)/throughput
 	$(RUN) -m benchmarks.start_up --work=$(WORK)/throughput
 	$(RUN) -m benchmarks.preparation_cost --work=$(WORK)/prepare
 	$(RUN) -m benchmarks.negative_search_cost

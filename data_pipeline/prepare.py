@@ -17,6 +17,25 @@ from collections.abc import Sequence as Items
 from data_pipeline.common import command_line, flagtree
 from data_pipeline.settings import PrepareSettings
 
+ESSENTIALS = (
+    "log",
+    "output",
+    "vocabulary",
+    "scenarios",
+    "sequence.relevance",
+    "sequence.session_minutes",
+    "sequence.satisfied_seconds",
+    "split.history_share",
+    "split.validation_begins",
+    "split.test_begins",
+    "eval_candidates.protocol",
+    "text.tokenizer",
+    "text.width",
+    "seed",
+    "engine",
+)
+"""Settings that --help lists; --helpfull lists all of them."""
+
 
 def main(arguments: Items[str]) -> None:
     """Prepare a dataset and print its statistics."""
@@ -49,7 +68,7 @@ def main(arguments: Items[str]) -> None:
 
 def run() -> None:
     """Entry point: flags are defined here, so that importing this file defines none."""
-    flagtree.define(PrepareSettings)
+    flagtree.define(PrepareSettings, essentials=ESSENTIALS)
     command_line.run(main)
 
 

@@ -92,11 +92,17 @@ class ModelConfig:
         True, "Match query and candidate words by KNRM. The released code does not use it."
     )
     score_tanh: bool = setting(False, "Apply tanh to the score, as in the released code.")
+    head: str = setting(
+        "linear",
+        "`linear`: a linear score over cosines, KNRM and F, as in the paper; `mlp`: plus a hidden "
+        "layer over them.",
+        choices=("linear", "mlp"),
+    )
+    head_dim: int = setting(64, "Width of the hidden layer of `mlp`, and of the head of USER+.")
 
     # USER+.
     aspects: int = setting(8, "USER+: number of aspects under which texts are compared.")
     aspect_dim: int = setting(16, "USER+: width of an aspect.")
-    head_dim: int = setting(64, "USER+: width of the hidden layer of the head.")
     token_dropout: float = setting(0.15, "USER+: share of tokens left out in training.")
     part_dropout: float = setting(
         0.15, "USER+: share of targets in training for which a part of the score is left out."
@@ -206,9 +212,11 @@ class Config:
     runtime: RuntimeConfig = dataclasses.field(default_factory=RuntimeConfig)
 
     def save(self, folder: pathlib.Path) -> None:
-        """Write the settings to `folder/config.json`."""
+        """Write the settings to `folder/config.json`, completely or not at all."""
+        unfinished = folder / "config.json.unfinished"
         text = json.dumps(flagtree.to_dict(self), indent=2) + "\n"
-        (folder / "config.json").write_text(text, encoding="utf-8")
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(folder / "config.json")
 
     @classmethod
     def load(cls, folder: pathlib.Path) -> "Config":

@@ -13,6 +13,7 @@ from user_tf.models.baselines.npa import Npa
 from user_tf.models.baselines.nrms import Nrms, NrmsUnified
 from user_tf.models.baselines.peps import Peps
 from user_tf.models.baselines.rpmn import Rpmn
+from user_tf.models.baselines.unisar import Unisar
 from user_tf.models.user import User
 from user_tf.models.user_plus import UserPlus
 
@@ -31,6 +32,7 @@ RANKERS = {
     "lstur_con": LsturCon,
     "gerl": Gerl,
     "jsr": Jsr,
+    "unisar": Unisar,
 }
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from user_tf.config import Config, DataConfig, RuntimeConfig, TrainConfig
-from user_tf.training.config_rules import check
+from user_tf.training.run_checks import check
 
 GOOD = Config(run="run", data=DataConfig(dataset="dataset"))
 
@@ -60,6 +60,13 @@ def test_a_ranker_that_predicts_the_next_query_needs_it_in_the_batch(name):
         check(config)
     check(replace(config, "data.batch.next_queries", True))
     check(replace(config, "model.next_query_weight", 0.0))
+
+
+def test_a_bounded_score_has_no_hidden_layer():
+    config = replace(GOOD, "model.head", "mlp")
+    check(config)
+    with pytest.raises(ValueError, match=r"`model.head`.*--nomodel.score_tanh"):
+        check(replace(config, "model.score_tanh", True))
 
 
 def test_one_task_scenarios_train_that_task_alone():

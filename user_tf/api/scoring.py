@@ -3,6 +3,7 @@
 from typing import Any
 
 from data_pipeline.batching.batches import evaluation_batches
+from data_pipeline.dataset.corrupt_windows import named_corruption
 from data_pipeline.dataset.dataset_folder import Dataset, open_dataset
 from user_tf import run_folder
 from user_tf.api.trained_run import Run
@@ -58,4 +59,5 @@ class TrainedRun:
         batches = evaluation_batches(
             self.data, config.data.scenario, split, config.data.batch, tasks=(task,)
         )
-        return evaluator.score_targets(model, batches)
+        with named_corruption(self.data):
+            return evaluator.score_targets(model, batches)

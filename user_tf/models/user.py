@@ -107,7 +107,8 @@ class User(Ranker):
         precise = precise_dtype(self.compute_dtype)
         if config.knrm:
             self.knrm = Knrm(dtype=precise, name="knrm")
-        self.scorer = Scorer(config.score_tanh, dtype=precise, name="scorer")
+        hidden_dim = config.head_dim if config.head == "mlp" else 0
+        self.scorer = Scorer(config.score_tanh, hidden_dim, dtype=precise, name="scorer")
 
     @property
     def word_embedding(self):

@@ -18,7 +18,7 @@ from tests.user_tf.training import tiny_dataset
 from user_tf import run_folder
 from user_tf.config import Config
 from user_tf.training import loop, phases, strategy
-from user_tf.training.config_rules import check
+from user_tf.training.run_checks import check
 
 SMALL = {
     "model.width": 8,
@@ -217,6 +217,7 @@ EFFECTS = {
     "model.history_positions": ("off", {"model.init_scheme": "glorot"}, see_scores),
     "model.knrm": (False, {}, see_model),
     "model.score_tanh": (True, {}, see_scores),
+    "model.head": ("mlp", {}, see_model),
     "model.aspects": (4, PLUS, see_model),
     "model.aspect_dim": (8, PLUS, see_model),
     "model.head_dim": (32, PLUS, see_model),

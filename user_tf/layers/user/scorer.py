@@ -6,13 +6,24 @@ from keras import ops
 from user_tf.layers.masking import cosine, precise
 
 
+def gelu(x):
+    """Return x Phi(x); TensorFlow's own is exact to 5e-9 only, which differs between back ends.
+
+    Example:
+        >>> float(gelu(ops.array(0.0)))
+        0.0
+    """
+    return 0.5 * x * (1 + ops.erf(x / 2**0.5))
+
+
 @keras.saving.register_keras_serializable(package="user_tf")
 class Scorer(keras.layers.Layer):
-    """Score by a linear layer over cosines, word matching and features (USER, unified framework).
+    """Score by cosines, word matching and features (USER, unified framework).
 
         f = [cos(I_s, r_D), cos(I_s, r_l), cos(I_l, r_D), cos(I_l, r_l), KNRM, F];   p = Linear(f)
+        with a hidden layer (beyond the paper):   p = Linear(f) + o . GELU(W f + b)
 
-    The linear layer has no bias, since a listwise softmax cancels it. Cosines, and the score, are
+    o starts at 0, so training begins at the linear score. The linear layer has no bias, since a listwise softmax cancels it. Cosines, and the score, are
     computed in at least float32: give the layer such a dtype. Signals that are not passed are left
     out of f. Nothing is masked here: the loss and the evaluator mask padded candidates.
 
@@ -20,6 +31,7 @@ class Scorer(keras.layers.Layer):
         score_tanh: True to apply tanh to the score, as in the released code. With a listwise
             softmax the loss then is at least log(1 + 4 e^-2) = 0.433 for 5 candidates.
             Default: False.
+        hidden_dim: Width of the hidden layer; 0: the linear score of the paper. Default: 0.
 
     Call arguments:
         intents: List of float tensors `[T, d]`: I_s, and I_l where there is a history encoder.
@@ -39,9 +51,10 @@ class Scorer(keras.layers.Layer):
         Behavior Sequence, CIKM 2021.
     """
 
-    def __init__(self, score_tanh=False, **kwargs):
+    def __init__(self, score_tanh=False, hidden_dim=0, **kwargs):
         super().__init__(**kwargs)
         self.score_tanh = score_tanh
+        self.hidden_dim = hidden_dim
 
     def build(self, intents_shape, candidates_shape, signals_shape):
         matches = len(intents_shape) * len(candidates_shape)
@@ -52,7 +65,16 @@ class Scorer(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="linear",
         )
-        self.linear.build((None, None, matches + sum(shape[-1] for shape in signals_shape)))
+        width = matches + sum(shape[-1] for shape in signals_shape)
+        self.linear.build((None, None, width))
+        if self.hidden_dim:
+            self.hidden = keras.layers.Dense(
+                self.hidden_dim, activation=gelu, dtype=self.dtype_policy, name="hidden"
+            )
+            self.hidden.build((None, None, width))
+            self.output_weights = self.add_weight(
+                shape=(self.hidden_dim, 1), initializer="zeros", name="output"
+            )
 
     def call(self, intents, candidates, signals=()):
         return self.score(self.features(intents, candidates, signals))
@@ -68,7 +90,14 @@ class Scorer(keras.layers.Layer):
 
     def score(self, features):
         """Return p of f, `[T, C]`."""
-        return self.linear(features)[..., 0]
+        score = self.linear(features)
+        if self.hidden_dim:
+            score = score + ops.matmul(self.hidden(features), self.output_weights)
+        return score[..., 0]
 
     def get_config(self):
-        return {**super().get_config(), "score_tanh": self.score_tanh}
+        return {
+            **super().get_config(),
+            "score_tanh": self.score_tanh,
+            "hidden_dim": self.hidden_dim,
+        }

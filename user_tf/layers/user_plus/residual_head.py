@@ -5,6 +5,7 @@ from keras import ops
 
 from data_pipeline.common.codes import Task
 from user_tf.layers.masking import precise
+from user_tf.layers.user.scorer import gelu
 
 
 def centre(signals, mask):
@@ -26,16 +27,6 @@ def centre(signals, mask):
     mean = ops.sum(signals * real, axis=1) / ops.maximum(ops.sum(real, axis=1), 1.0)
     # A select: a product would let a non-finite signal of padding through.
     return ops.where(mask[..., None], signals - mean[:, None], 0.0)
-
-
-def gelu(x):
-    """Return x Phi(x); TensorFlow's own is exact to 5e-9 only, which differs between back ends.
-
-    Example:
-        >>> float(gelu(ops.array(0.0)))
-        0.0
-    """
-    return 0.5 * x * (1 + ops.erf(x / 2**0.5))
 
 
 @keras.saving.register_keras_serializable(package="user_tf")

@@ -5,6 +5,7 @@ import pytest
 
 from tests.user_tf.layer_testing import randomize, run_layer_test
 from tests.user_tf.layers.numpy_layers import cosine
+from tests.user_tf.models.numpy_user_plus import gelu
 from user_tf.layers.user.scorer import Scorer
 
 RNG = np.random.default_rng(0)
@@ -15,9 +16,12 @@ ARGUMENTS = {
 }
 
 
-@pytest.mark.parametrize("tanh", [False, True])
-def test_scores_equal_the_equation(tanh):
-    layer = Scorer(tanh, dtype="float64")
+FORMS = [{}, {"score_tanh": True}, {"hidden_dim": 6}]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_scores_equal_the_equation(form):
+    layer = Scorer(dtype="float64", **form)
     layer(**ARGUMENTS)
     scores = randomize(layer)(**ARGUMENTS).numpy()
     for target, slot in np.ndindex(2, 3):
@@ -34,13 +38,26 @@ def test_scores_equal_the_equation(tanh):
             *ARGUMENTS["signals"][1][target, slot],
         ]
         expected = np.array(signals) @ np.asarray(layer.linear.kernel)[:, 0]
-        np.testing.assert_allclose(
-            scores[target, slot], np.tanh(expected) if tanh else expected, rtol=1e-9
-        )
+        if form.get("score_tanh"):
+            expected = np.tanh(expected)
+        if form.get("hidden_dim"):
+            hidden = np.array(signals) @ np.asarray(layer.hidden.kernel) + layer.hidden.bias
+            expected += gelu(hidden) @ np.asarray(layer.output_weights)[:, 0]
+        np.testing.assert_allclose(scores[target, slot], expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize("tanh", [False, True])
-def test_layer(tanh):
+def test_a_hidden_layer_starts_at_the_linear_score():
+    layer = Scorer(hidden_dim=6, dtype="float64")
+    np.testing.assert_array_equal(
+        layer(**ARGUMENTS), layer.linear(layer.features(**ARGUMENTS))[..., 0]
+    )
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_layer(form):
     run_layer_test(
-        lambda **kwargs: Scorer(tanh, **kwargs), ARGUMENTS, weights=1, half_tolerance=0.5
+        lambda **kwargs: Scorer(**form, **kwargs),
+        ARGUMENTS,
+        weights=4 if "hidden_dim" in form else 1,
+        half_tolerance=0.5,
     )
