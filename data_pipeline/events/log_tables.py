@@ -21,7 +21,7 @@ import ibis
 import numpy as np
 
 from data_pipeline.common.array_types import Columns, Integers
-from data_pipeline.common.codes import LABELED_SPLITS, NO_SPLIT, SECOND, Split
+from data_pipeline.common.codes import LABELED_SPLITS, NO_SPLIT, Split
 from data_pipeline.engine.base import Engine
 from data_pipeline.events.as_of import NEVER
 from data_pipeline.events.impressions import ShownLists, check_documents, satisfied
@@ -60,18 +60,6 @@ class LogTables:
     def find_log(self, time: Integers) -> Integers:
         """Return the index of the log that holds what happened at each time."""
         return np.searchsorted(self.begins[1:], time, side="right")
-
-
-def click_delay(settings: SequenceSettings) -> int:
-    """Return the microseconds from a click to the time its satisfaction is known.
-
-    Example:
-        >>> click_delay(SequenceSettings()), click_delay(SequenceSettings(relevance="click"))
-        (30000000, 0)
-    """
-    if settings.relevance == "click":
-        return 0
-    return round(settings.satisfied_seconds * SECOND)
 
 
 def read_tables(engine: Engine, folders: Folders, settings: SequenceSettings) -> LogTables:

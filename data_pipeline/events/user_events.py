@@ -5,17 +5,20 @@ sessions and about when facts are known: `sessions.CHOICES`.
 """
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from data_pipeline.common.array_types import Columns, Integers
 from data_pipeline.common.codes import BehaviorType, Split
 from data_pipeline.common.sorted_arrays import run_starts
-from data_pipeline.engine.base import Engine
 from data_pipeline.events import sessions
 from data_pipeline.events.as_of import NEVER
-from data_pipeline.events.log_tables import LogTables, click_delay
 from data_pipeline.settings import SequenceSettings
+
+if TYPE_CHECKING:  # A serving client builds events without an engine.
+    from data_pipeline.engine.base import Engine
+    from data_pipeline.events.log_tables import LogTables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +59,7 @@ class UserEvents:
 
 
 def build_events(
-    engine: Engine, tables: LogTables, document_text: Integers, settings: SequenceSettings
+    engine: "Engine", tables: "LogTables", document_text: Integers, settings: SequenceSettings
 ) -> UserEvents:
     """Build behaviors, sessions and clicks of the unified log.
 
@@ -67,8 +70,27 @@ def build_events(
         settings: When a session ends, what a satisfied click is, the session filter.
     """
     requests = _fetch_requests(engine, tables)
-    browses, delay = dict(tables.browses), click_delay(settings)
-    clicks = _add_requests(tables.clicks, requests)
+    return connect_events(requests, tables.clicks, tables.browses, document_text, settings)
+
+
+def connect_events(
+    requests: Columns,
+    clicks: Columns,
+    browses: Columns,
+    document_text: Integers,
+    settings: SequenceSettings,
+) -> UserEvents:
+    """Build behaviors, sessions and clicks from columns.
+
+    Args:
+        requests: user, time, query of request 1, 2, ..., in the order of users and times.
+        clicks: As `LogTables.clicks`.
+        browses: As `LogTables.browses`.
+        document_text, settings: As for `build_events`.
+    """
+    requests, browses = dict(requests), dict(browses)
+    delay = sessions.click_delay(settings)
+    clicks = _add_requests(clicks, requests)
     activities = _number_activities(requests, browses, clicks)
     session = sessions.cut(**activities, settings=settings)
     for table in (requests, browses):
@@ -97,7 +119,7 @@ def build_events(
     )
 
 
-def _fetch_requests(engine: Engine, tables: LogTables) -> Columns:
+def _fetch_requests(engine: "Engine", tables: "LogTables") -> Columns:
     """Return user, time, query and given_split of request 1, 2, ..."""
     rows = tables.requests.select("user", "time", "query", "given_split", "request")
     columns = engine.fetch(rows, ["request"])

@@ -30,7 +30,10 @@ from data_pipeline.settings import LogSettings
 
 @dataclasses.dataclass(frozen=True)
 class Log:
-    """An opened log: the paths of its tables, counts, warnings, the settings and the source."""
+    """An opened log: the paths of its tables, counts, warnings, the settings and the source.
+
+    `key_fingerprint` identifies the masking key; None without masking, or in an older log.
+    """
 
     folder: pathlib.Path
     documents: pathlib.Path
@@ -40,6 +43,7 @@ class Log:
     report: LogReport
     warnings: list[DataWarning]
     settings: LogSettings
+    key_fingerprint: str | None
     source: dict[str, Any]
 
 
@@ -134,5 +138,6 @@ def open_log(folder: str | os.PathLike[str], checksums: bool = True) -> Log:
         # Logs written before there were warnings have none.
         warnings=from_plain(manifest.get("warnings", [])),
         settings=flagtree.from_dict(LogSettings, manifest["settings"]),
+        key_fingerprint=manifest.get("key_fingerprint"),
         source=manifest["source"],
     )

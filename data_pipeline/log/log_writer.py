@@ -285,6 +285,7 @@ class LogWriter(UnfinishedFolder):
             "source": source,
             # The path of the key stays private.
             "settings": flagtree.to_dict(dataclasses.replace(self._settings, key_file="")),
+            "key_fingerprint": self.mask.fingerprint,
             "report": report.to_dict(),
             "warnings": to_plain(judge_log(self.folder)),
             "files": describe_files(self.folder),
