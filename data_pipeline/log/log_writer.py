@@ -163,6 +163,8 @@ class LogWriter(UnfinishedFolder):
     ) -> None:
         """Validate, mask and write canonical rows with raw user ids."""
         faults = Faults(rows.num_rows)
+        if table != "documents" and self._settings.add_documents:
+            self._add_unknown(table, file, rows)
         if table == "documents":
             row_rules.check_documents(rows, faults)
         elif table == "browses":
@@ -185,6 +187,19 @@ class LogWriter(UnfinishedFolder):
         if table in ("requests", "unlabeled"):
             rows = rows.select(REQUESTS.names)
         self._open_table(table).write(rows, file, numbers)
+
+    def _add_unknown(self, table: str, file: str, rows: pa.RecordBatch) -> None:
+        """Add the documents of lists or browses that the source lacks, with their ids as titles."""
+        column = rows["doc_id"] if table == "browses" else rows["results"].flatten().field("doc_id")
+        ids, known = column.unique(), self._all_documents()
+        unknown = pc.and_(pc.is_null(pc.index_in(ids, known)), pc.not_equal(ids, ""))
+        new = ids.filter(unknown)
+        if len(new):
+            self._documents = pa.concat_arrays([known, new])
+            added = pa.table({"doc_id": new, "title": new}).to_batches()[0]
+            added = cast_batch("documents", added, file)
+            self._read["documents"] += len(new)
+            self._open_table("documents").write(added, file, np.zeros(len(new), np.int64))
 
     def _add_splits(self, file: str, rows: pa.RecordBatch, numbers: npt.NDArray[np.int64]) -> None:
         """Write the splits of requests if a source gives some."""

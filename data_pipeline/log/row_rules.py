@@ -42,7 +42,7 @@ RESULTS_EMPTY = Rule(
 )
 RESULT_UNKNOWN = Rule(
     "result-unknown",
-    "Every result must be in documents. Fix: add the document with its title.",
+    "Every result must be in documents. Fix: add the document with its title, or set --add_documents.",
 )
 RESULT_TWICE = Rule(
     "result-twice",
@@ -65,7 +65,8 @@ DWELL = Rule(
 )
 BROWSE_UNKNOWN = Rule(
     "doc-unknown",
-    "Every browsed document must be in documents. Fix: add the document with its title.",
+    "Every browsed document must be in documents. Fix: add the document with its title, or set "
+    "--add_documents.",
 )
 SPLIT = Rule(
     "split-unknown",

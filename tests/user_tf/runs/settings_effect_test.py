@@ -18,7 +18,7 @@ from tests.user_tf.training import tiny_dataset
 from user_tf import run_folder
 from user_tf.config import Config
 from user_tf.training import loop, phases, strategy
-from user_tf.training.config_rules import check
+from user_tf.training.run_checks import check
 
 SMALL = {
     "model.width": 8,
