@@ -57,10 +57,10 @@ def _of_first_replica(value: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """Where a step first has a number that is not finite.
+    """The first number of a step that is not finite.
 
     Attributes:
-        place: `weight`, `output` or `gradient`; empty if the step is finite.
+        place: `weight`, `output` or `gradient`; empty if there is none.
         name: Path of the variable or layer.
     """
 

@@ -1,1 +1,1 @@
-"""What a phase in training writes: checkpoints, metrics, the screen."""
+"""Write checkpoints and reports of a phase in training."""
