@@ -15,11 +15,6 @@ class LogSettings:
         "File with the masking key; empty: the environment variable USER_TF_USER_KEY.",
         path=True,
     )
-    add_documents: bool = setting(
-        False,
-        "Add documents that lists or browses name and the source lacks, with their ids as titles; off: "
-        "such rows are quarantined.",
-    )
     quarantine_share: float = setting(
         0.01, "Largest share of rows of a table that may be quarantined; more stops the run."
     )

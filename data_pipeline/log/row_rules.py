@@ -176,6 +176,13 @@ def check_requests(rows: pa.RecordBatch, documents: pa.Array, faults: Faults) ->
     _check_items(rows, documents, faults)
 
 
+def find_unknown_documents(rows: pa.RecordBatch, table: str, documents: pa.Array) -> pa.Array:
+    """Return the distinct ids that requests or browses name and `documents` lacks."""
+    column = rows["doc_id"] if table == "browses" else rows["results"].flatten().field("doc_id")
+    ids = column.unique()
+    return ids.filter(pc.and_(pc.is_null(pc.index_in(ids, documents)), pc.not_equal(ids, "")))
+
+
 def are_unlabeled(splits: pa.Array) -> Mask:
     """Return which requests have withheld answers: bool [rows]."""
     return _mask(pc.equal(splits, Split.UNLABELED))

@@ -129,8 +129,7 @@ def test_documents_that_the_source_lacks_are_added_once_with_their_ids_as_titles
         batch_requests(make_request(1, docs=("a", "new", "b")), make_request(2, docs=("new",))),
         batch_browses(("anna", minute_at(1), "only read"), ("anna", minute_at(2), "")),
     ]
-    settings = LogSettings(mask_users=False, quarantine_share=1.0, add_documents=True)
-    report = write_log(tmp_path / "log", batches, settings)
+    report = write_log(tmp_path / "log", batches, PLAIN, add_documents=True)
     log = open_log(tmp_path / "log")
     titles = pq.read_table(log.documents, columns=["doc_id", "title"]).to_pylist()
     assert {row["doc_id"]: row["title"] for row in titles} == {
