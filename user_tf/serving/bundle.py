@@ -6,6 +6,7 @@ folder as soon as it appears. `layout.py` lists the files.
 
 import dataclasses
 import json
+import math
 import os
 import pathlib
 import tempfile
@@ -13,19 +14,23 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from data_pipeline.batching.batches import tables_of
 from data_pipeline.common.output_folder import UnfinishedFolder
 from data_pipeline.features.count_snapshot import CountSnapshot
 from data_pipeline.text.tokenizers import build_tokenizer
+from user_tf.serving.example_requests import write_server_files
 from user_tf.serving.graph.count_tables import CountTables, write_counts
 from user_tf.serving.graph.history_selection import HistoryLimits
 from user_tf.serving.graph.request_features import RequestFeatures
 from user_tf.serving.graph.user_table import UserTable, write_users
 from user_tf.serving.layout import EXAMPLE, EXAMPLE_INPUTS, EXTRA, MANIFEST
+from user_tf.serving.loading import as_tensors
 from user_tf.serving.request import Request, to_arrays
 from user_tf.serving.request_json import to_json
-from user_tf.serving.signatures import Graph, archive
+from user_tf.serving.server.model_card import write_card
+from user_tf.serving.signatures import Graph, archive, route
 
 
 def make_graph(
@@ -125,10 +130,19 @@ def write(
             "sequence": dataset.manifest["settings"]["sequence"],
             "session_minutes": dataset.manifest["settings"]["sequence"]["session_minutes"],
             "known_users": len(dataset.user_ids) - 1,
+            "data": _describe_data(dataset.manifest),
         }
         (extra / MANIFEST).write_text(
             json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
         )
+
+        def answer(signature: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
+            request = as_tensors(arrays)
+            shape = [*request["candidates"].shape, graph.feature_count]
+            return route(graph, copies, request, tf.fill(shape, math.nan))
+
+        write_server_files(extra, example, manifest, answer)
+        write_card(unfinished.folder, extra, manifest)
         unfinished.rename()
 
 
@@ -142,6 +156,27 @@ def describe_snapshot(snapshot: CountSnapshot | None) -> dict[str, Any] | None:
         "titles": len(snapshot.titles),
         "queries": len(snapshot.queries),
         "pairs": len(snapshot.pair_queries),
+    }
+
+
+def _describe_data(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return logs, boundaries and figures of a dataset, for the manifest and the card."""
+    reported = ("first_time", "last_time", "users", "searches", "recommendations")
+    figures = ("users", "search_targets", "recommendation_targets")
+    return {
+        "logs": [
+            {
+                "source": log["source"].get("name", "unknown"),
+                "masked": log["masked"],
+                "report": {name: log["report"][name] for name in reported},
+            }
+            for log in manifest["logs"]
+        ],
+        "boundaries": manifest["boundaries"],
+        "statistics": {
+            split: {name: values[name] for name in figures}
+            for split, values in manifest["statistics"].items()
+        },
     }
 
 

@@ -1,11 +1,16 @@
-"""Choose the example request beside a served model."""
+"""Choose the example request beside a served model, and write what a server needs of it."""
 
+import dataclasses
 import itertools
-from collections.abc import Sequence
+import pathlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from data_pipeline.dataset.dataset_folder import Dataset
 from user_tf.serving.logged_requests import LoggedEvents, target_requests
-from user_tf.serving.request import Behavior, Request
+from user_tf.serving.request import Behavior, Request, to_arrays
+from user_tf.serving.server.example_files import write_example, write_expected, write_warm_up
+from user_tf.serving.server.messages import Arrays
 
 _SPLIT_FOR_EXAMPLES = "test"
 
@@ -39,3 +44,36 @@ def made_up(vocabulary: Sequence[str]) -> Request:
         candidates=tuple(words[:-1]) or (words[-1],),
         request_id="made-up",
     )
+
+
+def write_server_files(
+    extra: pathlib.Path,
+    example: Request,
+    manifest: Mapping[str, Any],
+    answer: Callable[[str, Arrays], Mapping[str, Any]],
+) -> None:
+    """Write the example's bodies and expected scores, and the warm-up requests.
+
+    Args:
+        extra: assets.extra of a version.
+        example: The example request.
+        manifest: Content of export.json.
+        answer: Returns the outputs of a signature.
+    """
+    example = dataclasses.replace(example, features=None)
+    arrays = to_arrays([example])
+    write_example(extra, arrays)
+    write_expected(extra, answer("rank", arrays)["scores"].numpy()[0])
+    write_warm_up(extra, _warm_up_requests(example, manifest))
+
+
+def _warm_up_requests(
+    example: Request, manifest: Mapping[str, Any]
+) -> Iterator[tuple[str, Arrays]]:
+    """Yield (signature, arguments) for every signature and task of a model."""
+    for task in manifest["tasks"]:
+        query = "" if task == "recommendation" else example.query or example.candidates[0] or "word"
+        request = dataclasses.replace(example, query=query)
+        for signature in manifest["signatures"]:
+            features = len(manifest["features"]) if signature == "rank_with_features" else None
+            yield signature, to_arrays([request], features)
