@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from data_pipeline.batching.spec import bucket_lengths, bucket_name
 from user_tf.config import ModelConfig
-from user_tf.models.batch_ops import encode_buckets, split_by_length
+from user_tf.models.batch_ops import EncodedTexts, split_by_length
 from user_tf.models.user import User
 from user_tf.training.loss import listwise_softmax
 
@@ -37,26 +37,27 @@ def stages(model: User, optimizer: Any, batch: dict[str, tf.Tensor]) -> dict[str
     for weights and inputs; optimizer is clipping and update of the step's gradients.
     """
     groups, batch = split_by_length(batch)
-    words, vectors, mask = encode_buckets(model.text_encoder, groups)
-    behaviors = model.encode_behaviors(batch, words, vectors, mask)
-    intents = model.encode_intents(batch, vectors, behaviors)
-    history, history_mask = model.encode_history(batch, behaviors)
-    candidates = tf.gather(vectors, batch["candidate_text"])
+    texts = model.encode_texts(groups)
+    behaviors = model.encode_behaviors(batch, texts)
+    past = model.encode_past(batch, behaviors)
+    intents = model.encode_intents(batch, texts, past)
+    candidates = tf.gather(texts.vectors, batch["candidate_text"])
     rows = tf.concat([intents[:, None], candidates], 1)
-    long = model.history_encoder(rows, history=history, padding_mask=history_mask)
+    long = model.history_encoder(rows, history=past.history, padding_mask=past.history_mask)
 
     def score(words: Any, intents: Any, candidates: Any, long: Any) -> Any:
         scores = model.scorer(
             [intents, long[:, 0]],
             candidates=[candidates, long[:, 1:]],
-            signals=model.signals(batch, words, mask),
+            signals=model.signals(batch, texts._replace(words=words)),
         )
         return listwise_softmax(batch["labels"], scores, batch["candidate_mask"])
 
     def session(vectors: Any, behaviors: Any) -> Any:
+        past = model.encode_past(batch, behaviors, True)
         return (
-            model.encode_intents(batch, vectors, behaviors, True),
-            model.encode_history(batch, behaviors, True)[0],
+            model.encode_intents(batch, texts._replace(vectors=vectors), past, True),
+            past.history,
         )
 
     gradients = [tf.zeros_like(variable.value) + 1e-3 for variable in model.trainable_variables]
@@ -67,20 +68,23 @@ def stages(model: User, optimizer: Any, batch: dict[str, tf.Tensor]) -> dict[str
         optimizer.apply(clipped, model.trainable_variables)
 
     return {
-        "word": _both_ways(model, lambda: encode_buckets(model.text_encoder, groups, True)[:2]),
+        "word": _both_ways(model, lambda: model.encode_texts(groups, True)[:2]),
         "behavior": _both_ways(
-            model, lambda *x: model.encode_behaviors(batch, *x, mask), words, vectors
+            model,
+            lambda *x: model.encode_behaviors(batch, EncodedTexts(*x, texts.mask)),
+            texts.words,
+            texts.vectors,
         ),
-        "session": _both_ways(model, session, vectors, behaviors),
+        "session": _both_ways(model, session, texts.vectors, behaviors),
         "history": _both_ways(
             model,
             lambda rows, history: model.history_encoder(
-                rows, history=history, padding_mask=history_mask, training=True
+                rows, history=history, padding_mask=past.history_mask, training=True
             ),
             rows,
-            history,
+            past.history,
         ),
-        "scorer": _both_ways(model, score, words, intents, candidates, long),
+        "scorer": _both_ways(model, score, texts.words, intents, candidates, long),
         "optimizer": update,
     }
 

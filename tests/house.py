@@ -35,9 +35,7 @@ ORDER = {
         "data_pipeline",
     ],
     "user_tf": [
-        "user_tf.provenance",
         "user_tf.config",
-        "user_tf.config_rules",
         "user_tf.layers",
         "user_tf.layers.user",
         "user_tf.layers.user_plus",

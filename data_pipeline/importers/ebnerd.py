@@ -12,7 +12,8 @@ part has no clicks and is not read.
   the user clicked in an impression of the train part is left out if it is read after the first one.
 * Times have no zone; they are read as local times of Copenhagen.
 * Documents: title, category and time of publication of an article. Body and other columns are not read.
-* Splits: the validation part is the week after the train part; `split` of `prepare` cuts by time anew.
+* Splits: the validation part is the week after the train part. Requests keep their part as `split`;
+  `--nosplit.column` of `prepare` cuts by time anew.
 """
 
 import pathlib
@@ -184,7 +185,7 @@ SELECT source, number, part || impression_id AS request_id, user_id::VARCHAR AS 
         'click_time': NULL::TIMESTAMP,
         'dwell_seconds': CASE WHEN list_contains(clicked, doc) AND len(clicked) = 1
             AND isfinite(next_read_time) AND next_read_time >= 0 THEN next_read_time END
-    }}) AS results
+    }}) AS results, CASE part WHEN 't' THEN 'train' ELSE 'validation' END AS split
 FROM shown WHERE fault IS NULL;
 
 CREATE TABLE browses AS

@@ -1,6 +1,8 @@
 """The behavior log: a folder of canonical tables, validated, with masked users.
 
 documents.parquet requests.parquet browses.parquet   the tables of `data_pipeline.log.schema`
+unlabeled.parquet                                    requests whose answers are withheld, if any
+splits.parquet                                       published splits of requests, if any
 quarantine.parquet                                   every rejected row, with file, row and rule
 log.json                                             written last: counts, warnings, settings,
                                                      checksums

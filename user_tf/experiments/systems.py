@@ -28,8 +28,8 @@ from typing import Any
 from absl import flags
 
 from data_pipeline.common import flagfiles, flagtree
-from user_tf import config_rules
 from user_tf.config import Config, DataConfig
+from user_tf.training import config_rules
 
 
 @dataclasses.dataclass(frozen=True)

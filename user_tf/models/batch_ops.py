@@ -29,6 +29,36 @@ class PaddedSequence(NamedTuple):
     mask: object
 
 
+class EncodedTexts(NamedTuple):
+    """Encoded distinct texts.
+
+    Attributes:
+        words: float `[X, L, d]`, word vectors.
+        vectors: float `[X, d]`, text vectors.
+        mask: bool `[X, L]`, true at real tokens.
+    """
+
+    words: object
+    vectors: object
+    mask: object
+
+
+class EncodedPast(NamedTuple):
+    """Encoded behaviors of the users of some targets; None where no encoder reads them.
+
+    Attributes:
+        history: float `[T, K, d]`, contextual behaviors of past sessions, oldest first.
+        history_mask: bool `[T, K]`, true at real behaviors.
+        session: float `[T, M, d]`, behaviors of the current session, oldest first.
+        session_types: int `[T, M]`: 0 padding, 1 browse, 2 search.
+    """
+
+    history: object
+    history_mask: object
+    session: object
+    session_types: object
+
+
 def split_by_length(batch):
     """Split the texts into length buckets and renumber the Batch's pointers to texts.
 

@@ -37,6 +37,16 @@ def average_transformer(transformer):
         block.output_dense.kernel.assign(block.output_dense.kernel * NEAR_ZERO)
 
 
+def average_halves(dense):
+    """Let a layer from [x ; y] `[2 d]` to `[d]` begin as the mean of x and y.
+
+    Args:
+        dense: A built `keras.layers.Dense`.
+    """
+    half = np.eye(dense.kernel.shape[1]) / 2
+    dense.kernel.assign(np.concatenate([half, half]))
+
+
 def weigh_cosines(score, cosines, weight=COSINE_WEIGHT):
     """Let a linear score begin as `weight` times the sum of its cosines, with other signals near 0.
 

@@ -60,6 +60,8 @@ class Ranker(keras.Model):
         evaluator mask it.
     """
 
+    # Whether a served model may keep `encode_past` of a user, rank by `score_past`, and `explain`.
+    staged = False
     # Names of the variants that validation chooses among by `choose_variant`; most rankers have none.
     variants = ()
 
@@ -128,6 +130,10 @@ class Ranker(keras.Model):
     def word_embedding(self):
         """Return the `keras.layers.Embedding` of words: `embedding`, unless a subclass overrides it."""
         return self.embedding
+
+    def unread_weights(self, task):
+        """Return the variables that the scores of a task do not depend on; most rankers have none."""
+        return []
 
     def get_config(self):
         return {

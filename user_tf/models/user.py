@@ -1,7 +1,6 @@
 """Rank for personalised search and recommendation by one model: USER (Yao et al., CIKM 2021)."""
 
 import keras
-import numpy as np
 from keras import ops
 
 from data_pipeline.common.codes import Task
@@ -13,13 +12,20 @@ from user_tf.layers.user.scorer import Scorer
 from user_tf.layers.user.session_encoder import SessionEncoder
 from user_tf.layers.user.text_encoder import TextEncoder
 from user_tf.models.batch_ops import (
+    EncodedPast,
+    EncodedTexts,
     encode_buckets,
     match_words,
     padded_history,
     padded_session,
     split_by_length,
 )
-from user_tf.models.initial_weights import COSINE_WEIGHT, average_transformer, weigh_cosines
+from user_tf.models.initial_weights import (
+    COSINE_WEIGHT,
+    average_halves,
+    average_transformer,
+    weigh_cosines,
+)
 from user_tf.models.ranker import Ranker
 
 
@@ -44,10 +50,9 @@ class User(Ranker):
     target points at. Padding is masked in every stage; an empty text, session or history gives a
     zero vector or no weight, never NaN.
 
-    Ablations: without session encoder I_s = I_0, the current session is not seen (as in the paper),
-    and the plain vectors of past behaviors go directly to the history encoder. Without history
-    encoder there are no I_l and r_l: f = [cos(I_s, r_D), KNRM, F]. Weights that would get no gradient
-    under a setting do not exist under it.
+    Ablations: without session encoder I_s = I_0, the current session is not seen (as in the paper), and
+    the plain vectors of past behaviors go to the history encoder. Without history encoder there are no
+    I_l and r_l: f = [cos(I_s, r_D), KNRM, F]. Weights without a gradient do not exist.
 
     Args:
         config: `ModelConfig`.
@@ -64,6 +69,8 @@ class User(Ranker):
         Yao et al., USER: A Unified Information Search and Recommendation Model based on Integrated
         Behavior Sequence, CIKM 2021.
     """
+
+    staged = True
 
     def __init__(self, config, sizes, **kwargs):
         super().__init__(config, sizes, **kwargs)
@@ -114,6 +121,9 @@ class User(Ranker):
     def word_embedding(self):
         return self.text_encoder.embedding
 
+    def unread_weights(self, task):
+        return [self.user_embedding.embeddings] if task == Task.SEARCH else []
+
     def build(self, batch_shape=None):
         """Make the weights of every layer; they do not depend on the sizes of a batch."""
         width = self.config.width
@@ -140,31 +150,35 @@ class User(Ranker):
             if encoder := getattr(self, name, None):
                 average_transformer(encoder.transformer)
         if hasattr(self, "behavior_encoder"):
-            fuse = self.behavior_encoder.co_attention_layer.fuse.kernel
-            half = np.eye(fuse.shape[1]) / 2
-            fuse.assign(np.concatenate([half, half]))
+            average_halves(self.behavior_encoder.co_attention_layer.fuse)
         cosines = 4 if self.config.history_encoder else 1
         # The usual weight would put a bounded score at its bound, where nothing is learned.
         weight = 1 / cosines if self.config.score_tanh else COSINE_WEIGHT
         weigh_cosines(self.scorer.linear, slice(cosines), weight)
 
     def call(self, batch, training=False):
-        batch, words, vectors, words_mask, behaviors = self.encode_tables(batch, training)
-        intents, candidates = self.encode_targets(batch, vectors, behaviors, training)
-        return self.scorer(
-            intents, candidates=candidates, signals=self.signals(batch, words, words_mask)
-        )
+        batch, texts, behaviors = self.encode_tables(batch, training)
+        past = self.encode_past(batch, behaviors, training)
+        return self.score_past(batch, texts, past, training)
 
-    def encode_targets(self, batch, vectors, behaviors, training=False):
+    def score_past(self, batch, texts, past, training=False):
+        """Return the scores `[T, C]` of targets with their `EncodedPast`; no behavior is read."""
+        return self.scorer.score(self.score_parts(batch, texts, past, training))
+
+    def score_parts(self, batch, texts, past, training=False):
+        """Return f, the cosines, KNRM and F that the score weighs, `[T, C, m]`."""
+        intents, candidates = self.encode_targets(batch, texts, past, training)
+        return self.scorer.features(intents, candidates, self.signals(batch, texts))
+
+    def encode_targets(self, batch, texts, past, training=False):
         """Return the intents [I_s, I_l], each `[T, d]`, and candidates [r_D, r_l], each `[T, C, d]`."""
-        intents = [self.encode_intents(batch, vectors, behaviors, training)]
-        candidates = [ops.take(vectors, batch["candidate_text"], axis=0)]
+        intents = [self.encode_intents(batch, texts, past, training)]
+        candidates = [ops.take(texts.vectors, batch["candidate_text"], axis=0)]
         if self.config.history_encoder:
-            history, mask = self.encode_history(batch, behaviors, training)
             rows = self.history_encoder(
                 ops.concatenate([intents[0][:, None], candidates[0]], axis=1),
-                history=history,
-                padding_mask=mask,
+                history=past.history,
+                padding_mask=past.history_mask,
                 training=training,
             )
             intents.append(rows[:, 0])
@@ -181,38 +195,56 @@ class User(Ranker):
             batch: A Batch.
 
         Returns:
-            Float tensor `[T, n]` over the places of `padded_history`, then of `padded_session`: not
-            negative, 0 at padding, and for each encoder of sum 1 over the behaviors it sees, if any.
-            An encoder that a setting turns off sees none.
+            `[T, n]` over the places of `padded_history`, then of `padded_session`: 0 at padding, of sum
+            1 over the behaviors an encoder sees, if any; one that a setting turns off sees none.
         """
-        batch, _, vectors, _, behaviors = self.encode_tables(batch)
-        past = ops.zeros_like(padded_history(batch).mask, self.compute_dtype)
-        current = ops.zeros_like(padded_session(batch).mask, self.compute_dtype)
+        return self.explain(batch)["attention"]
+
+    def explain(self, batch):
+        """Return scores, attention, and contributions `[T, C, m]` that sum to scores before a tanh."""
+        batch, texts, behaviors = self.encode_tables(batch)
+        past = self.encode_past(batch, behaviors)
+        parts = self.score_parts(batch, texts, past)
+        return {
+            "scores": self.scorer.score(parts),
+            "attention": self._attention(batch, texts, past),
+            "contributions": parts * self.scorer.linear.kernel[:, 0],
+        }
+
+    def _attention(self, batch, texts, encoded):
+        past, current = (
+            ops.zeros_like(places(batch).mask, self.compute_dtype)
+            for places in (padded_history, padded_session)
+        )
         if self.config.history_encoder:
-            intents = self.encode_intents(batch, vectors, behaviors)[:, None]
+            intents = self.encode_intents(batch, texts, encoded)[:, None]
             past = self.history_encoder.behavior_weights(
-                intents, *self.encode_history(batch, behaviors)
+                intents, encoded.history, encoded.history_mask
             )[:, 0]
         if self.config.session_encoder:
-            session = self.current_session(batch, vectors, behaviors)
-            current = self.session_encoder.behavior_weights(**session)
+            current = self.session_encoder.behavior_weights(
+                **self.current_session(batch, texts, encoded)
+            )
         return ops.concatenate([past, current], axis=1)
 
     def encode_tables(self, batch, training=False):
-        """Return the Batch with renumbered texts, words, vectors and mask of texts, and behaviors."""
-        texts, batch = split_by_length(batch)
-        words, vectors, words_mask = encode_buckets(self.text_encoder, texts, training)
-        behaviors = self.encode_behaviors(batch, words, vectors, words_mask)
-        return batch, words, vectors, words_mask, behaviors
+        """Return the Batch with renumbered texts, `EncodedTexts`, and vectors of behaviors."""
+        buckets, batch = split_by_length(batch)
+        texts = self.encode_texts(buckets, training)
+        return batch, texts, self.encode_behaviors(batch, texts)
 
-    def encode_behaviors(self, batch, words, vectors, words_mask):
+    def encode_texts(self, buckets, training=False):
+        """Return `EncodedTexts` of buckets of token ids, see `split_by_length`."""
+        return EncodedTexts(*encode_buckets(self.text_encoder, buckets, training))
+
+    def encode_behaviors(self, batch, texts):
         """Return vectors of the distinct behaviors, `[N, d]`; None where no encoder reads them."""
         if not (self.config.session_encoder or self.config.history_encoder):
             return None
         return self.behavior_encoder(
-            words,
-            vectors=vectors,
-            words_mask=words_mask,
+            texts.words,
+            vectors=texts.vectors,
+            words_mask=texts.mask,
             types=batch["behavior_type"],
             texts=batch["behavior_text"],
             clicked=batch["behavior_clicked"],
@@ -220,30 +252,38 @@ class User(Ranker):
             places=batch.get("behavior_place"),
         )
 
-    def encode_intents(self, batch, vectors, behaviors, training=False):
+    def encode_past(self, batch, behaviors, training=False):
+        """Return `EncodedPast` of the targets: what their scores need of the users' behaviors."""
+        history, history_mask, session = None, None, None
+        if self.config.history_encoder:
+            history, history_mask = self.encode_history(batch, behaviors, training)
+        current = padded_session(batch)
+        if self.config.session_encoder:
+            session = ops.take(behaviors, current.behaviors, axis=0)
+        return EncodedPast(history, history_mask, session, current.types)
+
+    def encode_intents(self, batch, texts, past, training=False):
         """Return the session-level intents I_s of the targets, `[T, d]`."""
         if not self.config.session_encoder:
-            return self.initial_intents(batch, vectors)
-        session = self.current_session(batch, vectors, behaviors)
-        return self.session_encoder(**session, training=training)
+            return self.initial_intents(batch, texts)
+        return self.session_encoder(**self.current_session(batch, texts, past), training=training)
 
-    def initial_intents(self, batch, vectors):
+    def initial_intents(self, batch, texts):
         """Return the initial intents I_0 of the targets, `[T, d]`."""
         # A select: multiplying by 0 would let a non-finite vector through.
         return ops.where(
             (batch["task"] == Task.SEARCH)[:, None],
-            ops.take(vectors, batch["query_text"], axis=0),
+            ops.take(texts.vectors, batch["query_text"], axis=0),
             self.user_embedding(batch["user"]),
         )
 
-    def current_session(self, batch, vectors, behaviors):
+    def current_session(self, batch, texts, past):
         """Return the call arguments of the session encoder for the targets' current sessions."""
-        session = padded_session(batch)
         return {
-            "behaviors": ops.take(behaviors, session.behaviors, axis=0),
-            "types": session.types,
-            "padding_mask": session.mask,
-            "target": self.initial_intents(batch, vectors),
+            "behaviors": past.session,
+            "types": past.session_types,
+            "padding_mask": past.session_types > 0,
+            "target": self.initial_intents(batch, texts),
             "target_types": batch["task"],
         }
 
@@ -264,10 +304,10 @@ class User(Ranker):
         history = ops.reshape(ops.take(sessions, past, axis=0), (-1, slots, self.config.width))
         return history, ops.reshape(ops.take(real, past, axis=0), (-1, slots))
 
-    def signals(self, batch, words, words_mask):
+    def signals(self, batch, texts):
         """Return KNRM, zero for recommendations, and the features F; each `[T, C, m]`."""
         signals = [batch["features"]]
         if self.config.knrm:
-            matched = match_words(self.knrm, batch, words, words_mask)
+            matched = match_words(self.knrm, batch, texts.words, texts.mask)
             signals.insert(0, matched[..., None])
         return signals

@@ -43,6 +43,8 @@ class UserPlus(User):
         sizes: `Sizes` of the dataset.
     """
 
+    # Scores need single behaviors.
+    staged = False
     variants = tuple(VARIANTS)
 
     def __init__(self, config, sizes, **kwargs):
@@ -88,12 +90,10 @@ class UserPlus(User):
     def call(self, batch, training=False):
         batch = self.token_dropout(batch, training=training)
         aspects = self.encode_aspects(batch)
-        batch, words, vectors, words_mask, behaviors = self.encode_tables(batch, training)
-        intents, candidates = self.encode_targets(batch, vectors, behaviors, training)
-        features = self.scorer.features(
-            intents, candidates=candidates, signals=self.signals(batch, words, words_mask)
-        )
-        matched, known = self.match(batch, aspects, vectors, ops.any(words_mask, axis=1))
+        batch, texts, behaviors = self.encode_tables(batch, training)
+        past = self.encode_past(batch, behaviors, training)
+        features = self.score_parts(batch, texts, past, training)
+        matched, known = self.match(batch, aspects, texts.vectors, ops.any(texts.mask, axis=1))
         user, match = self.parts(batch, training)
         mask = batch["candidate_mask"]
         own, count = features.shape[-1] - self.sizes.features, self.sizes.features

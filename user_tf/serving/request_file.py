@@ -4,10 +4,11 @@ import contextlib
 import json
 import os
 import pathlib
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from data_pipeline.common.output_folder import FolderLock
+from data_pipeline.common.output_folder import unfinished_file
 from user_tf.serving.request import Request, RequestError
 from user_tf.serving.request_json import from_json
 from user_tf.serving.saved_ranker import SavedRanker, rank
@@ -61,41 +62,17 @@ def rank_file(
             f"`requests` must be a JSON Lines file. Got {os.fspath(requests)!r}, which does not "
             "exist. Fix: set --requests."
         )
-    final = pathlib.Path(output or os.devnull)
-    if not final.parent.is_dir():
-        raise FileNotFoundError(
-            f"`output` must be a file in an existing folder. Got {os.fspath(output)!r}, whose folder "
-            f"{os.fspath(final.parent)!r} does not exist. Fix: make the folder, or set --output."
-        )
-    with FolderLock(final) if output else contextlib.nullcontext():
-        return _rank_to(SavedRanker(model), path, final, output != "", batch_size)
-
-
-def _rank_to(
-    ranker: SavedRanker, path: pathlib.Path, final: pathlib.Path, kept: bool, batch_size: int
-) -> RankedFile:
-    """Rank the requests of a file; write the answers to `final`, or print them if not `kept`."""
-    unfinished = final.with_name(final.name + ".unfinished") if kept else final
     ranked, refused, last = 0, 0, None
-    try:
-        with unfinished.open("w", encoding="utf-8") as file:
-            for answer in answers(ranker, path, batch_size):
-                if "error" in answer:
-                    refused += 1
-                else:
-                    ranked, last = ranked + 1, (answer.pop("request"), answer["scores"])
-                line = json.dumps(answer, ensure_ascii=False, allow_nan=False)
-                file.write(line + "\n")
-                if not kept:
-                    print(line)
-        if kept:
-            unfinished.replace(final)
-    finally:
-        if kept:
-            unfinished.unlink(missing_ok=True)
+    with unfinished_file(output) if output else contextlib.nullcontext(sys.stdout) as file:
+        for answer in answers(SavedRanker(model), path, batch_size):
+            if "error" in answer:
+                refused += 1
+            else:
+                ranked, last = ranked + 1, (answer.pop("request"), answer["scores"])
+            file.write(json.dumps(answer, ensure_ascii=False, allow_nan=False) + "\n")
     if (ranked, refused) == (1, 0) and last is not None:
         print(readable(*last))
-    print(f"{ranked} requests ranked" + (f": {final}" if kept else ""), flush=True)
+    print(f"{ranked} requests ranked" + (f": {os.fspath(output)}" if output else ""), flush=True)
     return RankedFile(ranked, refused)
 
 

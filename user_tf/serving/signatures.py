@@ -1,12 +1,13 @@
-"""Build the served graph: signatures `rank` and `rank_with_features` on raw strings.
+"""Name the served signatures on raw strings, and write them as a SavedModel.
 
-Arguments, with B requests, H history slots, K history titles, O documents
-opened, C candidates, n features:
+Arguments, with B requests, H history slots, K history titles, O documents opened, C candidates,
+n features, S numbers of a state:
 
 | argument | dtype, shape | meaning |
 |---|---|---|
 | user_id | string [B] | masked id as in the log; unknown ids share one row |
 | query | string [B] | "" for a recommendation |
+| task | string [B] | `search` or `recommendation`: the targets that a state is for |
 | session | int64 [B] | number of the current session, from 1 |
 | history_count | int64 [B] | past behaviors of each request |
 | history_session | int64 [B, H] | number of each past behavior's session, oldest first |
@@ -17,245 +18,211 @@ opened, C candidates, n features:
 | opened_session | int64 [B, O] | number of the session of each, 0: some earlier one; oldest first |
 | opened_query | string [B, O] | query of the search of each, "" without one |
 | opened_titles | string [B, O] | title of each |
+| state | int32 [B, S] | result of `encode_user` |
 | candidate_count | int64 [B] | candidates of each request |
-| candidates | string [B, C] | titles |
-| features | float32 [B, C, n] | raw F instead of the graph's; NaN: the graph's. Only `rank_with_features` |
+| document_ids | string [B, C] | candidates by id |
+| candidates | string [B, C] | titles; of `rank_documents` those of documents that the model does not know |
+| features | float32 [B, C, n] | raw F instead of the graph's; NaN: the graph's |
 
-Results:
+`SIGNATURES` says which takes which. Results:
 
 | result | dtype, shape | meaning |
 |---|---|---|
 | scores | float32 [B, C] | beyond `candidate_count` the lowest finite float32 (`request.PADDING_SCORE`), which JSON can carry and which sorts last |
+| state | int32 [B, S] | for `rank_with_state` and `rank_documents` of this export |
+| attention | float32 [B, H] | of each past behavior; past sessions and the current one sum to 1 each, 0: not seen |
+| contributions | float32 [B, C, m] | part of each signal in the score; the manifest names them |
 | known_user | bool [B] | whether the user has a row of the user table |
 | history_kept | int32 [B] | behaviors of the history that the model sees |
 | unknown_words | float32 [B] | share of the words of query and candidates outside the vocabulary |
+| known_documents | float32 [B] | share of the candidates that the model knows by id |
 
-The last three are for monitoring: a wrong masking key or a wrong language shows in them at once.
+The last four are for monitoring: a wrong masking key or a wrong language shows in them at once.
 
 Nothing beyond the counts is read, whatever stands there: TensorFlow Serving
 (`pad_variable_length_inputs`) pads each array with its own first value. No array has more axes for
 a history than for none, so that an empty list of a REST request, [1, 0], has the rank of any other.
-TensorFlow Serving knows no optional arguments, hence two signatures.
+TensorFlow Serving knows no optional arguments, hence a signature for each set of them.
 
 F is computed in the graph (`request_features`). What it cannot know, the counts over all users of a
 model without a snapshot, is the mean. Values that are given count up to 100 standard deviations.
 """
 
-import dataclasses
-import functools
-import math
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import keras
 import tensorflow as tf
 
-from data_pipeline.batching.packing import standardise
-from data_pipeline.batching.parsing import Tables
-from data_pipeline.common.codes import TASK_LABELS, Task
-from data_pipeline.settings import BatchSettings
-from data_pipeline.text.words import Tokenizer
-from user_tf.serving.graph.history_selection import HistoryLimits
-from user_tf.serving.graph.request_batch import pack, task_of
-from user_tf.serving.graph.request_features import RequestFeatures
-from user_tf.serving.graph.user_table import UserTable
-from user_tf.serving.request import PADDING_SCORE
+from user_tf.serving.graph.document_table import DocumentTable
+from user_tf.serving.graph.ranking import WATCHED, Graph
+from user_tf.serving.graph.request_batch import task_of
+from user_tf.serving.graph.request_checks import check_request
+from user_tf.serving.graph.staged_ranking import StagedRanking
+from user_tf.serving.graph.task_routing import route
+from user_tf.serving.graph.user_state import StateLayout
+from user_tf.serving.shared_weights import share_weights, stamp_of
 
-# Rare counts reach 25 deviations; a limit of 10 would change what was evaluated.
-_DEVIATIONS = 100.0
-_DESCRIBED = {"known_user": tf.bool, "history_kept": tf.int32, "unknown_words": tf.float32}
+_COUNT = tf.TensorSpec([None], tf.int64)
+_TEXT = tf.TensorSpec([None], tf.string)
+_COUNTS = tf.TensorSpec([None, None], tf.int64)
+_TEXTS = tf.TensorSpec([None, None], tf.string)
 
+_USER = {
+    "user_id": _TEXT,
+    "session": _COUNT,
+    "history_count": _COUNT,
+    "history_session": _COUNTS,
+    "history_query": _TEXTS,
+    "history_title_count": _COUNTS,
+    "history_titles": _TEXTS,
+    "opened_count": _COUNT,
+    "opened_session": _COUNTS,
+    "opened_query": _TEXTS,
+    "opened_titles": _TEXTS,
+}
+_TARGET = {"query": _TEXT, "candidate_count": _COUNT, "candidates": _TEXTS}
+_STATE = {"state": tf.TensorSpec([None, None], tf.int32)}
 
-@dataclasses.dataclass(frozen=True)
-class Graph:
-    """The path from raw strings to the Batch that the models score.
-
-    Attributes:
-        tokenizer: The dataset's tokenizer, the one that preparation uses.
-        users: The dataset's user table.
-        limits: Behaviors to keep of a history.
-        tables: Standardisation of F, as training uses it.
-        settings: Which tasks see F, as training used it.
-        features: Computes F; None for a model without F.
-        words: Words of the vocabulary; token ids from here on are of unknown words.
-    """
-
-    tokenizer: Tokenizer
-    users: UserTable
-    limits: HistoryLimits
-    tables: Tables
-    settings: BatchSettings
-    features: RequestFeatures | None
-    words: int
-
-    @property
-    def feature_count(self) -> int:
-        """Return n of `rank_with_features`; 0 where the model was trained without F."""
-        return len(self.features.names) if self.features else 0
-
-    def batch(self, request: Mapping[str, Any], features: Any) -> dict[str, Any]:
-        """Return the Batch of raw requests.
-
-        Args:
-            request: Arguments of `rank` by name.
-            features: float32 [B, C, n] raw F to use instead of the graph's; NaN: the graph's.
-        """
-        raw = self._raw_features(request, features)
-        mask = tf.sequence_mask(request["candidate_count"], tf.shape(raw)[1])
-        parsed = {"features": raw, "task": task_of(request["query"]), "candidate_mask": mask}
-        standardised = standardise(parsed, self.tables, self.settings)["features"]
-        return pack(request, standardised, self.limits, self.tokenizer.encode, self.users.find)
-
-    def _raw_features(self, request: Mapping[str, Any], features: Any) -> Any:
-        """Return finite raw F, float32 [B, C, n]: what is given, else what is computed or the mean."""
-        mean = tf.constant(self.tables.feature_mean, tf.float32)
-        shape = tf.concat([tf.shape(request["candidates"]), [mean.shape[0]]], 0)
-        means = tf.broadcast_to(mean, shape)
-        if self.features is None:
-            return means
-        compute = functools.partial(self.features.compute, request)
-        if self.settings.recommendation_features:
-            computed = compute()
-        else:
-            # Recommendations see no F.
-            searched = tf.reduce_any(tf.not_equal(request["query"], ""))
-            computed = tf.cond(searched, compute, lambda: means)
-        reach = _DEVIATIONS * self.tables.feature_std
-        given = tf.clip_by_value(features, mean - reach, mean + reach)
-        raw = tf.where(tf.math.is_nan(features), computed, given)
-        return tf.where(tf.math.is_nan(raw), mean, raw)
-
-    def score(
-        self, ranker: Callable[..., Any], request: Mapping[str, Any], features: Any
-    ) -> dict[str, Any]:
-        """Return the outputs of a signature, with the scores of one model for every request."""
-        batch = self.batch(request, features)
-        scores = tf.cast(ranker(batch, training=False), tf.float32)
-        scores = tf.where(batch["candidate_mask"], scores, PADDING_SCORE)
-        return {"scores": scores} | _describe(batch, self.words)
+SIGNATURES: Mapping[str, Mapping[str, tf.TensorSpec]] = {
+    "rank": {**_USER, **_TARGET},
+    "rank_with_features": {
+        **_USER,
+        **_TARGET,
+        "features": tf.TensorSpec([None, None, None], tf.float32),
+    },
+    "explain": {**_USER, **_TARGET},
+    "encode_user": {**_USER, "task": _TEXT},
+    "rank_with_state": {**_STATE, **_TARGET},
+    "rank_documents": {**_STATE, **_TARGET, "document_ids": _TEXTS},
+}
+"""Arguments of each signature; a model has those that its ranker and its export can give."""
 
 
-def _describe(batch: Mapping[str, Any], words: int) -> dict[str, Any]:
-    """Return what a server watches of each request; the module's docstring lists it."""
-    in_session = tf.math.count_nonzero(batch["session_behaviors"], axis=1, dtype=tf.int32)
-    in_past = tf.reduce_sum(tf.gather(in_session, batch["past_sessions"]), axis=1)
-    current = tf.math.count_nonzero(batch["current_behaviors"], axis=1, dtype=tf.int32)
-    texts = tf.concat([batch["query_text"][:, tf.newaxis], batch["candidate_text"]], axis=1)
-    tokens = tf.gather(batch["text_tokens"], texts)
-    unknown = tf.math.count_nonzero(tokens >= words, axis=[1, 2], dtype=tf.float32)
-    every = tf.math.count_nonzero(tokens, axis=[1, 2], dtype=tf.float32)
-    return {
-        "known_user": batch["user"] > 0,
-        "history_kept": current + in_past,
-        "unknown_words": unknown / tf.maximum(every, 1.0),
-    }
-
-
-def route(
-    graph: Graph,
-    copies: Mapping[str, Any],
-    request: Mapping[str, Any],
-    features: Any,
-) -> dict[str, Any]:
-    """Score each request by its task's copy; a batch of one task runs one copy only.
-
-    Args:
-        graph: Path from strings to the Batch.
-        copies: Rankers by task, one or both of `TASK_LABELS`; both may be the same object.
-        request: Arguments of `rank` by name.
-        features: float32 [B, C, n] raw F to use instead of the graph's; NaN: the graph's.
-
-    Returns:
-        The outputs of a signature.
-
-    Raises:
-        tf.errors.InvalidArgumentError: When run, on a request of a task that no copy was trained
-            on.
-    """
-    task_codes = task_of(request["query"])
-    is_task = {task: tf.equal(task_codes, Task.from_label(task)) for task in TASK_LABELS}
-    if len(copies) == 1:
-        (task,) = copies
-        rule = "be empty" if task == "recommendation" else "not be empty"
-        message = (
-            f"`query` must {rule}: this model was trained for {task} only. Got a request of the "
-            "other task. Fix: export a run of both tasks."
-        )
-        tf.debugging.Assert(tf.reduce_all(is_task[task]), [message])
-    if len({id(ranker) for ranker in copies.values()}) == 1:
-        return graph.score(next(iter(copies.values())), request, features)
-
-    count = tf.shape(request["candidates"])[1]
-    rows, outputs = [], []
-    for task in TASK_LABELS:
-        mine = tf.where(is_task[task])[:, 0]
-
-        def score_some(task: str = task, mine: Any = mine) -> Any:
-            part = {name: tf.gather(value, mine) for name, value in request.items()}
-            return graph.score(copies[task], part, tf.gather(features, mine))
-
-        def score_none() -> Any:
-            return {"scores": tf.zeros([0, count])} | {
-                name: tf.zeros([0], dtype) for name, dtype in _DESCRIBED.items()
-            }
-
-        outputs.append(tf.cond(tf.size(mine) > 0, score_some, score_none))
-        rows.append(tf.cast(mine, tf.int32))
-    return {
-        name: tf.dynamic_stitch(rows, [output[name] for output in outputs]) for name in outputs[0]
-    }
-
-
-def archive(graph: Graph, copies: Mapping[str, Any]) -> Any:
-    """Return an ExportArchive with the signatures; `rank` is also `serving_default`.
+class ServedModel:
+    """The signatures of a model, and what they read.
 
     Args:
         graph: Path from strings to the Batch.
         copies: Built rankers by task, one or both of `TASK_LABELS`; both may be the same object.
-
-    Returns:
-        keras.export.ExportArchive, ready for `write_out`.
+        documents: Encoded documents, for `rank_documents`. Default: none.
     """
-    specs = [
-        tf.TensorSpec([None], tf.string, name="user_id"),
-        tf.TensorSpec([None], tf.string, name="query"),
-        tf.TensorSpec([None], tf.int64, name="session"),
-        tf.TensorSpec([None], tf.int64, name="history_count"),
-        tf.TensorSpec([None, None], tf.int64, name="history_session"),
-        tf.TensorSpec([None, None], tf.string, name="history_query"),
-        tf.TensorSpec([None, None], tf.int64, name="history_title_count"),
-        tf.TensorSpec([None, None], tf.string, name="history_titles"),
-        tf.TensorSpec([None], tf.int64, name="opened_count"),
-        tf.TensorSpec([None, None], tf.int64, name="opened_session"),
-        tf.TensorSpec([None, None], tf.string, name="opened_query"),
-        tf.TensorSpec([None, None], tf.string, name="opened_titles"),
-        tf.TensorSpec([None], tf.int64, name="candidate_count"),
-        tf.TensorSpec([None, None], tf.string, name="candidates"),
-    ]
-    names = [spec.name for spec in specs]
-    wide = tf.TensorSpec([None, None, graph.feature_count], tf.float32, name="features")
 
-    def score(*arguments: Any) -> dict[str, Any]:
-        request = dict(zip(names, arguments[:-1], strict=True))
-        return route(graph, copies, request, arguments[-1])
+    def __init__(
+        self,
+        graph: Graph,
+        copies: Mapping[str, Any],
+        documents: DocumentTable | None = None,
+    ) -> None:
+        self._graph, self._copies = graph, copies
+        self._scope, self._weights = share_weights(copies)
+        self._tables = [graph.tokenizer, graph.users, graph.features, documents]
+        self._ranker = next(iter(copies.values()))
+        self._staged: StagedRanking | None = None
+        if self._ranker.staged:
+            layout = _make_layout(graph, self._ranker, stamp_of(self._weights))
+            self._staged = StagedRanking(graph, copies, self._scope, layout, documents)
+        # One function under two signatures: the models are traced and stored once.
+        self._scored = tf.function(
+            self._score, input_signature=[self._specs("rank_with_features")], autograph=False
+        )
 
-    # One function under both signatures: the models are traced and stored once.
-    shared = tf.function(score, input_signature=[*specs, wide], autograph=False)
+    @property
+    def names(self) -> list[str]:
+        """Return the signatures that this model gives, `rank` first."""
+        missing = set()
+        if not self._graph.feature_count:
+            missing |= {"rank_with_features"}
+        if self._staged is None:
+            missing |= {"explain", "encode_user", "rank_with_state"}
+        if self._staged is None or self._staged.documents is None:
+            missing |= {"rank_documents"}
+        return [name for name in SIGNATURES if name not in missing]
 
-    def rank(*arguments: Any) -> dict[str, Any]:
-        candidates = arguments[names.index("candidates")]
-        shape = tf.concat([tf.shape(candidates), [graph.feature_count]], 0)
-        return shared(*arguments, tf.fill(shape, math.nan))
+    def write(self, folder: str | os.PathLike[str]) -> None:
+        """Write the SavedModel; `rank` is also its `serving_default`."""
+        functions = {name: self._signature(name) for name in self.names}
+        functions["serving_default"] = functions["rank"]
+        # Plain variables only: of a Keras layer a SavedModel would store every value twice.
+        root = tf.Module()
+        root.weights = self._weights
+        root.tables = [table for table in self._tables if table is not None]
+        tf.saved_model.save(root, os.fspath(folder), signatures=functions)
 
-    def rank_with_features(*arguments: Any) -> dict[str, Any]:
-        return shared(*arguments)
+    def _signature(self, name: str) -> Any:
+        """Return the traced function of a signature."""
+        specs = {
+            argument: tf.TensorSpec(spec.shape, spec.dtype, name=argument)
+            for argument, spec in self._specs(name).items()
+        }
+        compute = getattr(self, f"_{name}")
 
-    result = keras.export.ExportArchive()
-    models = {id(ranker): ranker for ranker in copies.values()}.values()
-    for resource in (graph.tokenizer, graph.users, graph.features, *models):
-        if resource is not None:
-            result.track(resource)
-    result.add_endpoint("rank", rank, specs)
-    if graph.feature_count:
-        result.add_endpoint("rank_with_features", rank_with_features, [*specs, wide])
-    return result
+        def serve(*arguments: Any) -> dict[str, Any]:
+            request = dict(zip(specs, arguments, strict=True))
+            return compute(check_request(request, self._graph.caps))
+
+        function = tf.function(serve, input_signature=[*specs.values()], autograph=False)
+        return function.get_concrete_function()
+
+    def _specs(self, name: str) -> dict[str, tf.TensorSpec]:
+        specs = dict(SIGNATURES[name])
+        if "features" in specs:
+            shape = [None, None, self._graph.feature_count]
+            specs["features"] = tf.TensorSpec(shape, tf.float32)
+        return specs
+
+    def _rank(self, request: dict[str, Any]) -> dict[str, Any]:
+        shape = tf.concat([tf.shape(request["candidates"]), [self._graph.feature_count]], 0)
+        return self._rank_with_features({**request, "features": tf.fill(shape, float("nan"))})
+
+    def _rank_with_features(self, request: dict[str, Any]) -> dict[str, Any]:
+        return self._scored(request)
+
+    def _score(self, request: dict[str, Any]) -> dict[str, Any]:
+        shapes = {"scores": ((tf.shape(request["candidates"])[1],), tf.float32)}
+        return self._route(request, self._graph.score, shapes)
+
+    def _explain(self, request: dict[str, Any]) -> dict[str, Any]:
+        candidates, slots = (
+            tf.shape(request[name])[1] for name in ("candidates", "history_session")
+        )
+        shape = [tf.shape(request["query"])[0], candidates, self._graph.feature_count]
+        signals = self._ranker.scorer.linear.kernel.shape[0]
+        shapes = {
+            "scores": ((candidates,), tf.float32),
+            "attention": ((slots,), tf.float32),
+            "contributions": ((candidates, signals), tf.float32),
+        }
+        features = tf.fill(shape, float("nan"))
+        return self._route({**request, "features": features}, self._graph.explain, shapes)
+
+    def _route(
+        self, request: dict[str, Any], compute: Callable[..., Any], shapes: Any
+    ) -> dict[str, Any]:
+        def compute_part(ranker: Any, part: Mapping[str, Any]) -> dict[str, Any]:
+            return compute(ranker, part, part["features"])
+
+        tasks, every = task_of(request["query"]), {**shapes, **WATCHED}
+        return route(self._copies, tasks, request, compute_part, every, self._scope)
+
+    def _encode_user(self, request: dict[str, Any]) -> dict[str, Any]:
+        return self._staged.encode_user(request)
+
+    def _rank_with_state(self, request: dict[str, Any]) -> dict[str, Any]:
+        return self._staged.rank_with_state(self._staged.layout.check(request))
+
+    def _rank_documents(self, request: dict[str, Any]) -> dict[str, Any]:
+        return self._staged.rank_documents(self._staged.layout.check(request))
+
+
+def _make_layout(graph: Graph, ranker: Any, version: int) -> StateLayout:
+    config, limits = ranker.config, graph.limits
+    places = limits.past_sessions * limits.session_behaviors
+    return StateLayout(
+        version=version,
+        history=places if config.history_encoder else 0,
+        session=limits.session_behaviors if config.session_encoder else 0,
+        types=limits.session_behaviors,
+        width=config.width,
+        word_width=graph.features.width if graph.features else 0,
+    )

@@ -15,6 +15,7 @@ from user_tf.training.feeding import distributed_batches, steps_per_epoch, windo
 from user_tf.training.journal import Journal
 from user_tf.training.optimizer import SummedGradientAdam
 from user_tf.training.step import make_train_step
+from user_tf.training.stopping import StopRequest
 from user_tf.training.strategy import is_chief
 from user_tf.training.validation import make_validation
 from user_tf.training.warm_start import start_from
@@ -33,6 +34,7 @@ def train_phase(
     dataset: Dataset,
     strategy: tf.distribute.Strategy,
     steps_left: float = math.inf,
+    stop: StopRequest | None = None,
 ) -> int:
     """Train one phase, or resume it, until early stopping or its last epoch.
 
@@ -43,6 +45,8 @@ def train_phase(
         strategy: Strategy to train under.
         steps_left: Steps this call may still do; the phase then stops as if killed. Default: no
             limit.
+        stop: Once it is asked for, the phase saves after the step under way and stops. Default:
+            never.
 
     Returns:
         Steps done by this call.
@@ -58,7 +62,7 @@ def train_phase(
             # Fine-tuning must improve on the weights it starts from, or those stay the best.
             training.validate()
         while not training.is_over():
-            if not training.train_epoch(steps_left):
+            if not training.train_epoch(steps_left, stop or StopRequest()):
                 return training.steps_done
             training.save()
     finally:
@@ -84,43 +88,23 @@ class _PhaseTraining:
     ) -> None:
         self._config, self._phase, self._dataset = config, phase, dataset
         self._strategy, self._chief = strategy, is_chief(strategy)
-        run = pathlib.Path(config.run)
-        self._folder = run / phase.name
+        self._folder = pathlib.Path(config.run, phase.name)
         self._folder.mkdir(parents=True, exist_ok=True)
-
-        # ---- Model, optimizer, position ----
         with strategy.scope():
             self._model = run_folder.build_model(config, dataset)
             self._optimizer = SummedGradientAdam(learning_rate=phase.learning_rate)
             self._optimizer.build(self._model.trainable_variables)
         self._score_validation = make_validation(config, phase, dataset, self._model)
-        self._position, origin = self._restore_or_start()
-
-        # ---- Input and step ----
+        resumed = self._resume()
+        origin = resumed or self._start()
         self._steps = steps_per_epoch(config, dataset, strategy)
         self._windows_per_step = windows_per_step(config, strategy)
         self._evaluate_after = phases.evaluation_steps(
             self._steps, config.train.evaluations_per_epoch
         )
         self._batches = self._read_batches()
-        self._train_step = make_train_step(
-            self._model,
-            self._optimizer,
-            strategy,
-            self._batches.element_spec,
-            config.train.clip_norm,
-            (config.runtime.seed, phase.number),
-            config.runtime.jit,
-            config.train.embedding_updates == "touched",
-        )
-
-        # ---- Reports ----
-        summaries = None
-        if config.runtime.tensorboard and self._chief:
-            summaries = run / run_folder.TENSORBOARD / phase.name
-        self.journal = Journal(
-            self._folder, summaries, self._position, phase.epochs * self._steps, self._chief
-        )
+        self._train_step = self._make_step()
+        self.journal = self._open_journal(resumed=bool(resumed))
         self.journal.progress.say(
             f"{phase.name}: {origin}; at most {phase.epochs} epochs of {self._steps} steps, learning "
             f"rate {phase.learning_rate:g}, {strategy.num_replicas_in_sync} replicas"
@@ -129,21 +113,25 @@ class _PhaseTraining:
         self._unread: list[tuple[int, Any]] = []
         self._clock = self._saved_at = time.perf_counter()
 
-    def _restore_or_start(self) -> tuple[checkpoints.Position, str]:
-        """Give the model its first weights: the first of these that there is.
-
-        1. The checkpoint of this phase: weights, optimizer, position and clock.
-        2. The best weights of the phase it fine-tunes, with a new optimizer.
-        3. The weights of a run on an earlier dataset.
-        4. The initial weights.
-        """
-        phase, warm_start = self._phase, self._config.train.warm_start
+    def _resume(self) -> str:
+        """Restore the checkpoint of this phase; return what to say of it, empty without one."""
         kept = checkpoints.restore(
             self._folder / run_folder.CHECKPOINTS, self._model, self._optimizer
         )
-        if kept is not None:
-            return kept, f"resumed after step {kept.step}"
-        position = checkpoints.Position(phase.name)
+        if kept is None:
+            return ""
+        self._position, damage = kept
+        return f"resumed after step {self._position.step}{damage}"
+
+    def _start(self) -> str:
+        """Give the model its first weights and return whose they are, the first of these.
+
+        1. The best weights of the phase it fine-tunes.
+        2. The weights of a run on an earlier dataset.
+        3. The initial weights.
+        """
+        phase, warm_start = self._phase, self._config.train.warm_start
+        self._position = checkpoints.Position(phase.name)
         if phase.start:
             weights = self._folder.parent / phase.start / run_folder.BEST
             if not weights.exists():
@@ -153,11 +141,33 @@ class _PhaseTraining:
                     "it out of --train.phases to train from scratch."
                 )
             self._model.load_weights(weights)
-            return position, f"from the best weights of {phase.start}"
+            return f"from the best weights of {phase.start}"
         if warm_start:
             new = start_from(warm_start, phase.name, self._model, self._dataset)
-            return position, f"from {phase.name} of {warm_start} with {new} new rows"
-        return position, "from scratch"
+            return f"from {phase.name} of {warm_start} with {new} new rows"
+        return "from scratch"
+
+    def _make_step(self) -> Any:
+        """Return the compiled training step."""
+        config = self._config
+        return make_train_step(
+            self._model,
+            self._optimizer,
+            self._strategy,
+            self._batches.element_spec,
+            config.train.clip_norm,
+            (config.runtime.seed, self._phase.number),
+            config.runtime.jit,
+            config.train.embedding_updates == "touched",
+        )
+
+    def _open_journal(self, resumed: bool) -> Journal:
+        """Return the reports of the phase."""
+        summaries = None
+        if self._config.runtime.tensorboard and self._chief:
+            summaries = self._folder.parent / run_folder.TENSORBOARD / self._phase.name
+        steps = self._phase.epochs * self._steps
+        return Journal(self._folder, summaries, self._position, resumed, steps, self._chief)
 
     def _read_batches(self) -> Any:
         """Return the rest of the current epoch as a distributed dataset."""
@@ -183,11 +193,14 @@ class _PhaseTraining:
         """Return whether the last epoch or early stopping has ended the phase."""
         return self._position.epoch >= self._phase.epochs or self.out_of_patience()
 
-    def train_epoch(self, steps_left: float) -> bool:
-        """Train the rest of the epoch; return False if `steps_left` ended it."""
+    def train_epoch(self, steps_left: float, stop: StopRequest) -> bool:
+        """Train the rest of the epoch; return False if `steps_left` or `stop` ended it."""
         position, batches = self._position, iter(self._batches)
         while position.windows < self._steps * self._windows_per_step:
             if self.steps_done >= steps_left:
+                return False
+            if stop.signal is not None:
+                self.save()
                 return False
             self.do_step(batches)
             step_of_epoch = position.windows // self._windows_per_step

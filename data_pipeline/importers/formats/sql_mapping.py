@@ -34,7 +34,7 @@ from data_pipeline.importers.formats.delimited_text import (
 from data_pipeline.importers.formats.rejected_rows import make_batch, reject_lines, split_rows
 from data_pipeline.log.quarantine import Rule
 from data_pipeline.log.raw_rows import RawBatch, Rejected, Source
-from data_pipeline.log.schema import SCHEMAS, LogError
+from data_pipeline.log.schema import RAW_SCHEMAS, LogError
 
 ROWS_AT_ONCE = 1 << 16
 ORDER = {
@@ -171,7 +171,9 @@ def _batches(
                     f"ORDER BY {order}"
                 )
                 for part in rows.to_arrow_reader(ROWS_AT_ONCE):
-                    wanted = {"number", *SCHEMAS[canonical].names}.intersection(part.schema.names)
+                    wanted = {"number", *RAW_SCHEMAS[canonical].names}.intersection(
+                        part.schema.names
+                    )
                     columns = pa.Table.from_batches([part]).select(sorted(wanted))
                     yield make_batch(canonical, name, columns)
 
@@ -196,6 +198,23 @@ def _load(
 def _read_text(raw: RawFile, path: pathlib.Path) -> Iterator[TextRows]:
     names = () if raw.header or _begins_with_names(path, raw) else raw.columns
     return read_csv(path, raw.delimiter, names=names, quoted=raw.quoted)
+
+
+def read_request_names(
+    source: str, folder: pathlib.Path, raw: RawFile, letter: str, columns: Sequence[str]
+) -> pa.Table:
+    """Return columns of a raw file of requests, and `request_id`: a letter and the row's number.
+
+    Raises:
+        LogError: The file is missing, not UTF-8, or lacks a column.
+    """
+    path = _find(source, folder, raw)
+    parts = []
+    for part in _read_text(raw, path):
+        rows = part.rows if raw.header else part.rows.rename_columns(list(raw.columns))
+        ids = pa.array([f"{letter}{number}" for number in part.numbers.tolist()], pa.string())
+        parts.append(rows.select(list(columns)).append_column("request_id", ids))
+    return pa.concat_tables(parts)
 
 
 def _begins_with_names(path: pathlib.Path, raw: RawFile) -> bool:

@@ -8,7 +8,6 @@ import pytest
 from absl import flags as absl_flags
 
 from data_pipeline.common import flagfiles, flagtree
-from user_tf import config_rules
 from user_tf.config import Config, DataConfig, ModelConfig, TrainConfig
 from user_tf.experiments import grids
 from user_tf.experiments.systems import (
@@ -19,7 +18,7 @@ from user_tf.experiments.systems import (
     resolve,
 )
 from user_tf.registry import RANKERS
-from user_tf.training import phases
+from user_tf.training import config_rules, phases
 
 ROOT = pathlib.Path(__file__).parents[3]
 SYSTEMS = ROOT / "configs" / "systems"

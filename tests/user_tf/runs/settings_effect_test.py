@@ -17,8 +17,8 @@ from tests.user_tf.reporting.made_runs import make_run
 from tests.user_tf.training import tiny_dataset
 from user_tf import run_folder
 from user_tf.config import Config
-from user_tf.config_rules import check
 from user_tf.training import loop, phases, strategy
+from user_tf.training.config_rules import check
 
 SMALL = {
     "model.width": 8,

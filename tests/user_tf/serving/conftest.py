@@ -14,13 +14,16 @@ from user_tf.config import ModelConfig
 from user_tf.models.ranker import Sizes
 from user_tf.registry import build_ranker
 from user_tf.serving.graph.count_tables import CountTables, write_counts
+from user_tf.serving.graph.document_table import DocumentTable
 from user_tf.serving.graph.history_selection import HistoryLimits
+from user_tf.serving.graph.ranking import Graph
 from user_tf.serving.graph.request_features import RequestFeatures
 from user_tf.serving.graph.user_table import UserTable, write_users
-from user_tf.serving.signatures import Graph, archive
+from user_tf.serving.signatures import ServedModel
 
 WORDS = ["red", "blue", "green", "hat", "shoe", "sock", "big", "small", "sun", "rain"]
 OOV_BUCKETS = 97
+DOCUMENTS = {"d1": "red hat", "d2": "", "d3": "big quagga sun", "d4": "sock"}
 NAMES, MEAN, STD = ("document_clicks", "query_cosine"), (1.0, -2.0), (2.0, 0.5)
 
 
@@ -79,10 +82,11 @@ def copies():
 
 @pytest.fixture(scope="session")
 def saved_model(tmp_path_factory, graph, copies) -> pathlib.Path:
-    """Return the folder of a SavedModel with both signatures and two copies."""
-    folder = tmp_path_factory.mktemp("saved") / "1"
-    archive(graph, copies).write_out(str(folder), verbose=False)
-    return folder
+    """Return the folder of a SavedModel with all signatures and two copies."""
+    root = tmp_path_factory.mktemp("saved")
+    documents = DocumentTable(root, DOCUMENTS, graph, copies)
+    ServedModel(graph, copies, documents).write(root / "1")
+    return root / "1"
 
 
 @pytest.fixture(scope="session")

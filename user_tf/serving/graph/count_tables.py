@@ -18,12 +18,14 @@ from data_pipeline.features.count_snapshot import CountSnapshot
 FILES: Mapping[str, tuple[str, ...]] = {
     "documents": ("opens", "satisfied"),
     "queries": ("query_opens", "spread", "frequency"),
-    "query_documents": ("query_opens",),
+    "pairs": ("query_opens",),
 }
 """Numbers of each line, by the table; the file is counts_<table>.txt."""
 
 _PRESENT = -1
 _BUCKETS = 2**62
+# Odd, so that the product is one-to-one modulo 2^64: the golden ratio.
+_PAIR_FACTOR = 0x9E3779B97F4A7C15 - 2**64
 
 
 class CountTables(tf.Module):
@@ -57,13 +59,13 @@ class CountTables(tf.Module):
         return self.tables["documents_opens"].lookup(tf.constant(_PRESENT, tf.int64)) > 0
 
     def of_queries(self, query: Any) -> dict[str, Any]:
-        """Return query_opens, spread, frequency of queries, string [B]: float64 [B]."""
-        return self._find("queries", hash_of(query))
+        """Return query_opens, spread, frequency of queries, float64 [B], by hashes int64 [B]."""
+        return self._find("queries", query)
 
     def of_candidates(self, query: Any, titles: Any) -> dict[str, Any]:
-        """Return opens, satisfied, query_opens of titles, string [B, C]: float64 [B, C]."""
-        return self._find("documents", hash_of(titles)) | self._find(
-            "query_documents", hash_of(titles, query[:, tf.newaxis])
+        """Return opens, satisfied, query_opens of titles, float64 [B, C], by hashes int64 [B, C]."""
+        return self._find("documents", titles) | self._find(
+            "pairs", hash_pairs(query[:, tf.newaxis], titles)
         )
 
     def _find(self, table: str, keys: Any) -> dict[str, Any]:
@@ -73,13 +75,14 @@ class CountTables(tf.Module):
         }
 
 
-def hash_of(*strings: Any) -> Any:
-    """Return the keys of strings, int64, or of tuples of strings of shapes that broadcast."""
-    first, *others = strings
-    joined = first
-    for other in others:
-        joined = tf.strings.join([tf.broadcast_to(other, tf.shape(first)), joined], "\n")
-    return tf.strings.to_hash_bucket_fast(joined, _BUCKETS)
+def hash_of(strings: Any) -> Any:
+    """Return the keys of strings, int64 in their shape."""
+    return tf.strings.to_hash_bucket_fast(strings, _BUCKETS)
+
+
+def hash_pairs(query: Any, title: Any) -> Any:
+    """Return the keys of pairs of hashes, int64; sums and products are meant to wrap."""
+    return query * tf.constant(_PAIR_FACTOR, tf.int64) + title
 
 
 def file_name(table: str) -> str:
@@ -96,14 +99,19 @@ def write_counts(folder: str | os.PathLike[str], snapshot: CountSnapshot | None)
     """
     rows: dict[str, tuple[Any, Sequence[Any]]] = dict.fromkeys(FILES, ((), ()))
     if snapshot is not None:
-        query, title = (
-            tf.constant(strings, tf.string)
-            for strings in (snapshot.pair_queries, snapshot.pair_titles)
+        title, queries, pair_query, pair_title = (
+            hash_of(tf.constant(strings, tf.string))
+            for strings in (
+                snapshot.titles,
+                snapshot.queries,
+                snapshot.pair_queries,
+                snapshot.pair_titles,
+            )
         )
         rows = {
-            "documents": (hash_of(tf.constant(snapshot.titles, tf.string)), snapshot.of_titles),
-            "queries": (hash_of(tf.constant(snapshot.queries, tf.string)), snapshot.of_queries),
-            "query_documents": (hash_of(title, query), snapshot.of_pairs),
+            "documents": (title, snapshot.of_titles),
+            "queries": (queries, snapshot.of_queries),
+            "pairs": (hash_pairs(pair_query, pair_title), snapshot.of_pairs),
         }
     for table, names in FILES.items():
         keys, numbers = rows[table]

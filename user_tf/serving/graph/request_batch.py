@@ -14,12 +14,13 @@ import tensorflow as tf
 
 from data_pipeline.batching import spec
 from data_pipeline.common.codes import BehaviorType, Task
+from user_tf.serving.graph.distinct_texts import DistinctTexts, number_texts
 from user_tf.serving.graph.history_selection import HistoryLimits, select_history
 
 
 def pack(
     request: Mapping[str, Any],
-    features: Any,
+    features: Callable[[DistinctTexts], Any],
     limits: HistoryLimits,
     encode: Callable[[Any], Any],
     find_user: Callable[[Any], Any],
@@ -33,7 +34,8 @@ def pack(
 
     Args:
         request: The arguments of signature `rank`, by name; see `signatures.py`.
-        features: float32 [B, C, n], already standardised, zero where they do not apply.
+        features: Returns F of the candidates, float32 [B, C, n], standardised, zero where it does
+            not apply; takes the texts, whose groups `query_text` and `candidate_text` it may read.
         limits: Behaviors to keep of a history.
         encode: string [X] -> int32 [X, L] token ids.
         find_user: string [B] -> int32 [B] rows of the user table, 0 for unknown users.
@@ -56,19 +58,18 @@ def pack(
     behavior_titles = first_titles(request, history["rows"], limits.clicked_titles)
     searched = tf.not_equal(behavior_query, "")
 
-    texts, pointers = _number_texts(
-        {
-            "query_text": query,
-            "candidate_text": tf.where(mask, titles, ""),
-            "behavior_text": tf.where(searched, behavior_query, behavior_titles[:, 0]),
-            "behavior_clicked": tf.where(searched[:, tf.newaxis], behavior_titles, ""),
-        }
-    )
-    tokens = encode(texts)
-    length = tf.maximum(1, tf.reduce_max(tf.math.count_nonzero(tokens, axis=1, dtype=tf.int32)))
+    groups = {
+        "query_text": query,
+        "candidate_text": tf.where(mask, titles, ""),
+        "behavior_text": tf.where(searched, behavior_query, behavior_titles[:, 0]),
+        "behavior_clicked": tf.where(searched[:, tf.newaxis], behavior_titles, ""),
+    }
+    texts = number_texts(groups, encode)
+    pointers = texts.rows
     behavior_type = tf.where(searched, BehaviorType.SEARCH, BehaviorType.BROWSE)
-    known = pointers | {
-        "text_tokens": tokens[:, :length],
+    known = {
+        **pointers,
+        "text_tokens": trim(texts.tokens),
         "behavior_type": _below_pad_row(behavior_type),
         "behavior_text": _below_pad_row(pointers["behavior_text"]),
         "behavior_clicked": _below_pad_row(pointers["behavior_clicked"]),
@@ -81,7 +82,7 @@ def pack(
         "past_sessions": history["past_sessions"],
         "candidate_rank": tf.where(mask, tf.range(1, count + 1)[tf.newaxis], 0),
         "candidate_mask": mask,
-        "features": features,
+        "features": features(texts),
     }
     sizes = {"N": tf.size(searched) + 1, "W": limits.clicked_titles, "T": size, "C": count}
     return {
@@ -97,6 +98,12 @@ def pack(
 def task_of(query: Any) -> Any:
     """Return int32 [B], the task of each query: an empty one asks for a recommendation."""
     return tf.where(tf.equal(query, ""), Task.RECOMMENDATION, Task.SEARCH)
+
+
+def trim(tokens: Any) -> Any:
+    """Return token ids without the columns that no text fills; one column at least."""
+    length = tf.reduce_max(tf.math.count_nonzero(tokens, axis=1, dtype=tf.int32))
+    return tokens[:, : tf.maximum(1, length)]
 
 
 def title_counts(request: Mapping[str, Any]) -> Any:
@@ -126,14 +133,3 @@ def first_titles(request: Mapping[str, Any], rows: Any, width: int) -> Any:
 def _below_pad_row(table: Any) -> Any:
     """Return `table` with a row 0 of zeros before it."""
     return tf.pad(table, [[1, 0]] + [[0, 0]] * (len(table.shape) - 1))
-
-
-def _number_texts(groups: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Return the distinct texts of string tensors, the empty text first, and each one's row."""
-    flat = tf.concat([[""], *(tf.reshape(group, [-1]) for group in groups.values())], axis=0)
-    texts, row = tf.unique(flat)
-    parts = tf.split(row, [1, *(tf.size(group) for group in groups.values())])[1:]
-    return texts, {
-        name: tf.reshape(part, tf.shape(group))
-        for (name, group), part in zip(groups.items(), parts, strict=True)
-    }

@@ -1,9 +1,10 @@
 """Compute the relevance features F of requests, inside the exported graph.
 
 The formulas of counts are preparation's own (`feature_columns.compute_values`); what differs is where
-the counts come from: history and openings of the request, and a snapshot of the log's counts.
+the counts come from: history and openings of the request (`user_memory`), and a snapshot of the
+log's counts.
 
-Axis letters: B requests, C candidates, O openings, H history slots, X texts, L tokens, d width.
+Axis letters: B requests, C candidates, O openings, L tokens, d width.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +15,9 @@ import tensorflow as tf
 import tensorflow.experimental.numpy as tnp
 
 from data_pipeline.features.feature_columns import FEATURES, compute_values
-from data_pipeline.text.word_vectors import SCALE
 from user_tf.serving.graph.count_tables import CountTables
-from user_tf.serving.graph.openings import find_openings
+from user_tf.serving.graph.distinct_texts import DistinctTexts, number_texts
+from user_tf.serving.graph.user_memory import Memory, TextFacts, read_facts, remember
 
 OF_SNAPSHOT = (
     "document_clicks",
@@ -55,31 +56,63 @@ class RequestFeatures(tf.Module):
         )
         self._encode = encode
 
+    @property
+    def width(self) -> int:
+        """Return d, the width of the word vectors."""
+        return int(self.vectors.shape[1])
+
     def compute(self, request: Mapping[str, Any]) -> Any:
         """Return float32 [B, C, n], raw F; NaN where it is unknown.
 
         Args:
             request: The arguments of signature `rank`, by name.
         """
-        query, titles = request["query"], request["candidates"]
-        mask = tf.sequence_mask(request["candidate_count"], tf.shape(titles)[1])
-        titles = tf.where(mask, titles, "")
-        openings = find_openings(request)
-        searches = _summarise_searches(request)
-        counts = _count_openings(query, titles, request["session"], openings)
+        mask = tf.sequence_mask(request["candidate_count"], tf.shape(request["candidates"])[1])
+        titles = tf.where(mask, request["candidates"], "")
+        texts = number_texts({"query": request["query"], "titles": titles}, self._encode)
+        facts = self.read(texts)
+        query, candidates = (facts.at(texts.rows[name]) for name in ("query", "titles"))
+        searched = tf.not_equal(request["query"], "")
+        return self.compare(self.remember(request), searched, query, candidates, mask)
+
+    def read(self, texts: DistinctTexts) -> TextFacts:
+        """Return what F reads of distinct texts."""
+        return read_facts(texts, self.vectors)
+
+    def remember(self, request: Mapping[str, Any]) -> Memory:
+        """Return what F needs of the past of each request."""
+        return remember(request, self._encode, self.vectors)
+
+    def compare(
+        self, memory: Memory, searched: Any, query: TextFacts, titles: TextFacts, mask: Any
+    ) -> Any:
+        """Return float32 [B, C, n], raw F of candidates; NaN where it is unknown.
+
+        Args:
+            memory: What F needs of the users' pasts.
+            searched: bool [B], whether the query is not empty.
+            query: Facts of the queries, [B].
+            titles: Facts of the candidates, [B, C].
+            mask: bool [B, C], real candidates.
+        """
+        counts = _count_openings(memory, searched, query.key, titles.key)
+        repeated = memory.asked & tf.equal(memory.asked_query, query.key[:, tf.newaxis])
         of_target = {
             "user_opens": counts.pop("user_opens_all"),
             "user_query_opens": counts.pop("user_query_opens_all"),
-            "repeated": _double(searches["repeated"]),
-            **self.counts.of_queries(query),
+            "repeated": _double(tf.reduce_any(repeated, axis=1)),
+            **self.counts.of_queries(query.key),
         }
         of_target = {name: value[:, tf.newaxis] for name, value in of_target.items()}
-        counts |= self.counts.of_candidates(query, titles)
-        position = tf.ones_like(counts["opens"]) * tf.range(tf.shape(titles)[1], dtype=tf.float64)
-        values = compute_values(tnp, position, counts, of_target)
-        values |= self._compare_texts(query, searches["last_query"], titles, openings)
-        values["below_last_opened"] = _below_last_opened(mask, position, counts["last_rank"])
-        searched = tf.not_equal(query, "")[:, tf.newaxis]
+        counts |= self.counts.of_candidates(query.key, titles.key)
+        position = tf.ones_like(counts["opens"]) * tf.range(tf.shape(mask)[1], dtype=tf.float64)
+        values = compute_values(tnp, position, counts, of_target) | {
+            "query_cosine": _cosine(titles.direction, query.direction),
+            "last_query_cosine": _cosine(titles.direction, memory.last_query),
+            "history_cosine": _cosine(titles.direction, memory.opened_mean),
+            "token_overlap": _overlap(query.tokens, titles.tokens),
+            "below_last_opened": _below_last_opened(mask, position, counts["last_rank"]),
+        }
         unknown = ~self.counts.present
         columns = []
         for feature in self._columns:
@@ -87,84 +120,38 @@ class RequestFeatures(tf.Module):
             if feature.name in OF_SNAPSHOT:
                 value = tf.where(unknown, tf.constant(np.nan, tf.float64), value)
             if not feature.query_free:
-                value = tf.where(searched, value, 0.0)
+                value = tf.where(searched[:, tf.newaxis], value, 0.0)
             columns.append(tf.cast(value, tf.float32))
         return tf.stack(columns, axis=-1)
 
-    def _compare_texts(
-        self, query: Any, last_query: Any, titles: Any, openings: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Return the cosines and the token overlap of each candidate, float64 [B, C]."""
-        opened = tf.where(openings["real"], openings["title"], "")
-        groups = (query, last_query, titles, opened)
-        texts, row = tf.unique(tf.concat([tf.reshape(group, [-1]) for group in groups], 0))
-        rows = [
-            tf.reshape(part, tf.shape(group))
-            for part, group in zip(
-                tf.split(row, [tf.size(group) for group in groups], num=4), groups, strict=True
-            )
-        ]
-        tokens = self._encode(texts)
-        total = tf.reduce_sum(_double(tf.gather(self.vectors, tokens)), axis=1)
-        direction = _unit(total)
-        of_query, of_last, of_title, of_opened = rows
-        title = tf.gather(direction, of_title)
-        history = _unit(tf.reduce_sum(tf.gather(direction, of_opened), axis=1))
-        return {
-            "query_cosine": _cosine(title, tf.gather(direction, of_query)),
-            "last_query_cosine": _cosine(title, tf.gather(direction, of_last)),
-            "history_cosine": _cosine(title, history),
-            "token_overlap": _overlap(tf.gather(tokens, of_query), tf.gather(tokens, of_title)),
-        }
 
-
-def _summarise_searches(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return each user's last query, string [B], and whether the request's was asked before."""
-    asked = request["history_query"]
-    slots = tf.shape(asked)[1]
-    real = tf.sequence_mask(request["history_count"], slots) & tf.not_equal(asked, "")
-    real &= request["history_session"] <= request["session"][:, tf.newaxis]
-    # Slot 0 is one of its own: no search.
-    last = tf.reduce_max(
-        tf.pad(tf.where(real, tf.range(1, slots + 1), 0), [[0, 0], [1, 0]]), axis=1
-    )
-    padded = tf.pad(asked, [[0, 0], [1, 0]])
-    return {
-        "last_query": tf.gather(padded, last, batch_dims=1),
-        "repeated": tf.reduce_any(real & tf.equal(asked, request["query"][:, tf.newaxis]), axis=1),
-    }
-
-
-def _count_openings(
-    query: Any, titles: Any, session: Any, openings: Mapping[str, Any]
-) -> dict[str, Any]:
+def _count_openings(memory: Memory, searched: Any, query: Any, titles: Any) -> dict[str, Any]:
     """Return the counts of `feature_columns.compute_values` that are of the user, float64.
+
+    Args:
+        memory: What F needs of the users' pasts.
+        searched: bool [B].
+        query: int64 [B], keys.
+        titles: int64 [B, C], keys.
 
     Returns:
         [B, C]: user_opens, user_query_opens, session_opens, last_rank; [B]: user_opens_all,
         user_query_opens_all.
     """
-    real = openings["real"]
-    same_query = real & tf.equal(openings["query"], query[:, tf.newaxis])
-    same_query &= tf.not_equal(query, "")[:, tf.newaxis]
-    same_session = real & tf.equal(openings["session"], session[:, tf.newaxis])
-    # Numbers are compared many times faster than strings.
-    _, number = tf.unique(
-        tf.concat([tf.reshape(titles, [-1]), tf.reshape(openings["title"], [-1])], 0)
-    )
-    of_title, of_opening = tf.split(number, [tf.size(titles), tf.size(openings["title"])], num=2)
-    of_title = tf.reshape(of_title, tf.shape(titles))[:, :, tf.newaxis]
-    of_opening = tf.reshape(of_opening, tf.shape(real))[:, tf.newaxis]
-    same = tf.equal(of_title, of_opening) & real[:, tf.newaxis]
+    real = memory.opened
+    same_query = real & tf.equal(memory.opened_query, query[:, tf.newaxis])
+    same_query &= searched[:, tf.newaxis]
+    same_session = real & memory.opened_here
+    same = tf.equal(titles[:, :, tf.newaxis], memory.opened_title[:, tf.newaxis])
+    same &= real[:, tf.newaxis]
+    kinds = tf.stack([real, same_query, same_session], axis=2)
+    # Exact: float32 holds counts up to 2^24.
+    counts = _double(tf.matmul(tf.cast(same, tf.float32), tf.cast(kinds, tf.float32)))
     rank = tf.cumsum(_double(real), axis=1)
-
-    def count(holds: Any) -> Any:
-        return tf.reduce_sum(_double(same & holds[:, tf.newaxis]), axis=2)
-
     return {
-        "user_opens": count(real),
-        "user_query_opens": count(same_query),
-        "session_opens": count(same_session),
+        "user_opens": counts[..., 0],
+        "user_query_opens": counts[..., 1],
+        "session_opens": counts[..., 2],
         # An empty axis has the lowest number as its maximum.
         "last_rank": tf.maximum(
             tf.reduce_max(tf.where(same, rank[:, tf.newaxis], -1.0), axis=2), -1.0
@@ -200,12 +187,6 @@ def _overlap(query: Any, title: Any) -> Any:
     shared = tf.reduce_sum(_double(there & distinct[:, tf.newaxis]), axis=2)
     count = tf.reduce_sum(_double(distinct), axis=1)[:, tf.newaxis]
     return shared / tf.maximum(count, 1.0)
-
-
-def _unit(vectors: Any) -> Any:
-    """Return `word_vectors.unit` of float64 [..., d], as float64 whole numbers."""
-    norm = tf.sqrt(tf.reduce_sum(tf.square(vectors), axis=-1, keepdims=True))
-    return tf.round(vectors * (SCALE / tf.where(norm > 0, norm, 1.0)))
 
 
 def _cosine(title: Any, other: Any) -> Any:

@@ -1,0 +1,191 @@
+"""Rank requests by raw strings, inside the exported graph: signatures `rank` and `explain`.
+
+Axis letters: B requests, H history slots, C candidates, n features, m signals of a score.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from data_pipeline.batching.packing import standardise
+from data_pipeline.batching.parsing import Tables
+from data_pipeline.settings import BatchSettings
+from data_pipeline.text.words import Tokenizer
+from user_tf.models.batch_ops import padded_history, padded_session
+from user_tf.serving.graph.distinct_texts import DistinctTexts
+from user_tf.serving.graph.history_selection import HistoryLimits, select_history
+from user_tf.serving.graph.request_batch import pack, task_of
+from user_tf.serving.graph.request_checks import RequestCaps
+from user_tf.serving.graph.request_features import RequestFeatures
+from user_tf.serving.graph.user_memory import Memory
+from user_tf.serving.graph.user_table import UserTable
+from user_tf.serving.request import PADDING_SCORE
+
+# Rare counts reach 25 deviations; a limit of 10 would change what was evaluated.
+_DEVIATIONS = 100.0
+WATCHED = {
+    "known_user": ((), tf.bool),
+    "history_kept": ((), tf.int32),
+    "unknown_words": ((), tf.float32),
+}
+"""Shape after the rows, and dtype, of the outputs for monitoring."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Graph:
+    """The path from raw strings to the Batch that the models score.
+
+    Attributes:
+        tokenizer: The dataset's tokenizer, the one that preparation uses.
+        users: The dataset's user table.
+        limits: Behaviors to keep of a history.
+        tables: Standardisation of F, as training uses it.
+        settings: Which tasks see F, as training used it.
+        features: Computes F; None for a model without F.
+        words: Words of the vocabulary; token ids from here on are of unknown words.
+        caps: The largest request that is taken.
+    """
+
+    tokenizer: Tokenizer
+    users: UserTable
+    limits: HistoryLimits
+    tables: Tables
+    settings: BatchSettings
+    features: RequestFeatures | None
+    words: int
+    caps: RequestCaps = dataclasses.field(default_factory=RequestCaps)
+
+    @property
+    def feature_count(self) -> int:
+        """Return n of `rank_with_features`; 0 where the model was trained without F."""
+        return len(self.features.names) if self.features else 0
+
+    def batch(self, request: Mapping[str, Any], features: Any) -> dict[str, Any]:
+        """Return the Batch of raw requests.
+
+        Args:
+            request: Arguments of `rank` by name.
+            features: float32 [B, C, n] raw F to use instead of the graph's; NaN: the graph's.
+        """
+        query = request["query"]
+        mask = tf.sequence_mask(request["candidate_count"], tf.shape(request["candidates"])[1])
+
+        def standardised(texts: DistinctTexts) -> Any:
+            def compute() -> Any:
+                return self.compare(
+                    self.features.remember(request),
+                    query,
+                    texts,
+                    texts.rows["candidate_text"],
+                    mask,
+                )
+
+            return self.standardise(query, mask, compute, features)
+
+        return pack(request, standardised, self.limits, self.tokenizer.encode, self.users.find)
+
+    def compare(
+        self, memory: Memory, query: Any, texts: DistinctTexts, candidates: Any, mask: Any
+    ) -> Any:
+        """Return raw F of candidates, float32 [B, C, n]; NaN where it is unknown.
+
+        Args:
+            memory: What F needs of the users' pasts.
+            query: string [B].
+            texts: Distinct texts, those of query and candidates before all others.
+            candidates: int32 [B, C], their rows.
+            mask: bool [B, C].
+        """
+        of_query = texts.rows["query_text"]
+        last = tf.maximum(tf.reduce_max(of_query), tf.reduce_max(candidates))
+        mine = texts._replace(strings=texts.strings[: last + 1], tokens=texts.tokens[: last + 1])
+        facts = self.features.read(mine)
+        searched = tf.not_equal(query, "")
+        return self.features.compare(
+            memory, searched, facts.at(of_query), facts.at(candidates), mask
+        )
+
+    def standardise(self, query: Any, mask: Any, compute: Callable[[], Any], given: Any) -> Any:
+        """Return F as the models see it, float32 [B, C, n].
+
+        Args:
+            query: string [B].
+            mask: bool [B, C], real candidates.
+            compute: Returns the graph's raw F, float32 [B, C, n].
+            given: float32 [B, C, n] raw F to use instead; NaN, or None: the graph's.
+        """
+        mean = tf.constant(self.tables.feature_mean, tf.float32)
+        raw = tf.broadcast_to(mean, tf.concat([tf.shape(mask), [mean.shape[0]]], 0))
+        if self.features is not None:
+            if self.settings.recommendation_features:
+                computed = compute()
+            else:
+                # Recommendations see no F.
+                searched, means = tf.reduce_any(tf.not_equal(query, "")), raw
+                computed = tf.cond(searched, compute, lambda: means)
+            if given is not None:
+                reach = _DEVIATIONS * self.tables.feature_std
+                clipped = tf.clip_by_value(given, mean - reach, mean + reach)
+                computed = tf.where(tf.math.is_nan(given), computed, clipped)
+            raw = tf.where(tf.math.is_nan(computed), mean, computed)
+        parsed = {"features": raw, "task": task_of(query), "candidate_mask": mask}
+        return standardise(parsed, self.tables, self.settings)["features"]
+
+    def score(
+        self, ranker: Callable[..., Any], request: Mapping[str, Any], features: Any
+    ) -> dict[str, Any]:
+        """Return scores and what is watched, by one model for every request."""
+        batch = self.batch(request, features)
+        scores = mask_scores(ranker(batch, training=False), batch["candidate_mask"])
+        return {"scores": scores} | self.watch(batch)
+
+    def explain(self, ranker: Any, request: Mapping[str, Any], features: Any) -> dict[str, Any]:
+        """Return the outputs of `score`, the attention to past behaviors, and parts of the scores."""
+        batch = self.batch(request, features)
+        mask = batch["candidate_mask"]
+        found = ranker.explain(batch)
+        scores = mask_scores(found["scores"], mask)
+        attention = self._place_attention(request, batch, found["attention"])
+        parts = tf.where(mask[:, :, tf.newaxis], tf.cast(found["contributions"], tf.float32), 0.0)
+        outputs = {"scores": scores, "attention": attention, "contributions": parts}
+        return outputs | self.watch(batch)
+
+    def _place_attention(
+        self, request: Mapping[str, Any], batch: Mapping[str, Any], attention: Any
+    ) -> Any:
+        """Return the weight of every history slot, float32 [B, H]; 0: not seen."""
+        history = [request[name] for name in ("history_count", "history_session", "history_query")]
+        rows = select_history(request["session"], *history, self.limits)["rows"]
+        places = tf.concat([part(batch).behaviors for part in (padded_history, padded_session)], 1)
+        seen = places > 0
+        slots = tf.gather(rows, tf.boolean_mask(places, seen) - 1)
+        weights = tf.boolean_mask(tf.cast(attention, tf.float32), seen)
+        return tf.scatter_nd(slots, weights, tf.shape(request["history_session"], tf.int64))
+
+    def watch(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a server watches of each request; `signatures.py` lists it."""
+        in_session = tf.math.count_nonzero(batch["session_behaviors"], axis=1, dtype=tf.int32)
+        in_past = tf.reduce_sum(tf.gather(in_session, batch["past_sessions"]), axis=1)
+        current = tf.math.count_nonzero(batch["current_behaviors"], axis=1, dtype=tf.int32)
+        return {
+            "known_user": batch["user"] > 0,
+            "history_kept": current + in_past,
+            "unknown_words": self.unknown_words(batch),
+        }
+
+    def unknown_words(self, batch: Mapping[str, Any]) -> Any:
+        """Return the share of words of query and candidates outside the vocabulary, float32 [B]."""
+        texts = tf.concat([batch["query_text"][:, tf.newaxis], batch["candidate_text"]], axis=1)
+        tokens = batch["text_tokens"]
+        unknown, every = (
+            tf.reduce_sum(tf.gather(tf.math.count_nonzero(holds, 1, dtype=tf.float32), texts), 1)
+            for holds in (tokens >= self.words, tokens > 0)
+        )
+        return unknown / tf.maximum(every, 1.0)
+
+
+def mask_scores(scores: Any, mask: Any) -> Any:
+    """Return scores, float32 [B, C], with `request.PADDING_SCORE` at padding."""
+    return tf.where(mask, tf.cast(scores, tf.float32), PADDING_SCORE)

@@ -1,0 +1,174 @@
+"""Check the arguments of a request, inside the exported graph: nothing is dropped, cut or wrapped.
+
+Axis letters: B requests, H history slots, K history titles, O documents opened, C candidates.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from data_pipeline.common.codes import TASK_LABELS
+from user_tf.serving.graph.rules import Rules
+
+HISTORY = ("history_session", "history_query", "history_title_count")
+OPENED = ("opened_session", "opened_query", "opened_titles")
+
+
+@dataclasses.dataclass(frozen=True)
+class RequestCaps:
+    """The largest request that a served model takes.
+
+    Attributes:
+        history: Past behaviors, titles of past behaviors, and documents opened, each.
+        candidates: Candidates.
+        text_bytes: UTF-8 bytes of a text or an id.
+    """
+
+    history: int = 10_000
+    candidates: int = 1_000
+    text_bytes: int = 10_000
+
+
+def check_request(request: Mapping[str, Any], caps: RequestCaps) -> dict[str, Any]:
+    """Return the arguments of a request without columns that no request fills.
+
+    Args:
+        request: Arguments of a signature, by name. Those of the history and the candidates are
+            checked where the signature has them.
+        caps: Largest request.
+
+    Raises:
+        tf.errors.InvalidArgumentError: When run, if an argument breaks a rule.
+    """
+    request = _check_shapes(request, caps)
+    if "history_count" in request:
+        request = _trim(request, HISTORY, tf.reduce_max(request["history_count"]))
+        request = _trim(request, OPENED, tf.reduce_max(request["opened_count"]))
+        request = _check_history(request, caps)
+        titles = _count_titles(request)
+        request = _trim(request, ("history_titles",), tf.reduce_max(titles))
+    return _check_texts(request, caps)
+
+
+def _check_shapes(request: Mapping[str, Any], caps: RequestCaps) -> dict[str, Any]:
+    """Check numbers of rows and columns, which everything else relies on."""
+    rules = Rules()
+    first = next(iter(request))
+    rows = tf.shape(request[first], tf.int64)[0]
+    rules.need(first, "have at least 1 row", rows > 0, rows, "send at least one request")
+    for name, value in request.items():
+        found = tf.shape(value, tf.int64)[0]
+        rule = f"have one row a request, as many as `{first}`"
+        rules.need(name, rule, tf.equal(found, rows), found, "give one row a request")
+    lists = {"history_count": HISTORY, "opened_count": OPENED}
+    lists["candidate_count"] = ("candidates", "document_ids")
+    for count, names in lists.items():
+        if count not in request:
+            continue
+        least = int(count == "candidate_count")
+        value = request[count]
+        rules.need(count, f"be at least {least}", value >= least, value, "count what you send")
+        for name in names:
+            if name in request:
+                columns = tf.shape(request[name], tf.int64)[1]
+                rule = f"be at most the number of columns of `{name}`"
+                rules.need(count, rule, value <= columns, value, f"count the items of `{name}`")
+        kind = "candidates" if least else "history"
+        cap = getattr(caps, kind)
+        rule = f"be at most {cap} for this model"
+        fix = f"send fewer, the latest ones, or export with --max_{kind} set higher"
+        if least:
+            value = tf.shape(request[next(name for name in names if name in request)], tf.int64)[1]
+        rules.need(count, rule, value <= cap, value, fix)
+    if "features" in request:
+        found, columns = (
+            tf.shape(request[name], tf.int64)[1] for name in ("features", "candidates")
+        )
+        rule = "have as many columns as `candidates`"
+        fix = "give one list of values a candidate"
+        rules.need("features", rule, tf.equal(found, columns), found, fix)
+    if "document_ids" in request:
+        found, columns = (
+            tf.shape(request[name], tf.int64)[1] for name in ("candidates", "document_ids")
+        )
+        rule = "have as many columns as `document_ids`"
+        fix = "give one title a document, an empty one where the model knows the id"
+        rules.need("candidates", rule, tf.equal(found, columns), found, fix)
+    return rules.guard(request)
+
+
+def _check_history(request: Mapping[str, Any], caps: RequestCaps) -> dict[str, Any]:
+    """Check session numbers and numbers of titles."""
+    rules = Rules()
+    session = request["session"]
+    rules.need("session", "be at least 1", session >= 1, session, "number sessions from 1")
+    current = session[:, tf.newaxis]
+    numbers, titles = request["history_session"], request["history_title_count"]
+    real = tf.sequence_mask(request["history_count"], tf.shape(numbers)[1])
+    holds = (numbers >= 1) & (numbers <= current) | ~real
+    fix = "number sessions from 1; the request's own is the last one"
+    rules.need("history_session", "be from 1 to `session`", holds, numbers, fix)
+    holds = (numbers[:, 1:] >= numbers[:, :-1]) | ~real[:, 1:]
+    fix = "give the history oldest first"
+    rules.need("history_session", "not decrease", holds, numbers[:, 1:], fix)
+    columns = tf.shape(request["history_titles"], tf.int64)[1]
+    holds = (titles >= 0) & (titles <= columns) | ~real
+    rule = "be from 0 to the number of columns of `history_titles`"
+    fix = "count the titles of each behavior"
+    rules.need("history_title_count", rule, holds, titles, fix)
+    holds = tf.equal(titles, 1) | tf.not_equal(request["history_query"], "") | ~real
+    fix = "give the title of the browse, or the query of the search"
+    rules.need("history_title_count", "be 1 for a behavior without query", holds, titles, fix)
+    total = _count_titles(request)
+    rule = "sum up to at most the number of columns of `history_titles`"
+    fix = "give the titles of all behaviors one after the other"
+    rules.need("history_title_count", rule, total <= columns, total, fix)
+    rule = f"sum up to at most {caps.history} for this model"
+    fix = "send a shorter history, or export with --max_history set higher"
+    rules.need("history_title_count", rule, total <= caps.history, total, fix)
+    opened = request["opened_session"]
+    real = tf.sequence_mask(request["opened_count"], tf.shape(opened)[1])
+    holds = (opened >= 0) & (opened <= current) | ~real
+    fix = "give 0 for earlier sessions, `session` for the current one"
+    rules.need("opened_session", "be from 0 to `session`", holds, opened, fix)
+    return rules.guard(request)
+
+
+def _check_texts(request: Mapping[str, Any], caps: RequestCaps) -> dict[str, Any]:
+    """Check the bytes of texts and the names of tasks."""
+    rules = Rules()
+    counts = {name: request.get("history_count") for name in HISTORY}
+    counts |= {name: request.get("opened_count") for name in OPENED}
+    counts |= dict.fromkeys(("candidates", "document_ids"), request.get("candidate_count"))
+    if "history_count" in request:
+        counts["history_titles"] = _count_titles(request)
+    for name, value in request.items():
+        if value.dtype != tf.string:
+            continue
+        size = tf.cast(tf.strings.length(value), tf.int64)
+        holds = size <= caps.text_bytes
+        if name in counts:
+            holds |= ~tf.sequence_mask(counts[name], tf.shape(value)[1])
+        rule = f"hold texts of at most {caps.text_bytes} bytes for this model"
+        fix = "shorten the text, or export with --max_text_bytes set higher"
+        rules.need(name, rule, holds, size, fix)
+    if "task" in request:
+        task = request["task"]
+        holds = tf.reduce_any([tf.equal(task, label) for label in TASK_LABELS], axis=0)
+        fix = "name the task whose targets will be ranked"
+        rules.need("task", f"be one of {', '.join(TASK_LABELS)}", holds, task, fix)
+    return rules.guard(request)
+
+
+def _count_titles(request: Mapping[str, Any]) -> Any:
+    """Return int64 [B], titles of each request's history."""
+    counts = request["history_title_count"]
+    real = tf.sequence_mask(request["history_count"], tf.shape(counts)[1])
+    return tf.reduce_sum(tf.where(real, counts, 0), axis=1)
+
+
+def _trim(request: Mapping[str, Any], names: Sequence[str], columns: Any) -> dict[str, Any]:
+    """Return the request with the first columns of some arguments."""
+    return {**request, **{name: request[name][:, :columns] for name in names}}

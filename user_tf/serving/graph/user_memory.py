@@ -1,0 +1,115 @@
+"""Keep what the relevance features F need of a user's past, inside the exported graph.
+
+Strings are compared by their keys (`count_tables.hash_of`): numbers are compared many times faster,
+and a state can carry them.
+
+Axis letters: B requests, O openings, H history slots, L tokens, d width of word vectors.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from data_pipeline.text.word_vectors import SCALE
+from user_tf.serving.graph.count_tables import hash_of
+from user_tf.serving.graph.distinct_texts import DistinctTexts, number_texts
+from user_tf.serving.graph.openings import find_openings
+
+
+class TextFacts(NamedTuple):
+    """What F reads of texts, of any shape.
+
+    Attributes:
+        key: int64 [...], `hash_of` their strings.
+        tokens: int32 [..., L].
+        direction: float64 [..., d], `word_vectors.unit` of the sum of word vectors: whole numbers.
+    """
+
+    key: Any
+    tokens: Any
+    direction: Any
+
+    def at(self, rows: Any) -> "TextFacts":
+        """Return the facts of the texts at `rows`."""
+        return TextFacts(*(tf.gather(part, rows) for part in self))
+
+
+class Memory(NamedTuple):
+    """What F needs of the users' pasts.
+
+    Attributes:
+        opened: bool [B, O], real openings, in the order of becoming known.
+        opened_title, opened_query: int64 [B, O], keys of title and query of each.
+        opened_here: bool [B, O], those of the current session.
+        asked: bool [B, H], real searches.
+        asked_query: int64 [B, H], keys of their queries.
+        last_query: float64 [B, d], direction of the last query.
+        opened_mean: float64 [B, d], direction of the sum of the opened titles' directions.
+    """
+
+    opened: Any
+    opened_title: Any
+    opened_query: Any
+    opened_here: Any
+    asked: Any
+    asked_query: Any
+    last_query: Any
+    opened_mean: Any
+
+
+def read_facts(texts: DistinctTexts, vectors: Any) -> TextFacts:
+    """Return the facts of distinct texts.
+
+    Args:
+        texts: The texts.
+        vectors: float32 [V + B, d] word vectors by token id, row 0 zero.
+    """
+    total = tf.reduce_sum(tf.cast(tf.gather(vectors, texts.tokens), tf.float64), axis=1)
+    return TextFacts(hash_of(texts.strings), texts.tokens, unit(total))
+
+
+def remember(request: Mapping[str, Any], encode: Callable[[Any], Any], vectors: Any) -> Memory:
+    """Return what F needs of the past of each request.
+
+    Args:
+        request: The arguments of signature `rank`, by name; query and candidates are not read.
+        encode: string [X] -> int32 [X, L] token ids.
+        vectors: As for `read_facts`.
+    """
+    openings = find_openings(request)
+    asked, last_query = _find_searches(request)
+    titles = tf.where(openings["real"], openings["title"], "")
+    texts = number_texts({"last_query": last_query, "titles": titles}, encode)
+    facts = read_facts(texts, vectors)
+    opened = tf.gather(facts.direction, texts.rows["titles"])
+    return Memory(
+        opened=openings["real"],
+        opened_title=tf.gather(facts.key, texts.rows["titles"]),
+        opened_query=hash_of(openings["query"]),
+        opened_here=tf.equal(openings["session"], request["session"][:, tf.newaxis]),
+        asked=asked,
+        asked_query=hash_of(request["history_query"]),
+        last_query=tf.gather(facts.direction, texts.rows["last_query"]),
+        opened_mean=unit(tf.reduce_sum(opened, axis=1)),
+    )
+
+
+def unit(vectors: Any) -> Any:
+    """Return `word_vectors.unit` of float64 [..., d], as float64 whole numbers."""
+    norm = tf.sqrt(tf.reduce_sum(tf.square(vectors), axis=-1, keepdims=True))
+    return tf.round(vectors * (SCALE / tf.where(norm > 0, norm, 1.0)))
+
+
+def _find_searches(request: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the searches of a history, bool [B, H], and each user's last query, string [B]."""
+    asked = request["history_query"]
+    slots = tf.shape(asked)[1]
+    real = tf.sequence_mask(request["history_count"], slots) & tf.not_equal(asked, "")
+    real &= request["history_session"] <= request["session"][:, tf.newaxis]
+    # Slot 0 is one of its own: no search.
+    last = tf.reduce_max(
+        tf.pad(tf.where(real, tf.range(1, slots + 1), 0), [[0, 0], [1, 0]]), axis=1
+    )
+    padded = tf.pad(asked, [[0, 0], [1, 0]])
+    return real, tf.gather(padded, last, batch_dims=1)
