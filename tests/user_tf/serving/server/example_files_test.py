@@ -11,18 +11,21 @@ from tests.user_tf.serving.served_requests import SEARCH, replace
 from user_tf.serving.example_requests import made_up, write_server_files
 from user_tf.serving.request import to_arrays
 from user_tf.serving.server.model_card import CARD, SERVED, write_card
+from user_tf.serving.signatures import SIGNATURES
 
 MANIFEST = {
     "tasks": ["recommendation", "search"],
-    "signatures": ["rank", "rank_with_features"],
+    "signatures": ["rank", "rank_with_features", "encode_user", "rank_documents"],
     "features": ["document_clicks", "query_cosine"],
 }
 EXAMPLE = replace(SEARCH, features=((0.0, 1.0),) * 5)
 
 
 def answer(signature, arrays):
-    """Return the length of each title as its score."""
-    assert signature == "rank" and "features" not in arrays
+    """Return the length of each title as its score, or the task's length as the state."""
+    assert set(arrays) == set(SIGNATURES[signature])
+    if signature == "encode_user":
+        return {"state": tf.constant([[len(arrays["task"][0])]])}
     return {"scores": tf.strings.length(tf.constant(arrays["candidates"].tolist()))}
 
 
@@ -38,13 +41,16 @@ def test_there_is_a_warm_up_request_for_every_signature_and_task(extra):
     for record in tf.data.TFRecordDataset(str(extra / "tf_serving_warmup_requests")):
         request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
         assert request.model_spec.name == "user"
-        query = tf.make_ndarray(request.inputs["query"]).tolist()[0].decode()
-        asked[request.model_spec.signature_name, query] = request.inputs
-    names = ("rank", "rank_with_features")
-    assert set(asked) == {(name, query) for name in names for query in ("", "red hat")}
-    wide = tf.make_ndarray(asked["rank_with_features", ""]["features"])
+        values = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
+        assert set(values) == set(SIGNATURES[request.model_spec.signature_name])
+        asked.setdefault(request.model_spec.signature_name, []).append(values)
+    assert sorted(asked) == sorted(MANIFEST["signatures"])
+    for signature in ("rank", "rank_with_features", "rank_documents"):
+        assert [values["query"][0] for values in asked[signature]] == [b"", b"red hat"]
+    assert [values["task"][0] for values in asked["encode_user"]] == [b"recommendation", b"search"]
+    assert [values["state"].tolist() for values in asked["rank_documents"]] == [[[14]], [[6]]]
+    wide = asked["rank_with_features"][0]["features"]
     assert wide.shape == (1, 5, 2) and np.isnan(wide).all()
-    assert set(asked["rank", ""]) == set(to_arrays([SEARCH]))
 
 
 def test_a_model_of_one_task_is_warmed_by_that_task(tmp_path):
