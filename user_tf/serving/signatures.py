@@ -164,6 +164,20 @@ class ServedModel:
         root.tables = [table for table in self._tables if table is not None]
         tf.saved_model.save(root, os.fspath(folder), signatures=functions)
 
+    def compute(self, name: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the outputs of a signature, operation by operation: no graph is made for it.
+
+        Args:
+            name: One of `names`.
+            request: Tensors by argument.
+        """
+        before = tf.config.functions_run_eagerly()
+        tf.config.run_functions_eagerly(True)
+        try:
+            return getattr(self, f"_{name}")(check_request(request, self._graph.caps))
+        finally:
+            tf.config.run_functions_eagerly(before)
+
     def _signature(self, name: str) -> Any:
         """Return the traced function of a signature."""
         specs = {
