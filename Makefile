@@ -18,7 +18,7 @@ help:
 	@echo "make docs         build the documentation as a site in $(SITE)"
 	@echo "make house        print files, rooms, floors and circles of the code"
 	@echo "make faults       kill a preparation at 20 points (10 minutes)"
-	@echo "make fuzz         5,000 malformed rows and files for each table and source (an hour), and 2,000 damaged requests"
+	@echo "make fuzz         5,000 malformed rows and files for each table and source, 2,000 requests and lines (an hour)"
 	@echo "make benchmarks   measure speed again (half an hour on an idle machine)"
 	@echo "make results      rewrite the results in README, RESULTS.md and the flagfiles"
 	@echo "make clean        remove what quickstart and docs made (not the virtual environment)"
@@ -57,6 +57,7 @@ faults: $(STAMP)
 fuzz: $(STAMP)
 	USER_TF_FUZZ_ROWS=5000 $(RUN) -m pytest tests/data_pipeline/importers/tables_fuzz_test.py tests/data_pipeline/importers/raw_fuzz_test.py
 	USER_TF_FUZZ_REQUESTS=2000 $(RUN) -m pytest tests/user_tf/serving/request_fuzz_test.py
+	USER_TF_FUZZ_LINES=2000 $(RUN) -m pytest tests/user_tf/predict/predict_fuzz_test.py
 
 benchmarks: $(STAMP)
 	$(RUN) -m benchmarks.layout_speed --work=$(WORK)/throughput

@@ -31,8 +31,8 @@ from benchmarks.workload import summary
 from data_pipeline.common import flagtree
 from data_pipeline.common.flagtree import setting
 from user_tf.config import ModelConfig, TrainConfig
+from user_tf.evaluation.provenance import provenance as describe_machine
 from user_tf.experiments.commands import call
-from user_tf.provenance import provenance as describe_machine
 from user_tf.run_folder import write_json
 
 PRECISIONS = ("float32", "mixed_bfloat16")

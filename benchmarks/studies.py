@@ -32,7 +32,6 @@ class Study:
         commands: By dataset, the module calls that make it; `{work}` is the study's folder,
             `{trivago}` the log file given on the command line.
         systems: Systems trained, once a seed.
-        truth: Whether the datasets are simulated, so that the oracle is known.
         split: Split of the table's targets.
     """
 
@@ -40,8 +39,11 @@ class Study:
     flagfile: str
     commands: dict[str, tuple[str, ...]]
     systems: tuple[System, ...]
-    truth: bool = False
     split: str = "test"
+
+    def has_truth(self, dataset: str) -> bool:
+        """Return whether a dataset is simulated, so that its best ranking is known."""
+        return any(command.startswith("data_pipeline.truth") for command in self.commands[dataset])
 
 
 def _simulated(world: str, *flags: str, prepare: str = "") -> tuple[str, ...]:
@@ -77,18 +79,19 @@ def _layout(targets: int, windows: int, *flags: str, name: str = "") -> System:
     )
 
 
+_TRIVAGO = (
+    "data_pipeline.import_log --source=trivago --input={trivago} --output={work}/trivago-log",
+    "data_pipeline.prepare --log={work}/trivago-log --output={work}/trivago "
+    "--sequence.relevance=click --text.width=64 --text.oov_buckets=50000 "
+    "--text.word2vec_epochs=0 --windows.targets_per_window=32",
+)
+
 STUDIES = {
     "trivago": Study(
         question="Does USER beat most-recently-touched-first on real rows, with F and without?",
         flagfile="configs/train/trivago.flags",
         commands={
-            "trivago": (
-                "data_pipeline.import_log --source=trivago --input={trivago} "
-                "--output={work}/trivago-log",
-                "data_pipeline.prepare --log={work}/trivago-log --output={work}/trivago "
-                "--sequence.relevance=click --text.width=64 --text.oov_buckets=50000 "
-                "--text.word2vec_epochs=0 --windows.targets_per_window=32",
-            )
+            "trivago": _TRIVAGO,
         },
         systems=(
             System("USER with F", "trivago"),
@@ -125,7 +128,6 @@ STUDIES = {
             ),
         },
         systems=(*_trio("linked"), *_trio("independent")),
-        truth=True,
     ),
     "quickstart": Study(
         question="What does the quickstart reach, and how far do its seeds differ?",
@@ -134,7 +136,6 @@ STUDIES = {
             "quickstart": _simulated("quickstart", "--users=2000", prepare="--text.width=32")
         },
         systems=(System("USER, quickstart", "quickstart"),),
-        truth=True,
     ),
     "user": Study(
         question="What do the settings of the paper reach on the linked world of "
@@ -144,7 +145,20 @@ STUDIES = {
             "linked": _simulated("linked", "--users=3000", *_WORLD[1:], prepare="--text.width=100")
         },
         systems=(System("USER, settings of the paper", "linked"),),
-        truth=True,
+    ),
+    "user_plus": Study(
+        question="What does USER+ reach on the linked world of configs/datasets/linked.flags and on "
+        "real rows, with one flagfile?",
+        flagfile="configs/train/user_plus.flags",
+        commands={
+            "linked": _simulated("linked", "--users=3000", *_WORLD[1:], prepare="--text.width=64"),
+            "trivago": _TRIVAGO,
+        },
+        systems=(
+            # Lists of the linked world have 10 documents.
+            System("USER+, linked", "linked", ("--data.batch.negatives=9",)),
+            System("USER+, trivago", "trivago"),
+        ),
     ),
     "sharing": Study(
         question="Do windows with several targets of a user side by side reach the quality of "
@@ -159,7 +173,6 @@ STUDIES = {
             _layout(32, 8),
             _layout(32, 16),
         ),
-        truth=True,
         split="validation",
     ),
     "faster": Study(
@@ -171,7 +184,6 @@ STUDIES = {
             _layout(8, 20, "--runtime.precision=mixed_bfloat16", name="bfloat16"),
             _layout(8, 20, "--train.embedding_updates=touched", name="lazy Adam"),
         ),
-        truth=True,
         split="validation",
     ),
 }

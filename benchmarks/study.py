@@ -43,7 +43,7 @@ def make_dataset(
 ) -> str:
     """Make a dataset by its commands, unless it exists."""
     if (work / name / "manifest.json").exists() and (
-        not study.truth or (work / f"{name}.truth.parquet").exists()
+        not study.has_truth(name) or (work / f"{name}.truth.parquet").exists()
     ):
         return "made before"
     for command in study.commands[name]:
@@ -66,7 +66,7 @@ def job(study: Study, system: System, seed: str, work: pathlib.Path) -> commands
     dataset = str(work / system.dataset)
     settings, _ = resolve([f"--flagfile={study.flagfile}", *system.flags])
     config = make_run_config(settings, dataset, str(folder(system, seed, work)), int(seed))
-    truth = f"{dataset}.truth.parquet" if study.truth else ""
+    truth = f"{dataset}.truth.parquet" if study.has_truth(system.dataset) else ""
     return functools.partial(grid_run.train_and_evaluate, config, study.split, truth)
 
 

@@ -56,6 +56,11 @@ def main(arguments: Items[str]) -> None:
     for task, counts in manifest["left_out"].items():
         left = ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in counts.items() if n)
         print(f"Left out ({task}): {left or 'nothing'}")
+    if unlabeled := manifest["counts"]["unlabeled"]:
+        print(
+            f"Unlabeled: {unlabeled:,} requests whose answers are withheld. A trained run ranks them: "
+            "python -m user_tf.rank --split=unlabeled"
+        )
     for warning in from_plain(manifest["warnings"]):
         print(warning)
     print(f"Dataset: {settings.output}")

@@ -63,6 +63,11 @@ class SplitSettings:
     test_begins: str = setting(
         "", "Time (ISO 8601, UTC) at which the test period begins; empty: by parts."
     )
+    column: bool = setting(
+        True,
+        "Follow the column `split` of the log's requests, where it has one, as of a published split; "
+        "off: cut by time anew.",
+    )
 
 
 @dataclasses.dataclass(frozen=True)

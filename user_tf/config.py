@@ -212,9 +212,11 @@ class Config:
     runtime: RuntimeConfig = dataclasses.field(default_factory=RuntimeConfig)
 
     def save(self, folder: pathlib.Path) -> None:
-        """Write the settings to `folder/config.json`."""
+        """Write the settings to `folder/config.json`, completely or not at all."""
+        unfinished = folder / "config.json.unfinished"
         text = json.dumps(flagtree.to_dict(self), indent=2) + "\n"
-        (folder / "config.json").write_text(text, encoding="utf-8")
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(folder / "config.json")
 
     @classmethod
     def load(cls, folder: pathlib.Path) -> "Config":

@@ -4,7 +4,7 @@ RUN/config.json                        settings of the run
 RUN/run.json                           the dataset: where it was, checksum of its manifest
 RUN/<phase>/best.weights.h5            weights of the best validation MAP
 RUN/<phase>/metrics.jsonl              one line for each evaluation
-RUN/<phase>/checkpoints/latest.npz     checkpoint a killed phase resumes from
+RUN/<phase>/checkpoints/latest.npz     checkpoint a killed phase resumes from; previous.npz before it
 RUN/<phase>/done.json                  result of the phase, written last
 RUN/tensorboard/<phase>/
 """

@@ -45,11 +45,16 @@ class Scenario(enum.StrEnum):
 
 
 class Split(enum.StrEnum):
-    """The split of a target; its number in tables is its position here."""
+    """The split of a target; its number in tables is its position here.
+
+    The answers of unlabeled targets are withheld, as in the test part of a challenge: they are ranked,
+    and nothing else is computed of them.
+    """
 
     TRAIN = "train"
     VALIDATION = "validation"
     TEST = "test"
+    UNLABELED = "unlabeled"
 
     @property
     def number(self) -> int:
@@ -61,6 +66,11 @@ class Split(enum.StrEnum):
         """
         return list(Split).index(self)
 
+
+NO_SPLIT = -1
+"""In place of a split's number: none is given, or the target is in none."""
+LABELED_SPLITS = (Split.TRAIN, Split.VALIDATION, Split.TEST)
+"""Splits whose targets have labels."""
 
 # Times are integer microseconds since the epoch, UTC.
 SECOND = 1_000_000

@@ -5,10 +5,11 @@
         command_line.run(main)
 
 A mistake of a user ends with `error: ...` on the standard error and the exit code 2. A defect of the
-program shows its traceback, and so does every error with --verbosity=1.
+program shows its traceback, and so does every error with --verbosity=1. Ctrl-C ends with 130.
 """
 
 import functools
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -78,6 +79,8 @@ def _call(main: Callable[[list[str]], Any], positional: str, arguments: list[str
     try:
         _check_arguments(positional, arguments[1:])
         return main(arguments)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
     except Exception as error:
         if not is_mistake(error):
             raise

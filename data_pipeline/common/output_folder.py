@@ -1,10 +1,12 @@
-"""A folder that appears under its name only when it is complete, written by one run at a time."""
+"""Files and folders that appear under their name only when complete, written by one run at a time."""
 
+import contextlib
 import os
 import pathlib
 import shutil
+from collections.abc import Iterator
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO
 
 import filelock
 
@@ -64,6 +66,41 @@ class FolderLock:
         # Removed while held: filelock refuses a lock on a file that lost its name.
         self._file.unlink(missing_ok=True)
         self._lock.release()
+
+
+@contextlib.contextmanager
+def unfinished_file(path: str | os.PathLike[str]) -> Iterator[TextIO]:
+    """Write a text file (UTF-8) under a temporary name; it gets its own name if there was no error.
+
+    Args:
+        path: The file, which the setting `output` names; an existing one is replaced.
+
+    Raises:
+        FileNotFoundError: Its folder does not exist.
+        FolderInUse: Another process writes the file.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as root:
+        ...     with unfinished_file(f"{root}/a.txt") as file:
+        ...         characters = file.write("text")
+        ...     os.listdir(root)
+        ['a.txt']
+    """
+    final = pathlib.Path(path)
+    if not os.fspath(path) or not final.parent.is_dir():
+        raise FileNotFoundError(
+            f"`output` must be a file in an existing folder. Got {os.fspath(path)!r}. Fix: make the "
+            "folder, or set --output."
+        )
+    unfinished = final.with_name(final.name + ".unfinished")
+    with FolderLock(final):
+        try:
+            with unfinished.open("w", encoding="utf-8", newline="") as file:
+                yield file
+            unfinished.replace(final)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
 
 class UnfinishedFolder:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_pipeline.common.array_types import Columns, Integers
-from data_pipeline.common.codes import Split
+from data_pipeline.common.codes import LABELED_SPLITS, Split
 from data_pipeline.dataset.windows import (
     SIZES,
     TargetRows,
@@ -43,7 +43,7 @@ def write_windows(
 ) -> dict[str, int]:
     """Write the windows of a scenario; return their number by split.
 
-    Writes, for each split, `windows/<scenario>/<split>-00000-of-0000n.tfrecord` (at least one file,
+    Writes, for each split (`unlabeled` only if the dataset has such targets), `windows/<scenario>/<split>-00000-of-0000n.tfrecord` (at least one file,
     maybe empty) and `<split>-sizes.npy`, int32 [windows, 5] in the order of the records.
 
     Args:
@@ -69,6 +69,8 @@ def write_windows(
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         for split in Split:
             groups = np.flatnonzero(shown & (split_of_group == split.number))
+            if split not in LABELED_SPLITS and not (split_of_group == split.number).any():
+                continue
             users = inputs.targets["user"][inputs.group_row[groups]]
             edges = cut_windows(users, settings.targets_per_window)
             parts = _cut_shards(edges)

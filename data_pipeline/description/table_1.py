@@ -3,12 +3,12 @@
 import numpy as np
 
 from data_pipeline.common.array_types import Columns, Integers
-from data_pipeline.common.codes import BehaviorType, Split, Task
+from data_pipeline.common.codes import LABELED_SPLITS, BehaviorType, Task
 from data_pipeline.common.sorted_arrays import sorted_unique
 from data_pipeline.events.splits import Boundaries, assign
 from data_pipeline.targets.candidate_lists import CandidateLists
 
-PERIODS = ("history", *Split, "all")
+PERIODS = ("history", *LABELED_SPLITS, "all")
 
 STATISTICS = {
     "users": "with a behavior in the period",
@@ -51,7 +51,7 @@ def table_1(
         behaviors: type, user, text, session of the kept sessions' behaviors.
         satisfied_search_clicks: behavior (1-based), the satisfied clicks of searches.
         sessions: start, has_both of all sessions in their order.
-        targets: Targets of the dataset.
+        targets: Targets of the dataset; unlabeled ones are in no period and not counted.
         group_row: int64 [groups], target of each group.
         limits: Begin of each period.
 
@@ -65,7 +65,7 @@ def table_1(
     for number, name in enumerate(PERIODS):
         whole = name == "all"
         rows = np.full(len(period), True) if whole else period == number
-        chosen = np.full(len(target_period), True) if whole else target_period == number
+        chosen = target_period <= len(LABELED_SPLITS) if whole else target_period == number
         kind, user = behaviors["type"][rows], behaviors["user"][rows]
         held = sorted_unique(behaviors["session"][rows])
         searches = int((kind == BehaviorType.SEARCH).sum())

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from data_pipeline.common.array_types import Columns, Integers
+from data_pipeline.common.codes import Split
 from data_pipeline.engine.base import Engine
 from data_pipeline.events.as_of import NEVER
 from data_pipeline.settings import SequenceSettings
@@ -28,7 +29,7 @@ class ShownLists:
     """The lists of a log's requests.
 
     Attributes:
-        lists: Ibis table request_id, time, results, as in the log's files.
+        lists: Ibis table request_id, time, results, given_split, as in the log's files.
         requests: Ibis table request, request_id.
         documents: Ibis table doc, doc_id.
         settings: The rule of satisfied clicks.
@@ -79,7 +80,8 @@ class ShownLists:
         Raises:
             ValueError: As `clicks`.
         """
-        early = self.lists.filter(engine.microseconds(self.lists.time) < before)
+        lists = self._labeled()
+        early = lists.filter(engine.microseconds(lists.time) < before)
         shown = _unnest(early.select("results"))
         counted = shown.group_by("doc_id").aggregate(count=shown.count())
         return self._by_document(engine, counted)
@@ -90,7 +92,7 @@ class ShownLists:
         Raises:
             ValueError: As `clicks`.
         """
-        shown = _unnest(self.lists.select("time", "results"))
+        shown = _unnest(self._labeled().select("time", "results"))
         seen = shown.group_by("doc_id").aggregate(time=engine.microseconds(shown.time).min())
         return self._by_document(engine, seen)
 
@@ -128,6 +130,10 @@ class ShownLists:
         )
         check_documents("requests", columns["doc"])
         return columns
+
+    def _labeled(self) -> ibis.Table:
+        """Return the lists of requests whose answers are known."""
+        return self.lists.filter(self.lists.given_split != Split.UNLABELED.number)
 
     def _numbered(self, rows: ibis.Table) -> ibis.Table:
         """Return rows with the number `doc` in place of `doc_id`, 0 for an unknown document."""

@@ -21,13 +21,14 @@ import ibis
 import numpy as np
 
 from data_pipeline.common.array_types import Columns, Integers
-from data_pipeline.common.codes import SECOND
+from data_pipeline.common.codes import LABELED_SPLITS, NO_SPLIT, Split
 from data_pipeline.engine.base import Engine
 from data_pipeline.events.as_of import NEVER
 from data_pipeline.events.impressions import ShownLists, check_documents, satisfied
 from data_pipeline.settings import SequenceSettings
 
 Folders = Sequence[str | os.PathLike[str]]
+_REQUESTS = ("request_id", "user_id", "time", "query", "results")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +40,8 @@ class LogTables:
         texts: text, content (string): every distinct title and query but the empty one.
         documents: doc, doc_id (string), text, published (`NEVER` if unknown), log_index (number of
             the first log that lists it, from 0 on).
-        requests: request, request_id (string), user, time, query (text; 0 = recommendation).
+        requests: request, request_id (string), user, time, query (text; 0 = recommendation),
+            given_split (number of the `Split` that the log says, otherwise `NO_SPLIT`).
         clicks: Columns of `ShownLists.clicks`.
         empty_requests: int64 [n], requests with an empty list, ascending.
         browses: Columns user, time, doc, satisfied (0/1), in this order.
@@ -60,18 +62,6 @@ class LogTables:
         return np.searchsorted(self.begins[1:], time, side="right")
 
 
-def click_delay(settings: SequenceSettings) -> int:
-    """Return the microseconds from a click to the time its satisfaction is known.
-
-    Example:
-        >>> click_delay(SequenceSettings()), click_delay(SequenceSettings(relevance="click"))
-        (30000000, 0)
-    """
-    if settings.relevance == "click":
-        return 0
-    return round(settings.satisfied_seconds * SECOND)
-
-
 def read_tables(engine: Engine, folders: Folders, settings: SequenceSettings) -> LogTables:
     """Read documents, requests and browses of logs and number them.
 
@@ -85,9 +75,8 @@ def read_tables(engine: Engine, folders: Folders, settings: SequenceSettings) ->
         ValueError: A click or browse names a document that the documents table lacks; a log does
             not begin after those before it end; two logs hold a request of the same id.
     """
-    documents, requests, browses = (
-        _read_all(engine, folders, name) for name in ("documents", "requests", "browses")
-    )
+    documents, browses = (_read_all(engine, folders, name) for name in ("documents", "browses"))
+    requests = read_requests(engine, folders)
     begins = _find_begins(engine, folders, requests, browses)
     if len(folders) > 1:
         _refuse_repeated_requests(engine, requests)
@@ -122,8 +111,7 @@ def open_lists(
         tables: What `read_tables` returned.
         folders, settings: As for `read_tables`.
     """
-    lists = _read_all(engine, folders, "requests")
-    return ShownLists(lists, tables.requests, tables.documents, settings)
+    return ShownLists(read_requests(engine, folders), tables.requests, tables.documents, settings)
 
 
 def find_availability(engine: Engine, tables: LogTables, shown: ShownLists) -> Integers:
@@ -155,11 +143,34 @@ def _read_all(engine: Engine, folders: Folders, name: str) -> ibis.Table:
     """Return the rows of a table in all logs, with the index of their log."""
     tables = [
         engine.parquet(pathlib.Path(folder) / f"{name}.parquet").mutate(
-            log_index=ibis.literal(log_index, "int64")
+            log_index=_literal(log_index)
         )
         for log_index, folder in enumerate(folders)
     ]
     return ibis.union(*tables) if len(tables) > 1 else tables[0]
+
+
+def read_requests(engine: Engine, folders: Folders) -> ibis.Table:
+    """Return the requests of all logs, also unlabeled ones, with the split that their log says."""
+    tables = []
+    for log_index, folder in enumerate(map(pathlib.Path, folders)):
+        rows = engine.parquet(folder / "requests.parquet")
+        splits, unlabeled = folder / "splits.parquet", folder / "unlabeled.parquet"
+        given = _literal(NO_SPLIT)
+        if splits.exists():
+            named = rows.left_join(engine.parquet(splits), "request_id")
+            cases = [(named.split == split, split.number) for split in LABELED_SPLITS]
+            given = ibis.cases(*cases, else_=NO_SPLIT).cast("int64")
+            rows = named
+        tables.append(rows.select(*_REQUESTS, given_split=given, log_index=_literal(log_index)))
+        if unlabeled.exists():
+            rows, given = engine.parquet(unlabeled), _literal(Split.UNLABELED.number)
+            tables.append(rows.select(*_REQUESTS, given_split=given, log_index=_literal(log_index)))
+    return ibis.union(*tables) if len(tables) > 1 else tables[0]
+
+
+def _literal(number: int) -> ibis.Value:
+    return ibis.literal(number, "int64")
 
 
 def _keep_first(documents: ibis.Table) -> ibis.Table:
@@ -187,11 +198,13 @@ def _number_documents(engine: Engine, documents: ibis.Table, texts: ibis.Table) 
 def _number_requests(
     engine: Engine, requests: ibis.Table, users: ibis.Table, texts: ibis.Table
 ) -> ibis.Table:
-    owned = requests.select("request_id", "user_id", "time", "query").join(users, "user_id")
+    columns = requests.select("request_id", "user_id", "time", "query", "given_split")
+    owned = columns.join(users, "user_id")
     owned = owned.left_join(texts, owned.query == texts.content)
     owned = owned.select(
         "request_id",
         "user",
+        "given_split",
         time=engine.microseconds(owned.time),
         query=ibis.coalesce(owned.text, 0),
     )

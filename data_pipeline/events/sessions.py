@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_pipeline.common.array_types import Columns, Integers
-from data_pipeline.common.codes import MINUTE, BehaviorType
+from data_pipeline.common.codes import MINUTE, SECOND, BehaviorType
 from data_pipeline.common.sorted_arrays import run_starts, searchsorted_fast, sorted_unique
 from data_pipeline.events.as_of import NEVER, TimeRanks
 from data_pipeline.settings import SequenceSettings
@@ -41,6 +41,18 @@ CHOICES = (
     "The session filter counts sessions that hold at least one behavior; popularity and relevance "
     "features keep using the unfiltered log.",
 )
+
+
+def click_delay(settings: SequenceSettings) -> int:
+    """Return the microseconds from a click to the time its satisfaction is known.
+
+    Example:
+        >>> click_delay(SequenceSettings()), click_delay(SequenceSettings(relevance="click"))
+        (30000000, 0)
+    """
+    if settings.relevance == "click":
+        return 0
+    return round(settings.satisfied_seconds * SECOND)
 
 
 def cut(user: Integers, time: Integers, settings: SequenceSettings) -> Integers:

@@ -9,14 +9,19 @@ unified log, in every scenario: no session and no window crosses a boundary.
 A boundary may be given as a time, as of a published split. The sessions before or between the given
 ones are cut by their parts. A target at a given boundary or later is of the later split, although its
 session may begin before: nothing after the boundary is learned from.
+
+A log may also say the split of single requests (column `split`). They keep it; a period then begins
+with the first request of its split. Unlabeled requests are in no period.
 """
 
 import dataclasses
 import datetime
 
 import numpy as np
+import numpy.typing as npt
 
 from data_pipeline.common.array_types import Integers
+from data_pipeline.common.codes import NO_SPLIT, Split
 from data_pipeline.events.as_of import NEVER
 from data_pipeline.settings import SplitSettings
 
@@ -29,6 +34,7 @@ CHOICES = (
     "that start in it give no targets.",
     "Split quantiles run over the sessions after the history period with at least one valid "
     "target, before pseudo-negatives are drawn; sessions with equal starts stay together.",
+    "A request whose split the log says keeps it; a period begins with the first request of its split.",
 )
 
 
@@ -41,13 +47,22 @@ class Boundaries:
     test: int
 
 
-def boundaries(starts: Integers, earliest: int, latest: int, settings: SplitSettings) -> Boundaries:
+def boundaries(
+    starts: Integers,
+    earliest: int,
+    latest: int,
+    settings: SplitSettings,
+    given: Boundaries | None = None,
+    free: Integers | None = None,
+) -> Boundaries:
     """Return the boundaries of the splits: those given, the others by parts.
 
     Args:
         starts: int64 [n], start of each session that holds a valid target.
         earliest, latest: First and last activity of the log.
-        settings: History share, parts, and given times.
+        settings: History share and parts.
+        given: Given boundaries, `NEVER` for the others. Default: those of the settings.
+        free: int64 [m], the starts that parts are cut of. Default: `starts`.
 
     Raises:
         ValueError: A share, part or time is out of range, or no session is left to split.
@@ -70,19 +85,21 @@ def boundaries(starts: Integers, earliest: int, latest: int, settings: SplitSett
             "--split.validation_parts=1 --split.test_parts=1, or other parts."
         )
     train = earliest + round((latest - earliest) * share)
-    ordered = np.sort(starts[starts >= train])
-    if not len(ordered):
+    if not (starts >= train).any():
         raise ValueError(
             "`log` must hold at least one session with a target after the history period. Got "
             f"{len(starts)} sessions with targets, none of them after it. Fix: lower "
             "--split.history_share, or check the clicks of the log."
         )
 
+    free = starts if free is None else free
+    ordered = np.sort(free[free >= train])
+
     def boundary(starts: Integers, before: int, both: int) -> int:
         first = len(starts) * before // both if both else len(starts)
         return int(starts[first]) if first < len(starts) else NEVER
 
-    given = find_given(settings)
+    given = given or find_given(settings)
     validation, test = given.validation, given.test
     if test == validation == NEVER:
         validation = boundary(ordered, parts[0], sum(parts))
@@ -116,6 +133,34 @@ def find_given(settings: SplitSettings) -> Boundaries:
         _parse_time("validation_begins", settings.validation_begins),
         _parse_time("test_begins", settings.test_begins),
     )
+
+
+def find_in_column(given_split: Integers, time: Integers, settings: SplitSettings) -> Boundaries:
+    """Return the boundaries that the splits of single targets give: each period's first target.
+
+    Args:
+        given_split: int64 [targets], number of the `Split`, or `NO_SPLIT`.
+        time: int64 [targets].
+        settings: Must not give boundaries too.
+
+    Raises:
+        ValueError: The settings give a boundary too.
+
+    Example:
+        >>> find_in_column(np.array([0, 1, 1, -1]), np.array([5, 8, 7, 1]), SplitSettings()).validation
+        7
+    """
+    for name in ("validation_begins", "test_begins"):
+        if getattr(settings, name):
+            raise ValueError(
+                f"`split.{name}` must be empty for a log that says the split of its requests. Got "
+                f"{getattr(settings, name)!r}. Fix: remove it, or set --nosplit.column."
+            )
+    validation, test = (
+        int(time[given_split == split.number].min(initial=NEVER))
+        for split in (Split.VALIDATION, Split.TEST)
+    )
+    return Boundaries(-NEVER, min(validation, test) if validation < NEVER else NEVER, test)
 
 
 def _parse_time(name: str, text: str) -> int:
@@ -154,6 +199,24 @@ def assign_targets(
     # A given test period ends what comes before it, also where validation is cut by parts.
     ordered = dataclasses.replace(given, validation=min(given.validation, given.test))
     return np.maximum(assign(starts, limits), assign(times, ordered))
+
+
+def keep_given(split: Integers, given_split: Integers, settings: SplitSettings) -> Integers:
+    """Return the split of targets: that which the log says, otherwise by time.
+
+    Args:
+        split: int64 [targets], the split by time.
+        given_split: int64 [targets], number of the `Split`, or `NO_SPLIT`.
+        settings: Whether the column is followed; unlabeled targets always stay so.
+    """
+    kept = is_followed(given_split, settings) | (given_split == Split.UNLABELED.number)
+    return np.where(kept, given_split, split)
+
+
+def is_followed(given_split: Integers, settings: SplitSettings) -> npt.NDArray[np.bool_]:
+    """Return which targets have a labeled split that the log says: bool [targets]."""
+    given = (given_split != NO_SPLIT) & (given_split != Split.UNLABELED.number)
+    return given & settings.column
 
 
 def assign(starts: Integers, limits: Boundaries) -> Integers:

@@ -5,17 +5,20 @@ sessions and about when facts are known: `sessions.CHOICES`.
 """
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from data_pipeline.common.array_types import Columns, Integers
-from data_pipeline.common.codes import BehaviorType
+from data_pipeline.common.codes import BehaviorType, Split
 from data_pipeline.common.sorted_arrays import run_starts
-from data_pipeline.engine.base import Engine
 from data_pipeline.events import sessions
 from data_pipeline.events.as_of import NEVER
-from data_pipeline.events.log_tables import LogTables, click_delay
 from data_pipeline.settings import SequenceSettings
+
+if TYPE_CHECKING:  # A serving client builds events without an engine.
+    from data_pipeline.engine.base import Engine
+    from data_pipeline.events.log_tables import LogTables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,8 +31,8 @@ class UserEvents:
         sessions: user, start, end (last activity), next_start (`NEVER` for the last session),
             has_both (0/1), kept (0/1: passes the session filter); row s - 1 is session s, order
             (user, start).
-        requests: user, time, query, activity, session: every request of the unfiltered log; row
-            r - 1 is request r.
+        requests: user, time, query, given_split, activity, session: every request of the unfiltered
+            log; row r - 1 is request r. Unlabeled ones cut sessions, and are no behaviors.
         clicks: request, query, satisfied, candidates (length of its list), activity (of the click;
             of its request for a search and for a click without a time): every click of a list,
             order (request, position).
@@ -39,7 +42,8 @@ class UserEvents:
             of kept sessions.
         satisfied_search_clicks: behavior, rank (0, 1, ... in order of click, clicks without a time
             last), doc, known_at: of the search behaviors, order (behavior, rank).
-        searches: user, time, query, activity, session: the requests with a query, in their order.
+        searches: user, time, query, given_split, activity, session: the labeled requests with a
+            query, in their order.
         document_opens: every document opened, see `list_document_opens`.
     """
 
@@ -55,7 +59,7 @@ class UserEvents:
 
 
 def build_events(
-    engine: Engine, tables: LogTables, document_text: Integers, settings: SequenceSettings
+    engine: "Engine", tables: "LogTables", document_text: Integers, settings: SequenceSettings
 ) -> UserEvents:
     """Build behaviors, sessions and clicks of the unified log.
 
@@ -66,8 +70,27 @@ def build_events(
         settings: When a session ends, what a satisfied click is, the session filter.
     """
     requests = _fetch_requests(engine, tables)
-    browses, delay = dict(tables.browses), click_delay(settings)
-    clicks = _add_requests(tables.clicks, requests)
+    return connect_events(requests, tables.clicks, tables.browses, document_text, settings)
+
+
+def connect_events(
+    requests: Columns,
+    clicks: Columns,
+    browses: Columns,
+    document_text: Integers,
+    settings: SequenceSettings,
+) -> UserEvents:
+    """Build behaviors, sessions and clicks from columns.
+
+    Args:
+        requests: user, time, query of request 1, 2, ..., in the order of users and times.
+        clicks: As `LogTables.clicks`.
+        browses: As `LogTables.browses`.
+        document_text, settings: As for `build_events`.
+    """
+    requests, browses = dict(requests), dict(browses)
+    delay = sessions.click_delay(settings)
+    clicks = _add_requests(clicks, requests)
     activities = _number_activities(requests, browses, clicks)
     session = sessions.cut(**activities, settings=settings)
     for table in (requests, browses):
@@ -82,7 +105,7 @@ def build_events(
     behaviors = _keep_sessions(behaviors, marks["kept"])
     satisfied = _order_satisfied_clicks(behaviors, clicks)
     del behaviors["request"]
-    searched = np.flatnonzero(requests["query"] > 0)
+    searched = find_searches(requests)
     return UserEvents(
         activities,
         spans | marks,
@@ -96,12 +119,18 @@ def build_events(
     )
 
 
-def _fetch_requests(engine: Engine, tables: LogTables) -> Columns:
-    """Return user, time and query of request 1, 2, ..."""
-    rows = tables.requests.select("user", "time", "query", "request")
+def _fetch_requests(engine: "Engine", tables: "LogTables") -> Columns:
+    """Return user, time, query and given_split of request 1, 2, ..."""
+    rows = tables.requests.select("user", "time", "query", "given_split", "request")
     columns = engine.fetch(rows, ["request"])
     del columns["request"]
     return columns
+
+
+def find_searches(requests: Columns) -> Integers:
+    """Return the rows of labeled requests with a query, which are behaviors: int64 [searches]."""
+    labeled = requests["given_split"] != Split.UNLABELED.number
+    return np.flatnonzero((requests["query"] > 0) & labeled)
 
 
 def _add_requests(clicks: Columns, requests: Columns) -> Columns:
@@ -147,7 +176,7 @@ def _merge_behaviors(
     requests: Columns, clicks: Columns, browses: Columns, document_text: Integers
 ) -> Columns:
     """Return searches, logged browses and recommendation clicks in their order."""
-    searched = np.flatnonzero(requests["query"] > 0)
+    searched = find_searches(requests)
     searches = {name: requests[name][searched] for name in ("user", "time", "activity")}
     searches |= {"known_at": searches["time"], "text": requests["query"][searched]}
     searches |= {"doc": np.zeros_like(searched), "request": searched + 1}

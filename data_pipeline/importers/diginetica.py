@@ -7,7 +7,7 @@ train-item-views.csv. Words of queries and product names are hashed: each number
 
 * Requests: every row of train-queries.csv. With words it is a search, without words it is the page
   of a category, a recommendation (about 94 of 100 rows). `items` is the list in shown order. Rows
-  with `is.test` TRUE are left out: their clicks were withheld, so their lists would look unclicked.
+  with `is.test` TRUE are unlabeled: their clicks were withheld.
 * Clicks: a click belongs to its `queryId` and has its own time. If a product is clicked again, the
   first time counts. `duration` is the duration of the page, not a dwell.
 * Browses: every row of train-item-views.csv, without dwell, also if it follows a click on the same
@@ -181,14 +181,13 @@ SELECT 'queries' AS source, queried.number, 'q' || queried.queryId AS request_id
         'doc_id': item,
         'clicked': clicked_at[item] IS NOT NULL,
         'click_time': make_timestamp(start + clicked_at[item] * 1000)
-    }) END AS results
+    }) END AS results, CASE withheld WHEN 'TRUE' THEN 'unlabeled' END AS split
 FROM queried
 JOIN placed ON placed.source = 'queries' AND placed.number = queried.number
 LEFT JOIN (
     SELECT queryId, map_from_entries(list((itemId, ms) ORDER BY number)) AS clicked_at
-    FROM clicked WHERE fault IS NULL AND nth = 1 GROUP BY queryId
+    FROM clicked WHERE fault IS NULL AND nth = 1 AND withheld = 'FALSE' GROUP BY queryId
 ) AS found ON queried.queryId = found.queryId
-WHERE withheld = 'FALSE'
 """
 
 BROWSES = """
@@ -254,7 +253,7 @@ WHERE NOT regexp_full_match(itemId, {_NUMBER})
 OUTCOMES = """
 CREATE TABLE outcomes AS
 SELECT 'queries' AS source, CASE
-        WHEN withheld = 'TRUE' THEN 'left out, its clicks withheld'
+        WHEN withheld = 'TRUE' THEN 'unlabeled request'
         WHEN tokens IS NULL THEN 'page of a category'
         ELSE 'search' END AS outcome, count(*) AS rows
 FROM queried WHERE fault IS NULL GROUP BY ALL

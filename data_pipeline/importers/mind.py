@@ -4,8 +4,8 @@ Recommended settings of `prepare`: `--sequence.relevance=click`, since there are
 
 Files: news.tsv and behaviors.tsv of MIND or MIND-small, tab-separated without quotes; a header, which
 published files lack, is recognised. To import several parts as one log, concatenate them: cat
-train/news.tsv dev/news.tsv > news.tsv, and behaviors.tsv in the same way. The rows of the test part
-have no labels and are quarantined.
+train/news.tsv dev/news.tsv > news.tsv, and behaviors.tsv in the same way. Impressions without labels,
+as in the test part, are unlabeled requests.
 
 * Requests: every row of behaviors.tsv is a request without a query; there are no searches. The list
   is in the order of the file; several results may be clicked. Impression ids start again in every
@@ -26,7 +26,9 @@ have no labels and are quarantined.
 
 import pathlib
 
-from data_pipeline.importers.formats.sql_mapping import RawFile, map_files
+import pyarrow as pa
+
+from data_pipeline.importers.formats.sql_mapping import RawFile, map_files, read_request_names
 from data_pipeline.log.quarantine import Rule
 from data_pipeline.log.raw_rows import Source
 
@@ -70,8 +72,8 @@ RULES = (
     Rule("time", 'A time must be like "11/12/2019 2:14:46 PM". Fix: correct it.'),
     Rule(
         "labels",
-        'An impression must be news with labels, like "N43266-0 N58363-1". Fix: leave out rows '
-        "without labels, such as those of the test part, whose clicks are unknown.",
+        'An impression must be news with labels, like "N43266-0 N58363-1", or without any, like '
+        '"N43266 N58363". Fix: correct it, or remove the row.',
     ),
 )
 
@@ -83,11 +85,13 @@ CREATE TABLE shown AS
 SELECT *, CASE
         WHEN user_id = '' THEN 'user-id-empty'
         WHEN moment IS NULL THEN 'time'
-        WHEN NOT regexp_full_match(impressions, '[^ ]+-[01]( [^ ]+-[01])*') THEN 'labels'
+        WHEN NOT (labeled OR unlabeled) THEN 'labels'
     END AS fault
 FROM (
     SELECT number, user_id, time, try_strptime(time, '%m/%d/%Y %I:%M:%S %p') AS moment,
-        trim(history) AS history, trim(impressions) AS impressions
+        trim(history) AS history, trim(behaviors.impressions) AS impressions,
+        regexp_full_match(trim(behaviors.impressions), '[^ ]+-[01]( [^ ]+-[01])*') AS labeled,
+        regexp_full_match(trim(behaviors.impressions), '[^ -]+( [^ -]+)*') AS unlabeled
     FROM behaviors
 )
 """
@@ -130,10 +134,10 @@ REQUESTS = """
 CREATE TABLE requests AS
 SELECT 'behaviors' AS source, number, 'm' || number AS request_id, user_id, moment AS time,
     '' AS query, list_transform(string_split(impressions, ' '), lambda place: {
-        'doc_id': left(place, -2),
-        'clicked': ends_with(place, '-1'),
+        'doc_id': CASE WHEN labeled THEN left(place, -2) ELSE place END,
+        'clicked': labeled AND ends_with(place, '-1'),
         'click_time': NULL::TIMESTAMP
-    }) AS results
+    }) AS results, CASE WHEN unlabeled THEN 'unlabeled' END AS split
 FROM impressed
 """
 
@@ -173,7 +177,8 @@ SELECT 'news' AS source, CASE WHEN number IN (SELECT number FROM documents) THEN
     ELSE 'of an earlier row' END AS outcome, count(*) AS rows
 FROM news WHERE news_id <> '' GROUP BY ALL
 UNION ALL
-SELECT 'behaviors', 'request', count(*) FROM requests
+SELECT 'behaviors', CASE WHEN unlabeled THEN 'unlabeled request' ELSE 'request' END, count(*)
+FROM impressed GROUP BY ALL
 UNION ALL
 SELECT 'histories of requests', CASE
         WHEN history = '' THEN 'empty'
@@ -203,3 +208,15 @@ def read(path: pathlib.Path) -> Source:
     """
     statements = (READ, HISTORIES, REQUESTS, BROWSES, DOCUMENTS, FAULTS, OUTCOMES)
     return map_files("mind", path, FILES, statements, RULES, {"relevance": "click"}, MEASURES)
+
+
+def read_names(path: pathlib.Path) -> pa.Table:
+    """Return what names each request in a submission: columns request_id, impression_id.
+
+    Args:
+        path: The folder that was imported.
+
+    Raises:
+        LogError: A file is missing or not UTF-8.
+    """
+    return read_request_names("mind", path, FILES[1], "m", ("impression_id",))

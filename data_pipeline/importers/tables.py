@@ -40,7 +40,7 @@ from data_pipeline.importers.formats.parquet_parts import parquet_names, read_pa
 from data_pipeline.importers.formats.rejected_rows import make_batch, reject_lines, split_rows
 from data_pipeline.log.quarantine import Rule
 from data_pipeline.log.raw_rows import RawBatch, Rejected, Source
-from data_pipeline.log.schema import OPTIONAL, SCHEMAS, LogError
+from data_pipeline.log.schema import OPTIONAL, RAW_SCHEMAS, SCHEMAS, LogError
 
 ENDINGS = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
 
@@ -185,7 +185,7 @@ def _parse_columns(
 ) -> Iterator[RawBatch | Rejected]:
     """Parse the times, numbers and lists of text columns; reject rows that do not parse."""
     columns, broken = [], []
-    for field in SCHEMAS[table]:
+    for field in RAW_SCHEMAS[table]:
         if field.name not in part.rows.column_names:
             continue
         text, rule = f"nullif(text.{field.name}, '')", None

@@ -10,7 +10,8 @@ the order (user, session, timestamp, step).
 * Requests: a `clickout item` with a shown list, at its time. Its query is the text of the latest
   `search for destination` or `search for poi` before it in its session; without one it is a
   recommendation. The clicked item is clicked at that time; its dwell lasts to the next row of the
-  session and is unknown for the last row.
+  session and is unknown for the last row. A clickout without reference is unlabeled: in the test part
+  of the challenge the item is withheld.
 * Browses: a run of consecutive `interaction item *` rows on one item, and every `search for item`,
   at the time of its first row; the dwell lasts to the first other row after it. Times are whole
   seconds, so browses of one user, item and second are one row, with their longest dwell: the data
@@ -18,8 +19,8 @@ the order (user, session, timestamp, step).
 * Documents: the title is the city of the earliest row that names or shows the item, and its id as a
   token.
 * `filter selection` and `change of sort order` are not mapped; they end a run like any other row.
-* An item `unknown` is an item without id in this source: it is counted, not quarantined. Any other
-  reference to an item that is not a number is quarantined.
+* An item `unknown`, or an empty one, is an item without id in this source: it is counted, not
+  quarantined. Any other reference to an item that is not a number is quarantined.
 """
 
 import dataclasses
@@ -49,6 +50,8 @@ NEEDED = (
     "city",
     "impressions",
 )
+NAMES = ("user_id", "session_id", "timestamp", "step")
+"""Columns that name a row in a submission."""
 SESSIONS = "sessions"
 """Name of the raw table, which counts the rows that are wrong before any mapping."""
 
@@ -86,12 +89,28 @@ def read(path: pathlib.Path) -> Source:
     """
     check_file(path, text=path.suffix != ".parquet")
     fix = "name the file of sessions (train.csv, test.csv or a slice of them)."
-    check_needed(path.name, "a trivago file", _read_names(path), NEEDED, fix)
+    check_needed(path.name, "a trivago file", _read_header(path), NEEDED, fix)
     description: dict[str, Any] = {"name": "trivago", "files": [path.name], "relevance": "click"}
     return Source(_batches(path, description), description)
 
 
-def _read_names(path: pathlib.Path) -> list[str]:
+def read_names(path: pathlib.Path) -> pa.Table:
+    """Return what names each request in a submission: columns request_id and those of `NAMES`.
+
+    Args:
+        path: The file that was imported.
+
+    Raises:
+        LogError: The file is missing, not UTF-8, or lacks a column.
+    """
+    check_file(path, text=path.suffix != ".parquet")
+    check_needed(path.name, "a trivago file", _read_header(path), NEEDED, "name the imported file.")
+    text, _ = _read_text(path)
+    ids = pa.array([f"t{number}" for number in text["number"].to_pylist()], pa.string())
+    return text.select(list(NAMES)).append_column("request_id", ids)
+
+
+def _read_header(path: pathlib.Path) -> list[str]:
     return parquet_names(path, path.name) if path.suffix == ".parquet" else csv_header(path)
 
 

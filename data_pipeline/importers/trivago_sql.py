@@ -26,7 +26,9 @@ SELECT *,
         ) > 1 THEN 'row-twice'
     END AS fault
 FROM (
-    SELECT number, user_id, session_id, action_type, reference, city, impressions,
+    SELECT number, user_id, session_id, action_type, city, impressions,
+        CASE WHEN reference = '' AND (starts_with(action_type, 'interaction item ')
+            OR action_type = 'search for item') THEN 'unknown' ELSE reference END AS reference,
         timestamp, step, try_cast(timestamp AS BIGINT) AS moment, try_cast(step AS BIGINT) AS nth,
     FROM text
 )
@@ -52,11 +54,11 @@ FROM (
         CASE
             WHEN action_type = 'clickout item' AND items IS NULL THEN 'no-list'
             WHEN action_type = 'clickout item' AND NOT (
-                regexp_full_match(reference, '[0-9]+')
+                regexp_full_match(reference, '[0-9]*')
                 AND regexp_full_match(impressions, '[0-9]+([|][0-9]+)*')
             ) THEN 'item-id'
-            WHEN action_type = 'clickout item' AND NOT list_contains(items, reference)
-                THEN 'item-not-in-list'
+            WHEN action_type = 'clickout item' AND reference <> ''
+                AND NOT list_contains(items, reference) THEN 'item-not-in-list'
             WHEN (interaction OR action_type = 'search for item') AND reference <> 'unknown'
                 AND NOT regexp_full_match(reference, '[0-9]+') THEN 'item-id'
         END AS fault
@@ -114,7 +116,8 @@ SELECT CASE WHEN action_type IN {ACTION_TYPES} THEN action_type ELSE '(unknown a
 FROM (
     SELECT action_type, CASE
         WHEN fault IS NOT NULL THEN 'quarantined'
-        WHEN action_type = 'clickout item' THEN 'request'
+        WHEN action_type = 'clickout item' THEN
+            CASE reference WHEN '' THEN 'unlabeled request' ELSE 'request' END
         WHEN interaction OR action_type = 'search for item' THEN CASE
             WHEN reference = 'unknown' THEN 'item unknown'
             WHEN number IN (SELECT number FROM browses) THEN 'browse'
@@ -154,7 +157,7 @@ SELECT 't' || number AS request_id, user_id, make_timestamp(moment * 1000000) AS
         'clicked': item = reference,
         'click_time': CASE WHEN item = reference THEN make_timestamp(moment * 1000000) END,
         'dwell_seconds': CASE WHEN item = reference THEN to_next::DOUBLE END
-    }) AS results, number
+    }) AS results, CASE reference WHEN '' THEN 'unlabeled' END AS split, number
 FROM requests ORDER BY place
 """
 

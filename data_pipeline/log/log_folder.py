@@ -1,6 +1,8 @@
 """The behavior log: a folder of canonical tables, validated, with masked users.
 
 documents.parquet requests.parquet browses.parquet   the tables of `data_pipeline.log.schema`
+unlabeled.parquet                                    requests whose answers are withheld, if any
+splits.parquet                                       published splits of requests, if any
 quarantine.parquet                                   every rejected row, with file, row and rule
 log.json                                             written last: counts, warnings, settings,
                                                      checksums
@@ -28,7 +30,10 @@ from data_pipeline.settings import LogSettings
 
 @dataclasses.dataclass(frozen=True)
 class Log:
-    """An opened log: the paths of its tables, counts, warnings, the settings and the source."""
+    """An opened log: the paths of its tables, counts, warnings, the settings and the source.
+
+    `key_fingerprint` identifies the masking key; None without masking, or in an older log.
+    """
 
     folder: pathlib.Path
     documents: pathlib.Path
@@ -38,6 +43,7 @@ class Log:
     report: LogReport
     warnings: list[DataWarning]
     settings: LogSettings
+    key_fingerprint: str | None
     source: dict[str, Any]
 
 
@@ -46,6 +52,7 @@ def write_log(
     batches: Iterable[RawBatch | Rejected],
     settings: LogSettings,
     source: Mapping[str, Any] | None = None,
+    add_documents: bool = False,
 ) -> LogReport:
     """Write a complete log from raw rows; see `LogWriter`.
 
@@ -55,6 +62,7 @@ def write_log(
         settings: Masking and quarantine.
         source: Description of the source, for log.json; read after the last batch, so an importer
             may fill it while it yields batches.
+        add_documents: As for `LogWriter`.
 
     Raises:
         LogError: A file has an error, or too many of its rows are rejected.
@@ -75,7 +83,7 @@ def write_log(
         ...     open_log(f"{folder}/log").report == report, report.tables["browses"].kept
         (True, 1)
     """
-    with LogWriter(folder, settings) as writer:
+    with LogWriter(folder, settings, add_documents) as writer:
         for batch in batches:
             writer.add(batch)
         return writer.finish(source)
@@ -132,5 +140,6 @@ def open_log(folder: str | os.PathLike[str], checksums: bool = True) -> Log:
         # Logs written before there were warnings have none.
         warnings=from_plain(manifest.get("warnings", [])),
         settings=flagtree.from_dict(LogSettings, manifest["settings"]),
+        key_fingerprint=manifest.get("key_fingerprint"),
         source=manifest["source"],
     )

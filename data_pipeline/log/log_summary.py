@@ -11,6 +11,8 @@ KEYS = {
     "documents": ("doc_id",),
     "requests": ("request_id",),
     "browses": ("user_id", "time", "doc_id"),
+    "unlabeled": ("request_id",),
+    "splits": ("request_id",),
 }
 """Columns that identify a row of each table."""
 
@@ -30,7 +32,8 @@ class LogReport:
     """Counts of a log.
 
     Attributes:
-        tables: Rows by table: the canonical tables, and raw files of an importer.
+        tables: Rows by table: the canonical tables, `unlabeled` requests, and raw files of an
+            importer.
         users: Distinct users with a request or browse.
         first_time: Earliest request or browse, ISO 8601 in UTC.
         last_time: Latest one.
@@ -85,8 +88,15 @@ class LogReport:
         return "\n".join(lines)
 
 
-def find_repeated_rows(path: pathlib.Path, table: str) -> list[tuple[int, str]]:
+def find_repeated_rows(
+    path: pathlib.Path, table: str, others: pathlib.Path | None = None
+) -> list[tuple[int, str]]:
     """Return the rows that share their key with an earlier row, in the order of the file.
+
+    Args:
+        path: File of the table.
+        table: Its name.
+        others: File of a table whose rows count as earlier ones. Default: none.
 
     Returns:
         (0-based position, key without the user) of each row.
@@ -98,11 +108,14 @@ def find_repeated_rows(path: pathlib.Path, table: str) -> list[tuple[int, str]]:
         engine.execute(
             f"CREATE VIEW rows AS SELECT * FROM read_parquet($${path}$$, file_row_number = true)"
         )
+        known = "false"
+        if others:
+            known = f"({keys}) IN (SELECT ({keys}) FROM read_parquet($${others}$$))"
         # Counting hashes is cheap; the exact search runs only if two hashes are equal.
         total, distinct = engine.sql(
             f"SELECT count(*), count(DISTINCT hash({keys})) FROM rows"
         ).fetchall()[0]
-        if total == distinct:
+        if total == distinct and not others:
             return []
         return engine.sql(
             f"""
@@ -113,7 +126,7 @@ def find_repeated_rows(path: pathlib.Path, table: str) -> list[tuple[int, str]]:
                 ) AS nth
                 FROM rows
             )
-            WHERE nth > 1
+            WHERE nth > 1 OR {known}
             ORDER BY 1
             """
         ).fetchall()

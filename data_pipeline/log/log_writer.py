@@ -14,10 +14,11 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from data_pipeline.common import flagtree
+from data_pipeline.common.array_types import Integers
 from data_pipeline.common.checksums import describe_files
 from data_pipeline.common.data_warnings import to_plain
 from data_pipeline.common.output_folder import UnfinishedFolder
@@ -26,7 +27,7 @@ from data_pipeline.log.log_checks import judge_log
 from data_pipeline.log.log_summary import LogReport, TableReport, summarize_log
 from data_pipeline.log.quarantine import Faults, QuarantineWriter, describe_excess
 from data_pipeline.log.raw_rows import RawBatch, Rejected
-from data_pipeline.log.schema import SCHEMAS, LogError, cast_batch
+from data_pipeline.log.schema import REQUESTS, SCHEMAS, SPLITS, LogError, cast_batch
 from data_pipeline.log.table_writer import TableWriter
 from data_pipeline.log.user_ids import Masker
 from data_pipeline.settings import LogSettings
@@ -43,6 +44,8 @@ class LogWriter(UnfinishedFolder):
     Args:
         folder: Folder of the log; must not exist.
         settings: Masking and quarantine.
+        add_documents: Add documents that lists or browses name and the source lacks, with their ids
+            as titles. Default: such rows are quarantined.
 
     Raises:
         LogError: `folder` exists.
@@ -54,7 +57,9 @@ class LogWriter(UnfinishedFolder):
         mask: Masks a column of raw user ids as in the tables.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], settings: LogSettings) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], settings: LogSettings, add_documents: bool = False
+    ) -> None:
         if not 0 <= settings.quarantine_share <= 1:
             raise ValueError(
                 f"`quarantine_share` must be in [0, 1]. Got {settings.quarantine_share}. "
@@ -63,7 +68,7 @@ class LogWriter(UnfinishedFolder):
         if not os.fspath(folder):
             raise ValueError("`output` must name a folder. Got ''. Fix: set --output.")
         super().__init__(folder)
-        self._settings = settings
+        self._settings, self._adds_documents = settings, add_documents
         self.mask = Masker.from_settings(settings)
         self._tables: dict[str, TableWriter] = {}
         self._read: Counter[str] = Counter()
@@ -86,10 +91,16 @@ class LogWriter(UnfinishedFolder):
             )
         super().begin()
         for name in SCHEMAS:
-            self._tables[name] = TableWriter(self.folder, name)
-            self._opened.callback(self._tables[name].close)
+            self._open_table(name)
         self._quarantine = QuarantineWriter(self.folder / _QUARANTINE_FILE)
         self._opened.callback(self._quarantine.close)
+
+    def _open_table(self, name: str) -> TableWriter:
+        """Return the writer of a table; that of an extra table is made when it gets its first row."""
+        if name not in self._tables:
+            self._tables[name] = TableWriter(self.folder, name)
+            self._opened.callback(self._tables[name].close)
+        return self._tables[name]
 
     def __exit__(
         self,
@@ -139,28 +150,61 @@ class LogWriter(UnfinishedFolder):
                 "add the documents first.",
             )
 
-    def _add_rows(
-        self, batch: RawBatch, rows: pa.RecordBatch, numbers: npt.NDArray[np.int64]
-    ) -> None:
+    def _add_rows(self, batch: RawBatch, rows: pa.RecordBatch, numbers: Integers) -> None:
+        """Write canonical rows; requests whose answers are withheld go to a table of their own."""
+        if batch.table == "requests":
+            withheld = row_rules.are_unlabeled(rows["split"])
+            if withheld.any():
+                chosen = rows.filter(pa.array(withheld))
+                self._add_to("unlabeled", batch.file, chosen, numbers[withheld])
+                rows, numbers = rows.filter(pa.array(~withheld)), numbers[~withheld]
+        self._add_to(batch.table, batch.file, rows, numbers)
+
+    def _add_to(self, table: str, file: str, rows: pa.RecordBatch, numbers: Integers) -> None:
         """Validate, mask and write canonical rows with raw user ids."""
-        table, faults = batch.table, Faults(rows.num_rows)
+        faults = Faults(rows.num_rows)
+        if table != "documents" and self._adds_documents:
+            self._add_unknown(table, file, rows)
         if table == "documents":
             row_rules.check_documents(rows, faults)
-        elif table == "requests":
-            row_rules.check_requests(rows, self._all_documents(), faults)
-        else:
+        elif table == "browses":
             row_rules.check_browses(rows, self._all_documents(), faults)
+        else:
+            row_rules.check_requests(rows, self._all_documents(), faults)
+            row_rules.check_splits(rows, faults)
         self._read[table] += rows.num_rows
         if not faults.kept.all():
-            self._quarantine.add(faults.rejected(table, batch.file, numbers))
-            rows = rows.filter(pa.array(faults.kept))
+            self._quarantine.add(faults.rejected(table, file, numbers))
+            rows, numbers = rows.filter(pa.array(faults.kept)), numbers[faults.kept]
         if table == "documents":
             self._document_ids.append(rows["doc_id"])
         else:
             column = rows.schema.get_field_index("user_id")
             masked = self.mask(rows["user_id"])
-            rows = rows.set_column(column, SCHEMAS[table].field(column), masked)
-        self._tables[table].write(rows, batch.file, numbers[faults.kept])
+            rows = rows.set_column(column, rows.schema.field(column), masked)
+        if table == "requests":
+            self._add_splits(file, rows.select(SPLITS.names), numbers)
+        if table in ("requests", "unlabeled"):
+            rows = rows.select(REQUESTS.names)
+        self._open_table(table).write(rows, file, numbers)
+
+    def _add_unknown(self, table: str, file: str, rows: pa.RecordBatch) -> None:
+        """Add the documents of lists or browses that the source lacks, with their ids as titles."""
+        new = row_rules.find_unknown_documents(rows, table, known := self._all_documents())
+        if len(new):
+            self._documents = pa.concat_arrays([known, new])
+            added = pa.record_batch({"doc_id": new, "title": new})
+            self._read["documents"] += len(new)
+            self._tables["documents"].write(
+                cast_batch("documents", added, file), file, np.zeros(len(new), np.int64)
+            )
+
+    def _add_splits(self, file: str, rows: pa.RecordBatch, numbers: Integers) -> None:
+        """Write the splits of requests if a source gives some."""
+        given = pc.fill_null(pc.not_equal(rows["split"], ""), False)
+        if pc.any(given).as_py():
+            splits = pc.if_else(given, rows["split"], None)
+            self._open_table("splits").write(rows.set_column(1, "split", splits), file, numbers)
 
     def _all_documents(self) -> pa.Array:
         """Return the ids of all documents; no more documents may be added afterwards."""
@@ -179,10 +223,13 @@ class LogWriter(UnfinishedFolder):
             LogError: Too many rows were rejected, or no request and no browse is left. In the
                 first case the quarantine stays in LOG.tmp.
         """
-        for table in self._tables.values():
+        for name, table in self._tables.items():
             table.close()
-            for rejected in table.remove_repeated():
-                self._quarantine.add(rejected)
+            requests = self._tables["requests"].path if name == "unlabeled" else None
+            for rejected in table.remove_repeated(requests):
+                # The request of a repeated split is in the quarantine already.
+                if name != "splits":
+                    self._quarantine.add(rejected)
         self._quarantine.close()
         self._check_share()
         report = summarize_log(self.folder, self._count_rows())
@@ -236,6 +283,7 @@ class LogWriter(UnfinishedFolder):
             "source": source,
             # The path of the key stays private.
             "settings": flagtree.to_dict(dataclasses.replace(self._settings, key_file="")),
+            "key_fingerprint": self.mask.fingerprint,
             "report": report.to_dict(),
             "warnings": to_plain(judge_log(self.folder)),
             "files": describe_files(self.folder),

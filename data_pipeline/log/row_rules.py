@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from data_pipeline.common.codes import Split
 from data_pipeline.log.quarantine import Faults, Rule, Value
 
 Mask = npt.NDArray[np.bool_]
@@ -41,7 +42,7 @@ RESULTS_EMPTY = Rule(
 )
 RESULT_UNKNOWN = Rule(
     "result-unknown",
-    "Every result must be in documents. Fix: add the document with its title.",
+    "Every result must be in documents. Fix: add the document with its title, or set --add_documents.",
 )
 RESULT_TWICE = Rule(
     "result-twice",
@@ -64,7 +65,16 @@ DWELL = Rule(
 )
 BROWSE_UNKNOWN = Rule(
     "doc-unknown",
-    "Every browsed document must be in documents. Fix: add the document with its title.",
+    "Every browsed document must be in documents. Fix: add the document with its title, or set "
+    "--add_documents.",
+)
+SPLIT = Rule(
+    "split-unknown",
+    f"`split` must be {', '.join(Split)}, or empty. Fix: rewrite it, or leave the column out.",
+)
+UNLABELED_CLICK = Rule(
+    "unlabeled-with-click",
+    "An unlabeled request must have no click. Fix: write its split, or `clicked` false.",
 )
 DOC_TWICE = Rule(
     "doc-id-twice", "A `doc_id` must be in documents only once. Fix: remove the other rows."
@@ -77,7 +87,13 @@ BROWSE_TWICE = Rule(
     "browse-twice",
     "A user must browse a document only once at a time. Fix: remove the repeated row.",
 )
-TWICE = {"documents": DOC_TWICE, "requests": REQUEST_TWICE, "browses": BROWSE_TWICE}
+TWICE = {
+    "documents": DOC_TWICE,
+    "requests": REQUEST_TWICE,
+    "browses": BROWSE_TWICE,
+    "unlabeled": REQUEST_TWICE,
+    "splits": REQUEST_TWICE,
+}
 """Rule for rows of a table that share their key with an earlier row."""
 
 
@@ -158,6 +174,29 @@ def check_requests(rows: pa.RecordBatch, documents: pa.Array, faults: Faults) ->
     no_results = _mask(pc.equal(pc.list_value_length(results), 0)) & _empty(rows["query"])
     faults.mark(no_results, RESULTS_EMPTY, _value(rows["request_id"]))
     _check_items(rows, documents, faults)
+
+
+def find_unknown_documents(rows: pa.RecordBatch, table: str, documents: pa.Array) -> pa.Array:
+    """Return the distinct ids that requests or browses name and `documents` lacks."""
+    column = rows["doc_id"] if table == "browses" else rows["results"].flatten().field("doc_id")
+    ids = column.unique()
+    return ids.filter(pc.and_(pc.is_null(pc.index_in(ids, documents)), pc.not_equal(ids, "")))
+
+
+def are_unlabeled(splits: pa.Array) -> Mask:
+    """Return which requests have withheld answers: bool [rows]."""
+    return _mask(pc.equal(splits, Split.UNLABELED))
+
+
+def check_splits(rows: pa.RecordBatch, faults: Faults) -> None:
+    """Mark requests with an unknown split, and unlabeled ones with a click."""
+    splits = rows["split"]
+    known = pc.is_in(splits, pa.array(["", None, *Split], pa.string()))
+    faults.mark(~_mask(known), SPLIT, _value(splits))
+    clicked = pc.struct_field(rows["results"].flatten(), ["clicked"])
+    parents = pc.list_parent_indices(rows["results"]).to_numpy(zero_copy_only=False)
+    clicks = np.bincount(parents[_mask(clicked)], minlength=rows.num_rows) > 0
+    faults.mark(are_unlabeled(splits) & clicks, UNLABELED_CLICK, _no_value)
 
 
 def _check_items(rows: pa.RecordBatch, documents: pa.Array, faults: Faults) -> None:

@@ -66,7 +66,19 @@ QUARANTINE = pa.schema(
 form of the value that broke it (never the value, which may be a user id), the rule and the fix."""
 
 SCHEMAS = {"documents": DOCUMENTS, "requests": REQUESTS, "browses": BROWSES}
-OPTIONAL = frozenset({"category", "published", "click_time", "dwell_seconds"})
+
+SPLITS = pa.schema([("request_id", pa.string()), ("split", pa.string())])
+"""Published split of requests (train, validation, test), null where none is given."""
+
+EXTRA_SCHEMAS = {"unlabeled": REQUESTS, "splits": SPLITS}
+"""Tables that a log has only where its source says `split`: requests whose answers are withheld, and
+the splits of the others."""
+
+RAW_SCHEMAS = {**SCHEMAS, "requests": REQUESTS.append(SPLITS.field("split"))}
+"""Columns that a source may give of each table. `split` "unlabeled": the clicks of the list are
+withheld."""
+
+OPTIONAL = frozenset({"category", "published", "click_time", "dwell_seconds", "split"})
 """Columns that a source may leave out; they are null then."""
 
 IDS = frozenset({"doc_id", "request_id", "user_id"})
@@ -117,7 +129,7 @@ def check_columns(table: str, names: list[str], file: str) -> None:
         ...
         data_pipeline.log.schema.LogError: browses.csv: a browses file must have the column ...
     """
-    _check_names(table, names, SCHEMAS[table].names, file)
+    _check_names(table, names, RAW_SCHEMAS[table].names, file)
 
 
 def _check_names(what: str, names: list[str], wanted: list[str], file: str) -> None:
@@ -151,27 +163,27 @@ def _check_names(what: str, names: list[str], wanted: list[str], file: str) -> N
 def cast_batch(table: str, rows: pa.RecordBatch, file: str) -> pa.RecordBatch:
     """Cast raw columns to the canonical ones; missing optional columns become null.
 
-    Only lossless casts are done: strings of any Arrow layout, ids from integers too, times of any unit (nanoseconds are
-    cut to microseconds), dwell from any number. Text is not parsed here: importers parse it.
+    Only lossless casts are done: strings of any Arrow layout, ids from integers too, times of any
+    unit (nanoseconds are cut to microseconds), dwell from any number. Text is not parsed here: importers parse it.
 
     Raises:
         LogError: A column is missing or unknown, or has a type that does not fit.
 
     Example:
         >>> raw = pa.record_batch({"doc_id": ["a"], "title": pa.array(["A"], pa.large_string())})
-        >>> cast_batch("documents", raw, "memory").schema == DOCUMENTS
+        >>> cast_batch("documents", raw, "memory").schema == RAW_SCHEMAS["documents"]
         True
     """
     check_columns(table, rows.schema.names, file)
     columns = []
-    for field in SCHEMAS[table]:
+    for field in RAW_SCHEMAS[table]:
         if field.name not in rows.schema.names:
             columns.append(pa.nulls(rows.num_rows, field.type))
         elif pa.types.is_list(field.type):
             columns.append(_cast_results(rows.column(field.name), file))
         else:
             columns.append(_cast(rows.column(field.name), field, field.name, file))
-    return pa.RecordBatch.from_arrays(columns, schema=SCHEMAS[table])
+    return pa.RecordBatch.from_arrays(columns, schema=RAW_SCHEMAS[table])
 
 
 def _is_text(kind: pa.DataType) -> bool:

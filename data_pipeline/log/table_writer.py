@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 from data_pipeline.log.log_summary import find_repeated_rows
 from data_pipeline.log.quarantine import quarantine_rows
 from data_pipeline.log.row_rules import TWICE
-from data_pipeline.log.schema import SCHEMAS
+from data_pipeline.log.schema import EXTRA_SCHEMAS, SCHEMAS
+
+_SCHEMAS = {**SCHEMAS, **EXTRA_SCHEMAS}
 
 
 class TableWriter:
@@ -20,11 +22,14 @@ class TableWriter:
     Args:
         folder: Folder of the table, `<table>.parquet`.
         table: Name of the table.
+
+    Attributes:
+        path: The file.
     """
 
     def __init__(self, folder: pathlib.Path, table: str) -> None:
-        self._table, self._path = table, folder / f"{table}.parquet"
-        self._writer = pq.ParquetWriter(self._path, SCHEMAS[table])
+        self._table, self.path = table, folder / f"{table}.parquet"
+        self._writer = pq.ParquetWriter(self.path, _SCHEMAS[table])
         # Parts (file, row numbers) and the position of the first row of each.
         self._parts: list[tuple[str, npt.NDArray[np.int64]]] = []
         self._starts: list[int] = []
@@ -47,13 +52,16 @@ class TableWriter:
         """Finish the file; closing it again does nothing."""
         self._writer.close()
 
-    def remove_repeated(self) -> list[pa.Table]:
+    def remove_repeated(self, others: pathlib.Path | None = None) -> list[pa.Table]:
         """Remove all but the first of rows with an equal key from the closed table.
+
+        Args:
+            others: Table whose keys count as earlier rows. Default: none.
 
         Returns:
             The removed rows as tables of `QUARANTINE`.
         """
-        repeated = find_repeated_rows(self._path, self._table)
+        repeated = find_repeated_rows(self.path, self._table, others)
         if repeated:
             self._rewrite_without(np.array([position for position, _ in repeated]))
         rejected = []
@@ -71,10 +79,10 @@ class TableWriter:
 
     def _rewrite_without(self, dropped: npt.NDArray[np.int64]) -> None:
         """Rewrite the table without the rows at some positions, one row group at a time."""
-        schema, complete = SCHEMAS[self._table], self._path.with_suffix(".complete")
-        self._path.rename(complete)
+        schema, complete = _SCHEMAS[self._table], self.path.with_suffix(".complete")
+        self.path.rename(complete)
         first = 0
-        with pq.ParquetFile(complete) as source, pq.ParquetWriter(self._path, schema) as target:
+        with pq.ParquetFile(complete) as source, pq.ParquetWriter(self.path, schema) as target:
             for group in range(source.num_row_groups):
                 rows = source.read_row_group(group)
                 here = dropped[(dropped >= first) & (dropped < first + rows.num_rows)]

@@ -56,15 +56,31 @@ def mask_user(key: bytes, user_id: str) -> str:
     return hmac.digest(key, user_id.encode("utf-8"), "sha256").hex()
 
 
+def key_fingerprint(key: bytes) -> str:
+    """Return 16 hexadecimal digits that identify a key and do not give it away.
+
+    A log, a dataset and a served model carry them, so that a client with another key is refused.
+
+    Example:
+        >>> key_fingerprint(b"test"), key_fingerprint(b"other") == key_fingerprint(b"test")
+        ('14cce1747682e9ca', False)
+    """
+    return hmac.digest(key, b"user_tf: fingerprint of the masking key", "sha256").hex()[:16]
+
+
 class Masker:
     """Mask columns of user ids; each distinct id is computed once.
 
     Args:
         key: The owner's key; with None, ids stay as they are.
+
+    Attributes:
+        fingerprint: `key_fingerprint` of the key; None without one.
     """
 
     def __init__(self, key: bytes | None) -> None:
         self._key = key
+        self.fingerprint = None if key is None else key_fingerprint(key)
         self._masked: dict[str, str] = {}
 
     @classmethod

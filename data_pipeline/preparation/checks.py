@@ -98,10 +98,16 @@ def open_inputs(settings: PrepareSettings, checksums: bool = True) -> list[Log]:
 
     Raises:
         LogError: A folder of `log` is no complete log.
-        ValueError: A text setting differs.
+        ValueError: A text setting differs, or the logs were masked with different keys.
         FileNotFoundError: `vocabulary` is no complete dataset.
     """
     logs = [open_log(folder, checksums) for folder in settings.log]
+    keys = {log.key_fingerprint for log in logs if log.key_fingerprint}
+    if len(keys) > 1:
+        raise ValueError(
+            "`log` must name logs whose users were masked with one key. Got keys with the fingerprints "
+            f"{', '.join(sorted(keys))}. Fix: import them again with one key."
+        )
     if settings.vocabulary:
         theirs = open_dataset(settings.vocabulary).manifest["settings"]
         taken = dict(_list_leaves("text", theirs["text"]))

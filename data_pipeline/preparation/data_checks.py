@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_pipeline.common.array_types import Integers
-from data_pipeline.common.codes import Split, Task
+from data_pipeline.common.codes import LABELED_SPLITS, Split, Task
 from data_pipeline.common.data_warnings import DataWarning, share_text
 from data_pipeline.events.user_events import UserEvents
 from data_pipeline.features.feature_columns import FEATURES
@@ -42,7 +42,7 @@ def require_training_targets(split: Integers, left_out: LeftOut) -> None:
     """
     if (split == Split.TRAIN.number).any():
         return
-    counts = ", ".join(f"{int((split == part.number).sum())} of {part}" for part in Split)
+    counts = ", ".join(f"{int((split == part.number).sum())} of {part}" for part in LABELED_SPLITS)
     reasons = "; ".join(
         f"{task} left out: {name.replace('_', ' ')} {count:,}"
         for task, counted in left_out.items()
@@ -106,8 +106,9 @@ def _judge_texts(lists: CandidateLists, texts: TextTable) -> Iterator[tuple[str,
 
 
 def _judge_tasks(lists: CandidateLists, settings: PrepareSettings) -> Iterator[tuple[str, str]]:
-    searches = int((lists.rows["task"] == Task.SEARCH).sum())
-    if searches in (0, len(lists.rows["task"])):
+    labeled = lists.rows["split"] != Split.UNLABELED.number
+    searches = int((lists.rows["task"][labeled] == Task.SEARCH).sum())
+    if searches in (0, int(labeled.sum())):
         yield (
             "one_task",
             f"All targets are of one task, {'search' if searches else 'recommendation'}. "
@@ -117,7 +118,7 @@ def _judge_tasks(lists: CandidateLists, settings: PrepareSettings) -> Iterator[t
     parts = settings.split.train_parts, settings.split.validation_parts, settings.split.test_parts
     for task in Task:
         of_task = lists.rows["split"][lists.rows["task"] == task]
-        for split, part in zip(Split, parts, strict=True):
+        for split, part in zip(LABELED_SPLITS, parts, strict=True):
             count = int((of_task == split.number).sum())
             # A task without any target is `one_task`, a split of 0 parts is wanted.
             if len(of_task) and part and count < FEW_TARGETS:
@@ -127,6 +128,21 @@ def _judge_tasks(lists: CandidateLists, settings: PrepareSettings) -> Iterator[t
             "few_targets",
             f"Some splits have fewer than {FEW_TARGETS} targets of a task: {', '.join(few)}. "
             f"Fix: {_RESPLIT}.",
+        )
+    yield from _judge_order(lists)
+
+
+def _judge_order(lists: CandidateLists) -> Iterator[tuple[str, str]]:
+    split, time = lists.rows["split"], lists.rows["time"]
+    later = np.isin(split, [Split.VALIDATION.number, Split.TEST.number])
+    trained = time[split == Split.TRAIN.number]
+    if later.any() and (late := int((trained > time[later].min()).sum())) > MANY * len(trained):
+        yield (
+            "training_after_validation",
+            f"{share_text(late, len(trained))} training targets are later than the first target of "
+            "validation or test, and see what happened there. Words and counts are learned from what "
+            "is earlier only. Fix: nothing if the log's column `split` splits users; otherwise set "
+            "--nosplit.column.",
         )
 
 
@@ -153,9 +169,10 @@ def _judge_history(
 
 
 def _judge_lists(lists: CandidateLists) -> Iterator[tuple[str, str]]:
+    labeled = lists.rows["split"] != Split.UNLABELED.number
     for task, counts in lists.left_out.items():
         lost = counts["no_negative"] + counts["no_candidates"]
-        kept = int((lists.rows["task"] == Task.from_label(task)).sum())
+        kept = int((labeled & (lists.rows["task"] == Task.from_label(task))).sum())
         if lost > kept:
             yield (
                 "lists_without_negatives",
@@ -163,7 +180,7 @@ def _judge_lists(lists: CandidateLists) -> Iterator[tuple[str, str]]:
                 "give no target. Fix: log the complete lists shown, or import opened documents as "
                 "browses, which get --pseudo_negatives.count negatives.",
             )
-    shown = np.flatnonzero(lists.rows["pseudo"] == 0)
+    shown = np.flatnonzero(labeled & (lists.rows["pseudo"] == 0))
     shown = shown[~np.isin(shown, lists.redrawn)]
     first = int(lists.candidates["label"][lists.offsets[shown]].sum())
     if len(shown) >= FEW_LISTS and first > NEARLY_ALL * len(shown):

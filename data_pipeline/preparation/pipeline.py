@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from data_pipeline.common.codes import Split
 from data_pipeline.common.data_warnings import to_plain
 from data_pipeline.common.sorted_arrays import sorted_unique
 from data_pipeline.dataset.dataset_folder import FEATURES_FILE
@@ -241,6 +242,7 @@ def _count_contents(
         "known_users": len(sorted_unique(known)),
         "texts": len(texts.tokens),
         "targets": len(lists.rows["target_id"]),
+        "unlabeled": int((lists.rows["split"] == Split.UNLABELED.number).sum()),
         "groups": len(inputs.group_row),
         "candidates": int(lists.offsets[-1]),
     }

@@ -63,6 +63,7 @@ def _describe_log(log: Log) -> dict[str, Any]:
         "source": log.source,
         "report": log.report.to_dict(),
         "masked": log.settings.mask_users,
+        "key_fingerprint": log.key_fingerprint,
         "files": _read_checksums(log.folder),
     }
 

@@ -30,7 +30,11 @@ CHOICES = (
     "Pseudo-negatives and their order are drawn by (seed, masked user id, time, document), so that "
     "they depend on no other target.",
     "The first search (recommendation) of a user is the first of the unfiltered log.",
+    "Requests whose answers are withheld are targets of a split of their own, `unlabeled`, whatever "
+    "their session: they are ranked. They cut sessions, and are otherwise seen by no other target, "
+    "count or statistic.",
 )
+_UNUSED = ("start", "given_split")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +95,8 @@ def lay_out_lists(
     place = kept - np.searchsorted(browses[empty], kept)
     sizes = rows.pop("candidates")
     sizes[place] = (lists > 0).sum(axis=1)
+    listed = np.flatnonzero(rows["request"] > 0)
+    sizes[listed] = np.diff(run_starts(shown["request"]))
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     candidates = {
         "target_id": np.repeat(rows["target_id"], sizes),
@@ -101,7 +107,6 @@ def lay_out_lists(
     _fill_browses(candidates, slots, lists, np.repeat(rows["doc"][place], sizes[place]))
     # Requests are numbered in the order (user, time, request id), so among targets with a list
     # the order of requests is the order of target ids.
-    listed = np.flatnonzero(rows["request"] > 0)
     slots = concat_ranges(offsets[listed], sizes[listed])
     for name, column in (("doc", "doc"), ("label", "satisfied"), ("clicked", "clicked")):
         candidates[name][slots] = shown[column]
@@ -114,7 +119,7 @@ def _number_targets(selected: SelectedTargets, without: Integers) -> Columns:
     """Return the rows of the targets but those `without`, numbered; `candidates` is a copy."""
     valid = np.ones(len(selected.rows["time"]), bool)
     valid[without] = False
-    rows = {name: column[valid] for name, column in selected.rows.items() if name != "start"}
+    rows = {name: column[valid] for name, column in selected.rows.items() if name not in _UNUSED}
     return rows | {
         "target_id": np.arange(len(rows["time"])),
         "pseudo": (rows["request"] == 0).astype(np.int64),
@@ -147,14 +152,18 @@ def list_groups(lists: CandidateLists) -> tuple[Integers, Integers]:
 
     Returns:
         (row of the target, position of the positive), int64 [groups], order (target_id,
-        position). In validation and test only the first relevant document's group.
+        position). In validation and test only the first relevant document's group; an unlabeled
+        target is one group, whose positive is of no meaning: position 0.
     """
-    relevant = np.flatnonzero(lists.candidates["label"])
-    row = lists.candidates["target_id"][relevant]
+    split, candidates = lists.rows["split"], lists.candidates
+    unlabeled = (split == Split.UNLABELED.number)[candidates["target_id"]]
+    listed = (candidates["label"] == 1) | (unlabeled & (candidates["position"] == 0))
+    relevant = np.flatnonzero(listed)
+    row = candidates["target_id"][relevant]
     first = np.zeros(len(row), bool)
     first[run_starts(row)[:-1]] = True
-    stays = first | (lists.rows["split"][row] == Split.TRAIN.number)
-    return row[stays], lists.candidates["position"][relevant][stays]
+    stays = first | (split[row] == Split.TRAIN.number)
+    return row[stays], candidates["position"][relevant][stays]
 
 
 def select_targets(rows: Columns, scenario: str) -> Integers:

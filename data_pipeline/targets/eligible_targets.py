@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from data_pipeline.common.array_types import Columns, Integers
-from data_pipeline.common.codes import Task
+from data_pipeline.common.codes import NO_SPLIT, Split, Task
 from data_pipeline.common.sorted_arrays import Pairs
 from data_pipeline.events import splits
 from data_pipeline.events.as_of import NEVER
-from data_pipeline.events.user_events import UserEvents
+from data_pipeline.events.user_events import UserEvents, find_searches
 from data_pipeline.settings import SplitSettings
 
 Mask = npt.NDArray[np.bool_]
@@ -41,8 +41,8 @@ class SelectedTargets:
     Attributes:
         rows: int64 columns, one row a target, total order (user, time, request, doc): user, time,
             activity, session, start (of the session), has_both, task, request, doc (0 for a
-            request), query, candidates (length of the list shown), split (number of the `Split`),
-            first_of_task, query_seen.
+            request), query, candidates (length of the list shown; 0 of an unlabeled one, not read
+            yet), given_split, split (number of the `Split`), first_of_task, query_seen.
         left_out: The others, counted by task and reason.
         boundaries: Where the splits begin.
         lists_logged: Whether the log has recommendation lists.
@@ -67,21 +67,47 @@ def choose_targets(
     Raises:
         ValueError: The log is empty, or no session with a target is left to split.
     """
-    times = events.activities["time"]
-    if not len(times):
+    if not len(events.activities["time"]):
         raise ValueError(
             "`log` must hold at least one request or browse. Got none. Fix: import it again and "
             "look at its quarantine table."
         )
-    lists_logged = bool((events.requests["query"] == 0).any())
+    requests = events.requests
+    lists_logged = bool(((requests["query"] == 0) & ~_are_unlabeled(requests)).any())
     rows, left_out = _find_eligible(events, empty_requests, lists_logged)
-    span = int(times.min()), int(times.max())
-    boundaries = splits.boundaries(_find_session_starts(rows), *span, settings)
+    given, boundaries = _find_boundaries(rows, events, settings)
     rows = _leave_out_history(rows, boundaries.train, left_out)
     rows |= _mark_firsts(rows, events, lists_logged)
-    given = splits.find_given(settings)
-    rows |= {"split": splits.assign_targets(rows["start"], rows["time"], boundaries, given)}
+    split = splits.assign_targets(rows["start"], rows["time"], boundaries, given)
+    rows |= {"split": splits.keep_given(split, rows["given_split"], settings)}
     return SelectedTargets(rows, left_out, boundaries, lists_logged)
+
+
+def _find_boundaries(
+    rows: Columns, events: UserEvents, settings: SplitSettings
+) -> tuple[splits.Boundaries, splits.Boundaries]:
+    """Return the boundaries given by times or by single targets, and all; nothing of unlabeled ones."""
+    labeled = ~_are_unlabeled(rows)
+    followed = splits.is_followed(rows["given_split"], settings)
+    given = splits.find_given(settings)
+    if followed.any():
+        given = splits.find_in_column(rows["given_split"], rows["time"], settings)
+    starts, free = (_find_session_starts(rows, mask) for mask in (labeled, labeled & ~followed))
+    return given, splits.boundaries(starts, *_find_span(events), settings, given, free)
+
+
+def _find_span(events: UserEvents) -> tuple[int, int]:
+    """Return the first and the last activity, without those of unlabeled requests only."""
+    time, unlabeled = events.activities["time"], _are_unlabeled(events.requests)
+    if unlabeled.any():
+        tables = events.browses, events.clicks
+        used = [events.requests["activity"][~unlabeled], *(table["activity"] for table in tables)]
+        time = time[np.concatenate(used)]
+    return int(time.min()), int(time.max())
+
+
+def _are_unlabeled(rows: Columns) -> Mask:
+    return rows["given_split"] == Split.UNLABELED.number
 
 
 def _find_eligible(
@@ -94,7 +120,8 @@ def _find_eligible(
         rows = {name: np.append(column, browses[name]) for name, column in rows.items()}
         rules = {name: np.append(broken, others[name]) for name, broken in rules.items()}
     session = rows["session"] - 1
-    broken = [events.sessions["kept"][session] == 0, *rules.values()]
+    filtered = (events.sessions["kept"][session] == 0) & ~_are_unlabeled(rows)
+    broken = [filtered, *rules.values()]
     numbers = [LEFT_OUT.index(name) for name in ("filtered_session", *rules)]
     reason = np.select(broken, numbers, -1)
 
@@ -117,12 +144,15 @@ def _list_requests(events: UserEvents, empty_requests: Integers) -> tuple[Column
     size = len(requests["user"])
     satisfied = clicks["request"][clicks["satisfied"] == 1] - 1
     relevant = np.bincount(satisfied, minlength=size)
-    # The length of a list without a click is not needed.
+    # The length of a list without a click is not needed, but that of an unlabeled one: its list is
+    # read later.
     candidates = np.zeros(size, np.int64)
     candidates[clicks["request"] - 1] = clicks["candidates"]
     shows = np.ones(size, bool)
     shows[empty_requests - 1] = False
-    rows = {name: requests[name] for name in ("user", "time", "activity", "session", "query")}
+    names = ("user", "time", "activity", "session", "query", "given_split")
+    rows = {name: requests[name] for name in names}
+    labeled = ~_are_unlabeled(rows)
     rows |= {
         "task": np.where(requests["query"] > 0, Task.SEARCH, Task.RECOMMENDATION),
         "request": np.arange(1, size + 1),
@@ -132,8 +162,8 @@ def _list_requests(events: UserEvents, empty_requests: Integers) -> tuple[Column
     return rows, {
         "not_satisfied": np.zeros(size, bool),
         "no_candidates": ~shows,
-        "nothing_relevant": relevant == 0,
-        "no_negative": relevant == candidates,
+        "nothing_relevant": labeled & (relevant == 0),
+        "no_negative": labeled & (relevant == candidates),
     }
 
 
@@ -143,19 +173,23 @@ def _list_browses(events: UserEvents) -> tuple[Columns, dict[str, Mask]]:
     zero = np.zeros_like(browses["doc"])
     rows = {name: browses[name] for name in ("user", "time", "activity", "session", "doc")}
     rows |= {"task": zero + Task.RECOMMENDATION, "query": zero, "request": zero}
+    rows |= {"given_split": zero + NO_SPLIT}
     held = dict.fromkeys(("no_candidates", "nothing_relevant", "no_negative"), zero > 0)
     return rows | {"candidates": zero}, {"not_satisfied": browses["satisfied"] == 0, **held}
 
 
-def _find_session_starts(rows: Columns) -> Integers:
-    """Return the start of every session that holds an eligible target: int64 [sessions]."""
-    _, first = np.unique(rows["session"], return_index=True)
-    return rows["start"][first]
+def _find_session_starts(rows: Columns, chosen: Mask) -> Integers:
+    """Return the start of every session that holds a chosen target: int64 [sessions]."""
+    _, first = np.unique(rows["session"][chosen], return_index=True)
+    return rows["start"][chosen][first]
 
 
 def _leave_out_history(rows: Columns, begin: int, left_out: LeftOut) -> Columns:
-    """Return the rows whose session starts at `begin` or later; the others enter `left_out`."""
-    early = rows["start"] < begin
+    """Return the rows whose session starts at `begin` or later; the others enter `left_out`.
+
+    Unlabeled ones stay at any time: they are to be ranked.
+    """
+    early = (rows["start"] < begin) & ~_are_unlabeled(rows)
     for task in Task:
         left_out[task.label]["history_period"] = int((rows["task"][early] == task).sum())
     return {name: column[~early] for name, column in rows.items()}
@@ -164,11 +198,12 @@ def _leave_out_history(rows: Columns, begin: int, left_out: LeftOut) -> Columns:
 def _mark_firsts(rows: Columns, events: UserEvents, lists_logged: bool) -> Columns:
     """Return first_of_task and query_seen of targets, over the unfiltered log."""
     requests = events.requests
-    searched = requests["query"] > 0
+    searched = find_searches(requests)
+    recommended = np.flatnonzero((requests["query"] == 0) & ~_are_unlabeled(requests))
     user, activity = requests["user"], requests["activity"]
     users = int(max(user.max(initial=0), events.browses["user"].max(initial=0))) + 1
     search = _find_first_activities(user[searched], activity[searched], users)
-    other = _find_first_activities(user[~searched], activity[~searched], users)
+    other = _find_first_activities(user[recommended], activity[recommended], users)
     if not lists_logged:
         browses = events.browses
         other = _find_first_activities(browses["user"], browses["activity"], users)
@@ -178,7 +213,8 @@ def _mark_firsts(rows: Columns, events: UserEvents, lists_logged: bool) -> Colum
     first_search = _find_first_activities(number, activity[searched], pairs.size + 1)
     earliest = first_search[pairs.find(rows["user"], rows["query"])]
     return {
-        "first_of_task": (rows["activity"] == first).astype(np.int64),
+        # An unlabeled request is the first if it precedes the first of the others.
+        "first_of_task": (rows["activity"] <= first).astype(np.int64),
         "query_seen": (earliest < rows["activity"]).astype(np.int64),
     }
 

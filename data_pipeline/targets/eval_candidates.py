@@ -46,7 +46,7 @@ def find_redrawn(lists: CandidateLists, settings: EvalCandidateSettings) -> Inte
     """
     if settings.protocol == "shown":
         return np.zeros(0, np.int64)
-    later = lists.rows["split"] != Split.TRAIN.number
+    later = np.isin(lists.rows["split"], [Split.VALIDATION.number, Split.TEST.number])
     if settings.protocol == "pseudo":
         later &= lists.rows["pseudo"] == 0
     return np.flatnonzero(later)

@@ -92,8 +92,8 @@ def count_occurrences(log: PreparedLog, events: UserEvents, before: int, texts: 
         before: A time.
         texts: Number of texts, the empty one included.
     """
-    requests, browses, document_text = events.requests, events.browses, log.document_text
-    queries = requests["query"][requests["time"] < before]
+    browses, document_text = events.browses, log.document_text
+    queries = events.searches["query"][events.searches["time"] < before]
     titles = document_text[browses["doc"][browses["time"] < before]]
     result = np.bincount(queries, minlength=texts) + np.bincount(titles, minlength=texts)
     seen = log.shown.occurrences(log.engine, before)

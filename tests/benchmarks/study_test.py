@@ -10,9 +10,13 @@ from user_tf.run_folder import write_json
 STUDY = Study(
     question="Which?",
     flagfile="common.flags",
-    commands={"tiny": ("data_pipeline.simulate --output={work}/tiny-log",)},
+    commands={
+        "tiny": (
+            "data_pipeline.simulate --output={work}/tiny-log",
+            "data_pipeline.truth --log={work}/tiny-log --output={work}/tiny.truth.parquet",
+        )
+    },
     systems=(System("Wide, tiny", "tiny", ("--model.width=9", "--train.phases=pretrain")),),
-    truth=True,
 )
 
 

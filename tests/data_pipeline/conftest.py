@@ -40,6 +40,7 @@ _SCHEMAS = {
         ("query", pa.string()),
         ("results", _RESULTS),
     ],
+    "splits": [("request_id", pa.string()), ("split", pa.string())],
     "browses": [
         ("user_id", pa.string()),
         ("time", _TIME),
@@ -47,6 +48,7 @@ _SCHEMAS = {
         ("dwell_seconds", pa.float64()),
     ],
 }
+_SCHEMAS["unlabeled"] = _SCHEMAS["requests"]
 _START = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -77,7 +79,7 @@ class LogBuilder:
         )
         return self
 
-    def request(self, request_id, user, at, query, *results):
+    def request(self, request_id, user, at, query, *results, split=""):
         """Adds a request; a result is "doc", or ("doc", click second or None, dwell or None)."""
         shown = []
         for result in results:
@@ -93,15 +95,11 @@ class LogBuilder:
                     "dwell_seconds": dwell,
                 }
             )
-        self.rows["requests"].append(
-            {
-                "request_id": request_id,
-                "user_id": user,
-                "time": self.time(at),
-                "query": query,
-                "results": shown,
-            }
-        )
+        row = {"request_id": request_id, "user_id": user, "time": self.time(at), "query": query}
+        table = "unlabeled" if split == "unlabeled" else "requests"
+        self.rows.setdefault(table, []).append({**row, "results": shown})
+        if split not in ("", "unlabeled"):
+            self.rows.setdefault("splits", []).append({"request_id": request_id, "split": split})
         return self
 
     def browse(self, user, at, doc, dwell=None):
@@ -111,7 +109,7 @@ class LogBuilder:
         return self
 
     def write(self, folder, shuffle=None):
-        """Writes the three tables, rows shuffled by a seed if one is given."""
+        """Writes the tables, rows shuffled by a seed if one is given."""
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True)
         for name, rows in self.rows.items():
@@ -189,7 +187,7 @@ def _resolve(dataset, scenario):
     """Return the inputs of every target of a scenario, in strings: {(user, time, request, doc): inputs}."""
     import tensorflow as tf
 
-    from data_pipeline.common.codes import Split
+    from data_pipeline.common.codes import LABELED_SPLITS, Split
 
     rows = dataset.targets().to_pylist()
     documents, texts = dataset.document_ids, dataset.document_texts
@@ -201,7 +199,7 @@ def _resolve(dataset, scenario):
         return " ".join(words[token] for token in tokens[number] if token)
 
     resolved = {}
-    for split in Split:
+    for split in Split if dataset.manifest["counts"]["unlabeled"] else LABELED_SPLITS:
         for record in tf.data.TFRecordDataset(dataset.window_files(scenario, split)):
             fields = tf.train.Example.FromString(record.numpy()).features.feature
             value = {

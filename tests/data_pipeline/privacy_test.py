@@ -14,7 +14,7 @@ from data_pipeline.describe import DescribeSettings, describe
 from data_pipeline.import_log import ImportSettings, import_log
 from data_pipeline.log.log_folder import open_log
 from data_pipeline.log.schema import LogError
-from data_pipeline.log.user_ids import mask_user, read_key
+from data_pipeline.log.user_ids import key_fingerprint, mask_user, read_key
 from data_pipeline.preparation.prepare_folder import prepare
 from data_pipeline.settings import LogSettings, PrepareSettings
 from data_pipeline.simulator.world_settings import SimulateSettings
@@ -112,6 +112,12 @@ def test_nothing_that_is_written_or_printed_holds_a_raw_user_id(
     written = _write_all(source, tmp_path / "out", settings, small_settings, capsys)
     assert found_in(written, (*USERS, *FAULTY, *SWAPPED)) == set()
     assert found_in(written, (KEY, str(key))) == set()
+    # The key's fingerprint tells a serving client that it has the right key.
+    known = (key_fingerprint(KEY.encode()),)
+    assert {where for where, _ in found_in(written, known)} == {
+        "log/log.json",
+        "dataset/manifest.json",
+    }
     # The scan saw the files in which the users stand, and the faulty rows.
     masked = tuple(mask_user(KEY.encode(), user) for user in USERS)
     places = ("log/requests.parquet", "log/browses.parquet", "dataset/targets.parquet")

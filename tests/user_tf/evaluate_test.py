@@ -15,7 +15,7 @@ from data_pipeline.common.codes import Task
 from data_pipeline.dataset.dataset_writer import DatasetWriter
 from user_tf import config as config_lib
 from user_tf import run_folder
-from user_tf.api import evaluate_run
+from user_tf.api import evaluate_run, scoring
 from user_tf.api.trained_run import Run
 
 
@@ -87,7 +87,7 @@ def _run(tmp_path, monkeypatch):
         ]
 
     monkeypatch.setattr(run_folder, "load_model", load_model)
-    monkeypatch.setattr(evaluate_run, "evaluation_batches", batches)
+    monkeypatch.setattr(scoring, "evaluation_batches", batches)
     return folder, loaded
 
 

@@ -104,7 +104,7 @@ def test_predict_on_raw_strings_gives_the_scores_of_evaluation(folder, version, 
     (folder / "requests.jsonl").write_text("\n".join(lines), encoding="utf-8")
     output = folder / "answers.jsonl"
     served, asked = folder / "served", folder / "requests.jsonl"
-    assert rank_file(served, asked, output) == len(requests)
+    assert rank_file(served, asked, output) == (len(requests), 0)
     answers = map(json.loads, output.read_text(encoding="utf-8").splitlines())
     scores = {int(answer["request_id"]): answer["scores"] for answer in answers}
     compared = 0

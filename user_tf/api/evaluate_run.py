@@ -1,17 +1,16 @@
 """Evaluation of a trained run on complete candidate lists."""
 
 import dataclasses
+import functools
 import os
 from typing import Any
 
-from data_pipeline.batching.batches import evaluation_batches
 from data_pipeline.common.output_folder import FolderLock
 from data_pipeline.common.paths import local_path
-from data_pipeline.dataset.dataset_folder import open_dataset
-from user_tf import run_folder
+from user_tf.api.scoring import TrainedRun
 from user_tf.api.trained_run import Run, make_table
-from user_tf.evaluation import evaluator, metrics_table, protocol, system
-from user_tf.training import phases, strategy
+from user_tf.evaluation import metrics_table, protocol, system
+from user_tf.training import strategy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,37 +97,19 @@ def evaluate_run(
     Raises:
         As `evaluate`.
     """
-    config, by_task = run.config, phases.by_task(run.config)
-    for phase in set(by_task.values()):
-        if not (run.path / phase / run_folder.BEST).exists():
-            raise FileNotFoundError(
-                f"`run` must be trained to its end. Got {str(run.path)!r}, which has no "
-                f"{phase}/{run_folder.BEST}. Fix: start user_tf.train with the same settings again; "
-                "it resumes."
-            )
-    moved = dataset if dataset and run_folder.is_dataset(run.path, dataset) else ""
-    data, name = open_dataset(run_folder.find_dataset(run.path, moved)), split
-    trained = data
-    if dataset and not moved:
-        data = open_dataset(dataset)
-        protocol.check_same_inputs(trained, data)
-        name += f"-{protocol.name(data)}"
-    scenario = config.data.scenario
-
-    def make_scorer(task: str, phase: str) -> system.Scorer:
-        def score() -> tuple[Any, Any]:
-            model, _, _ = run_folder.load_model(run.path, phase, trained.path)
-            batches = evaluation_batches(data, scenario, split, config.data.batch, tasks=(task,))
-            return evaluator.score_targets(model, batches)
-
-        return score
-
-    suffix = {"unified": "", "search": "-s", "recommendation": "-r"}[scenario]
+    config, trained = run.config, TrainedRun(run, dataset)
+    name = split
+    if trained.data is not trained.dataset:
+        name += f"-{protocol.name(trained.data)}"
+    suffix = {"unified": "", "search": "-s", "recommendation": "-r"}[config.data.scenario]
     with FolderLock(run.path / f"evaluation-{name}", "run"):
         content = system.evaluate_system(
             config.model.name + suffix,
-            {task: (phase, make_scorer(task, phase)) for task, phase in by_task.items()},
-            data,
+            {
+                task: (phase, functools.partial(trained.score, split, task))
+                for task, phase in trained.phases.items()
+            },
+            trained.data,
             split,
             run.path / "evaluation" / f"{name}.json",
             command,

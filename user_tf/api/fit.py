@@ -10,15 +10,16 @@ import tensorflow as tf
 
 from data_pipeline.common.output_folder import FolderLock
 from data_pipeline.common.paths import local_path
+from data_pipeline.dataset.corrupt_windows import named_corruption
 from data_pipeline.dataset.dataset_folder import Dataset, open_dataset
 from user_tf import run_folder
 from user_tf.api.keywords import replace_settings
 from user_tf.api.trained_run import Run
 from user_tf.config import Config
-from user_tf.config_rules import check
 from user_tf.training import phases, strategy
 from user_tf.training.loop import train_phase
-from user_tf.training.phase_checks import check_phases
+from user_tf.training.run_checks import check, check_phases
+from user_tf.training.stopping import StopRequest
 
 
 def fit(model: Any, data: Dataset, *, run: str | os.PathLike[str], **settings: Any) -> Run:
@@ -50,6 +51,8 @@ def fit(model: Any, data: Dataset, *, run: str | os.PathLike[str], **settings: A
             or on another dataset.
         FolderInUse: Another process trains the run.
         NonFiniteLossError: Training diverged; names the step.
+        KeyboardInterrupt: Ctrl-C was pressed, and the step under way saved. After SIGTERM it is
+            SystemExit with code 143.
     """
     start = getattr(model, "run_settings", Config(model=model.config))
     start = dataclasses.replace(
@@ -101,9 +104,11 @@ def _train_phases(config: Config, dataset: Dataset, distribution: tf.distribute.
         phase = phases.plan(config, name)
         # A phase starts the same way whether or not this call trained others before.
         strategy.seed_process(phase.seed)
-        steps_left -= train_phase(config, phase, dataset, distribution, steps_left)
+        with StopRequest() as stop, named_corruption(dataset):
+            steps_left -= train_phase(config, phase, dataset, distribution, steps_left, stop)
         if not done.exists():
             print(f"{name}: stopped; rerun the same command to continue", flush=True)
+            stop.end()
             return Run(folder)
     print(f"Trained models in {folder}", flush=True)
     return Run(folder)

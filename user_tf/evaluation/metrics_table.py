@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from user_tf.evaluation import metrics
 from user_tf.evaluation.evaluator import Evaluation
-from user_tf.provenance import provenance as describe_machine
+from user_tf.evaluation.provenance import provenance as describe_machine
 
 HEADINGS = {
     "map": "MAP",

@@ -18,6 +18,7 @@ from data_pipeline.batching.batches import tables_of
 from data_pipeline.common.output_folder import UnfinishedFolder
 from data_pipeline.features.count_snapshot import CountSnapshot
 from data_pipeline.text.tokenizers import build_tokenizer
+from user_tf.serving.example_requests import write_server_files
 from user_tf.serving.graph.count_tables import CountTables, write_counts
 from user_tf.serving.graph.document_table import DocumentTable
 from user_tf.serving.graph.history_selection import HistoryLimits
@@ -26,8 +27,10 @@ from user_tf.serving.graph.request_checks import RequestCaps
 from user_tf.serving.graph.request_features import RequestFeatures
 from user_tf.serving.graph.user_table import UserTable, write_users
 from user_tf.serving.layout import EXAMPLE, EXAMPLE_INPUTS, EXTRA, MANIFEST
+from user_tf.serving.loading import as_tensors
 from user_tf.serving.request import Request, to_arrays
 from user_tf.serving.request_json import to_json
+from user_tf.serving.server.model_card import write_card
 from user_tf.serving.signatures import ServedModel
 
 
@@ -142,10 +145,15 @@ def write(
             "sequence": dataset.manifest["settings"]["sequence"],
             "session_minutes": dataset.manifest["settings"]["sequence"]["session_minutes"],
             "known_users": len(dataset.user_ids) - 1,
+            "data": _describe_data(dataset.manifest),
         }
         (extra / MANIFEST).write_text(
             json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
         )
+        write_server_files(
+            extra, example, manifest, lambda name, arrays: model.compute(name, as_tensors(arrays))
+        )
+        write_card(unfinished.folder, extra, manifest)
         unfinished.rename()
 
 
@@ -159,6 +167,27 @@ def describe_snapshot(snapshot: CountSnapshot | None) -> dict[str, Any] | None:
         "titles": len(snapshot.titles),
         "queries": len(snapshot.queries),
         "pairs": len(snapshot.pair_queries),
+    }
+
+
+def _describe_data(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return logs, boundaries and figures of a dataset, for the manifest and the card."""
+    reported = ("first_time", "last_time", "users", "searches", "recommendations")
+    figures = ("users", "search_targets", "recommendation_targets")
+    return {
+        "logs": [
+            {
+                "source": log["source"].get("name", "unknown"),
+                "masked": log["masked"],
+                "report": {name: log["report"][name] for name in reported},
+            }
+            for log in manifest["logs"]
+        ],
+        "boundaries": manifest["boundaries"],
+        "statistics": {
+            split: {name: values[name] for name in figures}
+            for split, values in manifest["statistics"].items()
+        },
     }
 
 

@@ -1,16 +1,26 @@
 """Check the values of a request as JSON; every error names the rule, the value and the fix."""
 
 import datetime
-import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from user_tf.serving.request import RequestError
 
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
+_LAST_SECOND = 253_402_300_799  # of the year 9999; milliseconds since 1978 are later than that
 
-def is_number(value: Any) -> bool:
-    """Return whether a value is a number and no bool."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+def is_number(value: Any, limit: float) -> bool:
+    """Return whether a value is a number from `-limit` to `limit`, and no bool.
+
+    Example:
+        >>> is_number(10**400, MAX_FLOAT32), is_number(float("nan"), MAX_FLOAT32), is_number(True, 1)
+        (False, False, False)
+    """
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and abs(value) <= limit
 
 
 def check_session(value: Any, name: str) -> int:
@@ -28,7 +38,7 @@ def check_time(value: Any, name: str) -> float:
     """Return a value as seconds since the epoch."""
     rule = f"`{name}` must be seconds since the epoch or ISO 8601 with an offset from UTC"
     fix = "write for example 1606800000 or 2020-12-01T05:20:00+00:00"
-    if is_number(value) and math.isfinite(value):
+    if is_number(value, _LAST_SECOND):
         return float(value)
     expect(isinstance(value, str), rule, value, fix)
     try:

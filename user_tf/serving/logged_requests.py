@@ -6,25 +6,22 @@ evaluation does: the export test, `evaluate --served` and the example beside a S
 """
 
 import dataclasses
-import functools
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
-from data_pipeline.common.array_types import Columns, Integers
-from data_pipeline.common.codes import BehaviorType
+from data_pipeline.common.array_types import Integers
 from data_pipeline.dataset.dataset_folder import Dataset
 from data_pipeline.engine.connect import connect
 from data_pipeline.events.log_tables import read_tables
 from data_pipeline.events.prepared_log import open_prepared_log
-from data_pipeline.events.scenario_events import select_scenario
 from data_pipeline.events.user_events import UserEvents, build_events, sort_searches
+from data_pipeline.events.user_histories import UserHistories
 from data_pipeline.features.count_snapshot import CountSnapshot, take_snapshot
 from data_pipeline.settings import PrepareSettings, SequenceSettings
-from user_tf.serving.request import Behavior, Opening, Request
+from user_tf.serving.request import Request, behaviors_in_words, opens_in_words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,85 +122,23 @@ def target_requests(
     ends = np.cumsum([len(row["candidates"]) for row in rows])
     users = {user_id: number for number, user_id in enumerate(logged.user_ids)}
     title_of = dict(zip(logged.document_ids, logged.document_text.tolist(), strict=True))
-    histories = _Histories(logged, scenario)
+    histories = UserHistories(logged.events, scenario, logged.settings)
+    texts = logged.texts
     for row, end in zip(rows, ends.tolist(), strict=True):
         if row["split"] != split:
             continue
         features = dataset.features[end - len(row["candidates"]) : end].tolist()
-        session, history, opened = histories.at(users[row["user_id"]], row["time"], row["session"])
+        seen = histories.at(users[row["user_id"]], row["time"], row["session"])
         yield (
             row["target_id"],
             Request(
                 user_id=row["user_id"],
                 query=row["query"] or "",
-                session=session,
-                history=history,
-                candidates=tuple(logged.texts[title_of[doc]] for doc in row["candidates"]),
+                session=seen.session,
+                history=behaviors_in_words(seen, texts, logged.document_text),
+                candidates=tuple(texts[title_of[doc]] for doc in row["candidates"]),
                 features=tuple(map(tuple, features)),
                 request_id=str(row["target_id"]),
-                opened=opened,
+                opened=opens_in_words(seen, texts, logged.document_text),
             ),
         )
-
-
-class _Histories:
-    """Histories of users as of any time, in strings."""
-
-    def __init__(self, logged: LoggedEvents, scenario: str) -> None:
-        chosen = select_scenario(logged.events, scenario, logged.settings)
-        self._text = logged.texts.__getitem__
-        self._title = functools.partial(_title, logged.texts, logged.document_text)
-        self._behaviors, self._clicks = chosen.behaviors, chosen.satisfied_search_clicks
-        self._activities, self._session = logged.events.activities, chosen.session
-        opens = logged.events.document_opens
-        order = np.lexsort((opens["known_at"], opens["user"]))
-        self._opens: Columns = {name: column[order] for name, column in opens.items()}
-
-    def at(
-        self, user: int, time: int, unified_session: int
-    ) -> tuple[int, tuple[Behavior, ...], tuple[Opening, ...]]:
-        """Return the current session's number, the history and the documents opened."""
-        seen = self._rows_of(self._behaviors, user)
-        seen = seen[self._behaviors["known_at"][seen] < time]
-        activity = self._rows_of(self._activities, user)
-        activity = activity[self._activities["time"][activity] == time]
-        current = int(self._session[activity[0]])
-        sessions = self._behaviors["session"][seen]
-        numbers = np.unique(np.append(sessions, current))
-        number = np.searchsorted(numbers, sessions) + 1
-        last = int(np.searchsorted(numbers, current)) + 1
-        history = tuple(map(self._behavior, seen.tolist(), number.tolist(), [time] * len(seen)))
-        return last, history, self._opened(user, time, unified_session, last)
-
-    def _behavior(self, row: int, session: int, time: int) -> Behavior:
-        text = self._text(int(self._behaviors["text"][row]))
-        if self._behaviors["type"][row] != BehaviorType.SEARCH:
-            return Behavior(session, "", (text,))
-        behavior = self._behaviors["behavior"][row]
-        first, after = np.searchsorted(self._clicks["behavior"], [behavior, behavior + 1])
-        known = self._clicks["known_at"][first:after] < time
-        docs = self._clicks["doc"][first:after][known]
-        return Behavior(session, text, tuple(map(self._title, docs.tolist())))
-
-    def _opened(self, user: int, time: int, unified: int, last: int) -> tuple[Opening, ...]:
-        rows = self._rows_of(self._opens, user)
-        rows = rows[self._opens["known_at"][rows] < time]
-        now = np.where(self._opens["session"][rows] == unified, last, 0)
-        return tuple(
-            Opening(session, self._text(query), self._title(doc))
-            for session, query, doc in zip(
-                now.tolist(),
-                self._opens["query"][rows].tolist(),
-                self._opens["doc"][rows].tolist(),
-                strict=True,
-            )
-        )
-
-    @staticmethod
-    def _rows_of(columns: Columns, user: int) -> Any:
-        first, after = np.searchsorted(columns["user"], [user, user + 1])
-        return np.arange(first, after)
-
-
-def _title(texts: Sequence[str], document_text: Integers, doc: int) -> str:
-    return texts[document_text[doc]]

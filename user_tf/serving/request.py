@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data_pipeline.events.user_histories import SeenHistory
+
 PADDING_SCORE = float(np.finfo(np.float32).min)
 
 
@@ -59,6 +61,32 @@ class Request:
     def task(self) -> str:
         """Return `search`, or `recommendation` for an empty query."""
         return "search" if self.query else "recommendation"
+
+
+def behaviors_in_words(
+    seen: SeenHistory, texts: Sequence[str], document_text: Sequence[int] | npt.NDArray[np.int64]
+) -> tuple[Behavior, ...]:
+    """Return the behaviors of a history in numbers as strings.
+
+    Args:
+        seen: Result of `UserHistories.at`.
+        texts: String of each text; the first is the empty one.
+        document_text: Text of each document's title.
+    """
+    return tuple(
+        Behavior(item.session, texts[item.query], tuple(texts[document_text[d]] for d in item.docs))
+        for item in seen.behaviors
+    )
+
+
+def opens_in_words(
+    seen: SeenHistory, texts: Sequence[str], document_text: Sequence[int] | npt.NDArray[np.int64]
+) -> tuple[Opening, ...]:
+    """Return the documents opened of a history in numbers as strings; see `behaviors_in_words`."""
+    return tuple(
+        Opening(item.session, texts[item.query], texts[document_text[item.doc]])
+        for item in seen.opens
+    )
 
 
 def to_arrays(

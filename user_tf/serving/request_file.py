@@ -1,16 +1,29 @@
-"""Rank the requests of a JSON Lines file by a served model."""
+"""Rank the requests of a JSON Lines file by a served model; a line that cannot be ranked gets an error."""
 
 import contextlib
 import json
 import os
 import pathlib
+import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from data_pipeline.common.output_folder import FolderLock
+from data_pipeline.common.output_folder import unfinished_file
 from user_tf.serving.request import Request, RequestError
 from user_tf.serving.request_json import from_json
 from user_tf.serving.saved_ranker import SavedRanker, rank
+
+
+class RankedFile(NamedTuple):
+    """Count the lines of a file of requests.
+
+    Attributes:
+        ranked: Lines that got scores.
+        refused: Lines that got an error.
+    """
+
+    ranked: int
+    refused: int
 
 
 def rank_file(
@@ -18,19 +31,21 @@ def rank_file(
     requests: str | os.PathLike[str],
     output: str | os.PathLike[str] = "",
     batch_size: int = 32,
-) -> int:
-    """Rank a file of requests and print or write the answers; return the number of requests.
+) -> RankedFile:
+    """Rank a file of requests and print or write one JSON object for each line that is not blank.
+
+    A line that cannot be ranked gets `{"line": 3, "file": "requests.jsonl", "error": "..."}`.
 
     Args:
         model: Folder made by user_tf.export, or one of its versions.
         requests: JSON Lines file of requests.
-        output: JSON Lines file of answers to write, all or none. Default: print them only.
+        output: JSON Lines file of answers to write, renamed when complete. Default: print them only.
         batch_size: Requests scored at once.
 
     Raises:
         FileNotFoundError: The model, the file of requests or the folder of `output` does not exist.
         FolderInUse: Another process writes `output`.
-        ValueError: A setting is impossible, or a line is malformed (`RequestError`).
+        ValueError: A setting is impossible.
     """
     for name, value in (("model", model), ("requests", requests)):
         if not value:
@@ -47,87 +62,82 @@ def rank_file(
             f"`requests` must be a JSON Lines file. Got {os.fspath(requests)!r}, which does not "
             "exist. Fix: set --requests."
         )
-    final = pathlib.Path(output or os.devnull)
-    if not final.parent.is_dir():
-        raise FileNotFoundError(
-            f"`output` must be a file in an existing folder. Got {os.fspath(output)!r}, whose folder "
-            f"{os.fspath(final.parent)!r} does not exist. Fix: make the folder, or set --output."
-        )
-    with FolderLock(final) if output else contextlib.nullcontext():
-        return _rank_to(SavedRanker(model), path, final, output != "", batch_size)
-
-
-def _rank_to(
-    ranker: SavedRanker, path: pathlib.Path, final: pathlib.Path, kept: bool, batch_size: int
-) -> int:
-    """Rank the requests of a file; write the answers to `final`, or print them if not `kept`."""
-    unfinished = final.with_name(final.name + ".unfinished") if kept else final
-    count, last = 0, None
-    try:
-        with unfinished.open("w", encoding="utf-8") as file:
-            for answer in answers(ranker, path, batch_size):
-                request = answer.pop("request")
-                count, last = count + 1, (request, answer["scores"])
-                line = json.dumps(answer, ensure_ascii=False)
-                file.write(line + "\n")
-                if not kept:
-                    print(line)
-        if kept:
-            unfinished.replace(final)
-    finally:
-        if kept:
-            unfinished.unlink(missing_ok=True)
-    if count == 1 and last is not None:
+    ranked, refused, last = 0, 0, None
+    with unfinished_file(output) if output else contextlib.nullcontext(sys.stdout) as file:
+        for answer in answers(SavedRanker(model), path, batch_size):
+            if "error" in answer:
+                refused += 1
+            else:
+                ranked, last = ranked + 1, (answer.pop("request"), answer["scores"])
+            file.write(json.dumps(answer, ensure_ascii=False, allow_nan=False) + "\n")
+    if (ranked, refused) == (1, 0) and last is not None:
         print(readable(*last))
-    print(f"{count} requests ranked" + (f": {final}" if kept else ""), flush=True)
-    return count
+    print(f"{ranked} requests ranked" + (f": {os.fspath(output)}" if output else ""), flush=True)
+    return RankedFile(ranked, refused)
 
 
-def read_requests(path: pathlib.Path, ranker: SavedRanker) -> Iterator[tuple[int, Request]]:
-    """Yield (line number, request) of every line that is not blank.
-
-    Raises:
-        RequestError: A line is malformed; file and line are named.
-    """
+def read_requests(
+    path: pathlib.Path, ranker: SavedRanker
+) -> Iterator[tuple[int, Request | RequestError]]:
+    """Yield (line number, request or its error) of every line that is not blank."""
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
-            try:
-                text = line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise RequestError(
-                    f"{path}, line {number}: a line must be UTF-8. Got "
-                    f"{line[error.start : error.end]!r} at byte {error.start + 1}. Fix: convert "
-                    "the file to UTF-8."
-                ) from error
-            if not text.strip():
-                continue
-            try:
-                request = from_json(text, ranker.session_minutes)
-                ranker.check(request)
-            except RequestError as error:
-                raise RequestError(f"{path}, line {number}: {error}") from error
-            yield number, request
+            if line.strip():
+                yield number, _read_request(line, ranker)
+
+
+def _read_request(line: bytes, ranker: SavedRanker) -> Request | RequestError:
+    try:
+        request = from_json(line.decode("utf-8"), ranker.session_minutes)
+        ranker.check(request)
+    except UnicodeDecodeError as error:
+        return RequestError(
+            f"A line must be UTF-8. Got {line[error.start : error.end]!r} at byte "
+            f"{error.start + 1}. Fix: convert the file to UTF-8."
+        )
+    except RequestError as error:
+        return error
+    return request
 
 
 def answers(ranker: SavedRanker, path: pathlib.Path, batch_size: int) -> Iterator[dict[str, Any]]:
-    """Yield the answer, with its `request`, of every request of a file, in their order."""
-    batch: list[tuple[int, Request]] = []
-
-    def flush() -> Iterator[dict[str, Any]]:
-        requests = [request for _, request in batch]
-        for (number, request), scores in zip(batch, ranker.scores(requests), strict=True):
-            answer: dict[str, Any] = {"line": number}
-            if request.request_id is not None:
-                answer["request_id"] = request.request_id
-            yield answer | {"ranking": rank(scores), "scores": scores, "request": request}
-        batch.clear()
-
+    """Yield the answer, with its `request`, or the error of every line of a file, in their order."""
+    lines: list[tuple[int, Request | RequestError]] = []
     for item in read_requests(path, ranker):
-        batch.append(item)
-        if len(batch) == batch_size:
-            yield from flush()
-    if batch:
-        yield from flush()
+        lines.append(item)
+        if len(lines) == batch_size:
+            yield from _answer(ranker, path, lines)
+            lines.clear()
+    yield from _answer(ranker, path, lines)
+
+
+def _answer(
+    ranker: SavedRanker, path: pathlib.Path, lines: Sequence[tuple[int, Request | RequestError]]
+) -> Iterator[dict[str, Any]]:
+    """Yield the answers of some lines, scored together."""
+    requests = [item for _, item in lines if isinstance(item, Request)]
+    scored = iter(_score(ranker, requests))
+    for number, item in lines:
+        found = next(scored) if isinstance(item, Request) else item
+        answer: dict[str, Any] = {"line": number}
+        if isinstance(item, Request) and item.request_id is not None:
+            answer["request_id"] = item.request_id
+        if isinstance(found, RequestError):
+            yield answer | {"file": os.fspath(path), "error": str(found)}
+        else:
+            yield answer | {"ranking": rank(found), "scores": found, "request": item}
+
+
+def _score(ranker: SavedRanker, requests: Sequence[Request]) -> list[list[float] | RequestError]:
+    """Return the scores or the error of each request; one that is refused takes no other with it."""
+    if not requests:
+        return []
+    try:
+        return list(ranker.scores(requests))
+    except RequestError as error:
+        if len(requests) == 1:
+            return [error]
+        return [found for request in requests for found in _score(ranker, [request])]
 
 
 def readable(request: Request, scores: Sequence[float]) -> str:

@@ -39,6 +39,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from user_tf.serving.json_checks import (
+    MAX_FLOAT32,
     check_keys,
     check_session,
     check_string,
@@ -116,12 +117,29 @@ def from_json(text: str, minutes: float = SESSION_MINUTES) -> Request:
         user_tf.serving.request.RequestError: `candidates` must be a list of at least 1 title. ...
     """
     try:
-        body = json.loads(text)
+        return _from_body(_parse(text), minutes)
+    except RecursionError as error:
+        raise _no_object(text, "nested too deeply") from error
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(text)
     except json.JSONDecodeError as error:
-        raise RequestError(
-            f"A request must be one JSON object on one line. Got {short(text)} "
-            f"({error.msg} at column {error.colno}). Fix: correct the JSON."
-        ) from error
+        raise _no_object(text, f"{error.msg} at column {error.colno}") from error
+    except ValueError as error:
+        # Python reads no integer of more than 4,300 digits.
+        raise _no_object(text, "a number has too many digits") from error
+
+
+def _no_object(text: str, why: str) -> RequestError:
+    return RequestError(
+        f"A request must be one JSON object on one line. Got {short(text)} ({why}). Fix: correct the "
+        "JSON."
+    )
+
+
+def _from_body(body: Any, minutes: float) -> Request:
     expect(isinstance(body, dict), "A request must be a JSON object", body, "write {...}")
     check_keys(body, _REQUEST_KEYS, "A request")
     candidates = check_strings(body.get("candidates"), "candidates")
@@ -265,8 +283,8 @@ def _features(value: Any, candidates: int) -> tuple[tuple[float, ...], ...] | No
     for row in value:
         for item in row:
             expect(
-                item is None or (is_number(item) and math.isfinite(item)),
-                "`features` must hold finite numbers, null where missing",
+                item is None or is_number(item, MAX_FLOAT32),
+                "`features` must hold finite numbers of float32, null where missing",
                 item,
                 "write null for an unknown value",
             )

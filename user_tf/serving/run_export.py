@@ -67,6 +67,7 @@ def export_run(
         "phases": dict(phases),
         "dataset": os.fspath(dataset.path),
         "dataset_manifest_sha256": checksum(dataset.path / MANIFEST),
+        "key_fingerprint": dataset.manifest["logs"][0].get("key_fingerprint"),
         "example": f"{source}, strings from {os.fspath(log)}" if log else source,
         "tensorflow": tf.__version__,
         "keras": keras.__version__,

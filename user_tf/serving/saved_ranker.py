@@ -1,10 +1,13 @@
 """Load a served model and score requests by it, without checkpoint, dataset or model code."""
 
 import os
+import re
 from collections.abc import Sequence
 
+import numpy as np
+
 from user_tf.serving import layout
-from user_tf.serving.loading import load
+from user_tf.serving.loading import as_tensors, load
 from user_tf.serving.request import Request, RequestError, to_arrays
 from user_tf.serving.request_json import SESSION_MINUTES
 
@@ -58,22 +61,39 @@ class SavedRanker:
             )
 
     def scores(self, requests: Sequence[Request]) -> list[list[float]]:
-        """Return the scores of each request's candidates, in their order."""
+        """Return the scores of each request's candidates, in their order.
+
+        Raises:
+            RequestError: The model refuses a request, or gives one no finite scores.
+        """
         import tensorflow as tf
 
         wide = any(request.features is not None for request in requests)
         arrays = to_arrays(requests, self.features if wide else None)
-        tensors = {
-            name: tf.constant(
-                value.tolist(), tf.string if value.dtype == object else value.dtype, value.shape
+        try:
+            found = (self._wide if wide else self._plain)(**as_tensors(arrays))["scores"].numpy()
+        except tf.errors.InvalidArgumentError as error:
+            raise RequestError(sentence_of(error.message)) from error
+        if not np.isfinite(found).all():
+            raise RequestError(
+                "`scores` of a model must be finite. Got NaN or infinity. Fix: export a run whose "
+                "weights are finite."
             )
-            for name, value in arrays.items()
-        }
-        found = (self._wide if wide else self._plain)(**tensors)["scores"].numpy()
         return [
             row[: len(request.candidates)].tolist()
             for row, request in zip(found, requests, strict=True)
         ]
+
+
+def sentence_of(message: str) -> str:
+    """Return the rule that an error of the graph quotes, without the names of its nodes.
+
+    Example:
+        >>> sentence_of("Graph error: assertion failed: [`a` must be b. Got] [3]\\n [[{{node c}}]]")
+        '`a` must be b. Got 3'
+    """
+    found = re.search(r"assertion failed: \[(.*?)\]\s*(?:\[\[\{\{|\Z)", message, re.DOTALL)
+    return found[1].replace("] [", " ") if found else message
 
 
 def rank(scores: Sequence[float]) -> list[int]:

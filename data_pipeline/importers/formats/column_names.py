@@ -11,7 +11,14 @@ the canonical columns and no others. The ids of documents may be their titles to
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from data_pipeline.log.schema import OPTIONAL, SCHEMAS, TIME, LogError, check_columns, columns_found
+from data_pipeline.log.schema import (
+    OPTIONAL,
+    RAW_SCHEMAS,
+    TIME,
+    LogError,
+    check_columns,
+    columns_found,
+)
 
 UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 """Microseconds of each unit of integer times."""
@@ -50,8 +57,8 @@ def take_units(pairs: Sequence[str]) -> tuple[list[str], dict[str, dict[str, str
     for pair in pairs:
         table, _, column = pair.partition("=")[0].partition(".")
         source, _, unit = pair.rpartition(":")
-        names = SCHEMAS[table].names if table in SCHEMAS else []
-        if column in names and SCHEMAS[table].field(column).type == TIME and unit in UNITS:
+        names = RAW_SCHEMAS[table].names if table in RAW_SCHEMAS else []
+        if column in names and RAW_SCHEMAS[table].field(column).type == TIME and unit in UNITS:
             units.setdefault(table, {})[column] = unit
             pair = source
         plain.append(pair)
@@ -78,11 +85,11 @@ def parse_columns(pairs: Sequence[str]) -> dict[str, dict[str, str]]:
         table, _, column = name.partition(".")
         if not (table and column and source):
             raise _error("pairs of a canonical column and a source column", pair, f"write {FORM}.")
-        if table not in SCHEMAS:
-            tables = ", ".join(SCHEMAS)
+        if table not in RAW_SCHEMAS:
+            tables = ", ".join(RAW_SCHEMAS)
             raise _error("tables of a log", pair, f"name one of {tables}.")
-        if column not in SCHEMAS[table].names:
-            known = ", ".join(SCHEMAS[table].names)
+        if column not in RAW_SCHEMAS[table].names:
+            known = ", ".join(RAW_SCHEMAS[table].names)
             raise _error("canonical columns", pair, f"name a column of {table}: {known}.")
         taken = mapping.setdefault(table, {})
         if column in taken:
@@ -128,10 +135,10 @@ def file_columns(
     sources: dict[str, str] = {}
 
     def wrong(what: str, fix: str) -> LogError:
-        found = columns_found(names, {*SCHEMAS[table].names, *mapping.values()})
+        found = columns_found(names, {*RAW_SCHEMAS[table].names, *mapping.values()})
         return LogError(file, f"a {table} file must have the column {what}", found, fix)
 
-    for name in SCHEMAS[table].names:
+    for name in RAW_SCHEMAS[table].names:
         source = mapping.get(name, name)
         others = {*_columns_of(mapping, source), name}
         if name not in mapping and source in mapping.values() and others != IDS_AS_TITLES:
@@ -200,7 +207,9 @@ class ColumnNames:
         """Return the `file_columns` of a file; with `names` None, the columns it should have."""
         mapping = self.mapping.get(table, {})
         if names is None:
-            names = list(dict.fromkeys(mapping.get(name, name) for name in SCHEMAS[table].names))
+            names = list(
+                dict.fromkeys(mapping.get(name, name) for name in RAW_SCHEMAS[table].names)
+            )
         columns = file_columns(table, names, file, mapping, sparse)
         if columns.left_out:
             self.left_out[file] = list(columns.left_out)

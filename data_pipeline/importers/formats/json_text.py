@@ -18,7 +18,7 @@ from data_pipeline.importers.formats.delimited_text import TextRows, open_bytes
 from data_pipeline.importers.formats.rejected_rows import split_rows
 from data_pipeline.log.quarantine import Rule
 from data_pipeline.log.raw_rows import Rejected
-from data_pipeline.log.schema import IDS, ITEM, OPTIONAL, SCHEMAS
+from data_pipeline.log.schema import IDS, ITEM, OPTIONAL, RAW_SCHEMAS
 
 LINES_AT_ONCE = 1 << 16
 INTEGERS = "'BIGINT', 'UBIGINT', 'HUGEINT'"
@@ -180,7 +180,7 @@ def _query(table: str, columns: FileColumns, units: Mapping[str, str]) -> str:
             chosen.append(f"json_extract(line, {at})::VARCHAR AS {name}")
             continue
         chosen.append(f"json_extract_string(line, {at}) AS {name}")
-        is_number = pa.types.is_floating(SCHEMAS[table].field(name).type)
+        is_number = pa.types.is_floating(RAW_SCHEMAS[table].field(name).type)
         text = f"'VARCHAR', {INTEGERS}" if name in IDS else _time_types(units.get(name, ""))
         kinds, rule = (NUMBERS, NUMBER) if is_number else (text, TEXT)
         wrong = f"{_type('line', at)} NOT IN ({kinds}, 'NULL')"

@@ -86,13 +86,16 @@ def test_clicks_stand_in_the_list_of_their_query_at_their_first_time(tmp_path):
     assert read["train-clicks.csv"] == {"click": 3, "clicked again": 2}
 
 
-def test_a_list_whose_clicks_were_withheld_is_left_out_and_counted(tmp_path):
+def test_a_list_whose_clicks_were_withheld_is_unlabeled_and_counted(tmp_path):
     queries = [_query(1, 5, 0, "11", test="TRUE"), _query(2, 5, 9, "11", words="4", test="true")]
     views = [_view(5, 3, 11)]
     log, read = _import(tmp_path, queries, ["1;500;11"], views)
     assert requests(log, START) == {}
     assert browses(log, START) == [("s5", 3.0, "11", None)]
-    assert read["train-queries.csv"] == {"left out, its clicks withheld": 2}
+    withheld = requests(log, START, "unlabeled")
+    assert set(withheld) == {"q1", "q2"}
+    assert withheld["q2"][2:] == ("4", [("11", False, None, None)])
+    assert read["train-queries.csv"] == {"unlabeled request": 2}
     assert read["train-clicks.csv"] == {"left out with its query": 1}
 
 

@@ -114,12 +114,14 @@ class Fates:
         """The log of an import, or None where it refused a file, by the name of the harmed one."""
         self.counts["files"] += 1
         self.counts["rows"] += rows
-        folder, output = path.parent, pathlib.Path(settings.output)
+        output = pathlib.Path(settings.output)
+        folder = output.parent / path.relative_to(output.parent).parts[0]
+        names = path.name, path.relative_to(folder).as_posix()
         try:
             import_log(settings, importing.PLAIN)
         except LogError as error:
             assert os.listdir(output.parent) == [folder.name]
-            assert str(error).startswith(path.name) or "must hold a request" in str(error)
+            assert str(error).startswith(names) or "must hold a request" in str(error)
             self.counts["files refused"] += 1
             return None
         assert sorted(os.listdir(output.parent)) == [folder.name, output.name]

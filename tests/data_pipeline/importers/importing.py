@@ -14,7 +14,7 @@ from data_pipeline.engine.duckdb_engine import DuckDBEngine
 from data_pipeline.events.log_tables import read_tables
 from data_pipeline.log.log_folder import open_log, write_log
 from data_pipeline.log.log_summary import KEYS
-from data_pipeline.log.schema import SCHEMAS
+from data_pipeline.log.schema import REQUESTS, SCHEMAS
 from data_pipeline.settings import LogSettings, SequenceSettings
 
 DATA = pathlib.Path(
@@ -54,7 +54,7 @@ def _seconds(time: datetime.datetime | None, start: datetime.datetime) -> float 
     return None if time is None else (time - start).total_seconds()
 
 
-def requests(log, start: datetime.datetime):
+def requests(log, start: datetime.datetime, table: str = "requests"):
     """{id: (user, second, query, [(doc, clicked, second of the click, dwell), ...])}."""
     return {
         row["request_id"]: (
@@ -71,7 +71,7 @@ def requests(log, start: datetime.datetime):
                 for place in row["results"]
             ],
         )
-        for row in pq.read_table(log.requests).to_pylist()
+        for row in pq.read_table(log.folder / f"{table}.parquet").to_pylist()
     }
 
 
@@ -106,7 +106,7 @@ def assert_adds_up(log, rows) -> None:
         assert table.read == table.kept + table.quarantined
     listed = sum(read["actions"][name].get("quarantined", 0) for name in rows)
     listed += sum(read["actions"][name].get("unreadable line", 0) for name in rows)
-    canonical = ("documents", "requests", "browses")
+    canonical = ("documents", "requests", "browses", "unlabeled")
     raw = [log.report.tables[name] for name in log.report.tables if name not in canonical]
     assert sum(table.read for table in raw) == sum(rows.values())
     assert sum(table.quarantined for table in raw) == listed
@@ -117,8 +117,9 @@ def assert_whole(folder):
     log = open_log(folder)
     listed = collections.Counter(pq.read_table(log.quarantine)["table"].to_pylist())
     rows = {}
-    for table, schema in SCHEMAS.items():
-        written = pq.read_table(getattr(log, table))
+    extra = {"unlabeled": REQUESTS} if "unlabeled" in log.report.tables else {}
+    for table, schema in (SCHEMAS | extra).items():
+        written = pq.read_table(log.folder / f"{table}.parquet")
         assert written.schema.equals(schema)
         rows[table] = written.to_pylist()
         report = log.report.tables[table]
@@ -134,7 +135,12 @@ def assert_whole(folder):
             _assert_in_range(row.get("time"), row.get("published"), row.get("dwell_seconds"))
     known = {row["doc_id"] for row in rows["documents"]}
     assert {row["doc_id"] for row in rows["browses"]} <= known
-    for row in rows["requests"]:
+    withheld = rows.get("unlabeled", [])
+    assert not {row["request_id"] for row in withheld} & {
+        row["request_id"] for row in rows["requests"]
+    }
+    assert not any(item["clicked"] for row in withheld for item in row["results"])
+    for row in rows["requests"] + withheld:
         shown = [item["doc_id"] for item in row["results"]]
         assert known.issuperset(shown) and len(set(shown)) == len(shown)
         assert shown or row["query"]

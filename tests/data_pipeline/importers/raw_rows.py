@@ -1,12 +1,15 @@
 """Good raw rows of every importer's files, by their number."""
 
 import dataclasses
+import datetime
 import json
 import math
 from collections.abc import Callable
 from typing import Any
 
-from data_pipeline.importers import qilin_sql
+import pyarrow as pa
+
+from data_pipeline.importers import ebnerd, qilin_sql
 
 SECOND = 1_706_702_400
 """Noon of 31 January 2024."""
@@ -14,13 +17,18 @@ SECOND = 1_706_702_400
 
 @dataclasses.dataclass(frozen=True)
 class Raw:
-    """A file of a source: its columns and its good rows, by their number from 0 on."""
+    """A file of a source: its columns and its good rows, by their number from 0 on.
+
+    With a schema it is Parquet, otherwise text or XML.
+    """
 
     columns: str
     row: Callable[[int], list[Any]]
     delimiter: str = ","
     header: bool = True
     quoted: bool = True
+    schema: pa.Schema | None = None
+    xml: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -49,7 +57,8 @@ def _otto(n):
 def _trivago(n):
     action, reference, shown = (
         ("search for poi", "Opera", ""),
-        ("clickout item", "12", "11|12|13"),
+        # Every second one is withheld.
+        ("clickout item", "12" if n % 2 else "", "11|12|13"),
         ("interaction item image", "12", ""),
         ("interaction item deals", "12", ""),
         ("search for item", "unknown", ""),
@@ -65,7 +74,49 @@ def _jd_user(n):
     return ["5\x1860", "11_12_99", "1.0_0.0_0", *lists, "_".join(["60"] * (min(actions, 3) + 1))]
 
 
+def _ebnerd_files(part, day):
+    noon = datetime.datetime(2023, 5, day, 12)
+    minute = datetime.timedelta(minutes=1)
+    return {
+        f"{part}/behaviors.parquet": Raw(
+            " ".join(ebnerd.BEHAVIORS.names),
+            lambda n: [
+                *(n, noon + n * minute, [11 + n % 4, 15, 16], [15, 16][: n % 3]),
+                *(n // 4, [12.5, math.nan, None][n % 3]),
+            ],
+            schema=ebnerd.BEHAVIORS,
+        ),
+        f"{part}/history.parquet": Raw(
+            " ".join(ebnerd.HISTORY.names),
+            lambda n: [n, [11, 12], [noon - 2 * minute, noon - n * minute], [31.0, None]],
+            schema=ebnerd.HISTORY,
+        ),
+    }
+
+
+def _trec_query(n):
+    shown = [{"rank": place, "doc_id": f"d{(n + place) % 6}", "title": "A"} for place in (1, 2, 3)]
+    clicks = [{"rank": 2, "starttime": "10.5", "endtime": ["31.5", "NA"][n % 2]}] * (n % 3)
+    if n % 4 == 3:
+        return ["currentquery", n // 4, "", "60", "last words", [], []]
+    return ["interaction", n // 4, f"u{n // 8}", f"{n % 4}.5", "words", shown, clicks]
+
+
 RAW = {
+    "ebnerd": {
+        "articles.parquet": Raw(
+            " ".join(ebnerd.ARTICLES.names),
+            lambda n: [n, "A title", "news", datetime.datetime(2023, 5, 1)],
+            schema=ebnerd.ARTICLES,
+        ),
+        **_ebnerd_files("train", 18),
+        **_ebnerd_files("validation", 25),
+    },
+    "trec_session": {
+        "sessiontrack2013.xml": Raw(
+            "kind num userid starttime query results clicks", _trec_query, xml=True
+        )
+    },
     "kuaisar": {
         "item_features.csv": Raw(
             "item_id caption upload_time upload_type first_level_category_name_en",
@@ -129,7 +180,8 @@ RAW = {
             "impression_id user_id time history impressions",
             lambda n: [
                 *(n, f"U{n // 4}", f"11/12/2019 1:{n:02}:46 PM"),
-                *("N1 N2 N3" if n // 4 % 2 else "", f"N{n % 9}-0 N{n % 7 + 9}-1"),
+                "N1 N2 N3" if n // 4 % 2 else "",
+                f"N{n % 9} N{n % 7 + 9}" if n % 4 == 3 else f"N{n % 9}-0 N{n % 7 + 9}-1",
             ],
             "\t",
             header=False,

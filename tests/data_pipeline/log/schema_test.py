@@ -7,7 +7,7 @@ import pytest
 from data_pipeline.log.schema import (
     BROWSES,
     ITEM,
-    REQUESTS,
+    RAW_SCHEMAS,
     TIME,
     LogError,
     cast_batch,
@@ -119,7 +119,7 @@ def test_results_without_optional_fields_in_another_order_fit_and_null_lists_sta
     column = pa.array([[two], [one, two], None, []], kind)
     rows = cast_batch("requests", _requests(column).slice(1), "f")
     empty = {"click_time": None, "dwell_seconds": None}
-    assert rows.schema == REQUESTS
+    assert rows.schema == RAW_SCHEMAS["requests"]
     assert rows["results"].to_pylist() == [[{**one, **empty}, {**two, **empty}], None, []]
 
 

@@ -62,7 +62,8 @@ ROWS = {"documents": DOCUMENTS, "requests": REQUESTS, "browses": BROWSES}
 def write_csv(path, table, rows):
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "wt", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, SCHEMAS[table].names)
+        given = ["split"] if any("split" in row for row in rows) else []
+        writer = csv.DictWriter(file, [*SCHEMAS[table].names, *given])
         writer.writeheader()
         for row in rows:
             lists = {"results": json.dumps(row["results"])} if "results" in row else {}

@@ -1,19 +1,22 @@
 """Checkpoints: everything a killed phase needs to resume as if it had not been killed.
 
 One file holds every model variable (states of seed generators included), every optimizer variable
-and the position. It replaces the previous one in a single rename.
+and the position. The one before it is kept, for the case that the newest is damaged on the disk.
 """
 
 import dataclasses
 import json
 import os
 import pathlib
+import zipfile
 from typing import Any
 
 import keras
 import numpy as np
 
-LATEST = "latest.npz"
+LATEST, PREVIOUS = "latest.npz", "previous.npz"
+# What NumPy and the checksums of a zip file raise on a file that is cut, empty or changed.
+_DAMAGE = (zipfile.BadZipFile, EOFError, OSError, ValueError, KeyError)
 
 
 @dataclasses.dataclass
@@ -68,12 +71,10 @@ def save(
     optimizer: keras.optimizers.Optimizer,
     position: Position,
 ) -> None:
-    """Write `folder/latest.npz`; after a crash the old or the new file is there, complete."""
+    """Write `folder/latest.npz` and keep the one before; after a crash one of them is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, Any] = {
-        f"{owner}/{index:05d}": np.asarray(variable.numpy())
-        for owner, variables in (("model", model.variables), ("optimizer", optimizer.variables))
-        for index, variable in enumerate(variables)
+        name: np.asarray(variable.numpy()) for name, variable in _named(model, optimizer).items()
     }
     arrays["position"] = np.array(json.dumps(dataclasses.asdict(position)))
     unfinished = folder / (LATEST + ".unfinished")
@@ -81,28 +82,62 @@ def save(
         np.savez(file, **arrays)
         file.flush()
         os.fsync(file.fileno())
+    if (folder / LATEST).exists():
+        os.replace(folder / LATEST, folder / PREVIOUS)
     os.replace(unfinished, folder / LATEST)
 
 
 def restore(
     folder: pathlib.Path, model: keras.Model, optimizer: keras.optimizers.Optimizer
-) -> Position | None:
-    """Load `folder/latest.npz` into model and optimizer; return None without a checkpoint.
+) -> tuple[Position, str] | None:
+    """Load the newest complete checkpoint into model and optimizer; return None without any.
+
+    Returns:
+        Its position, and what is to be said about a newer one that is damaged: empty, or a sentence.
 
     Raises:
-        ValueError: The checkpoint has other variables, or is of another version of the program.
+        ValueError: The checkpoint has other variables, or is of another version of the program, or
+            every checkpoint is damaged.
     """
-    path = folder / LATEST
-    if not path.exists():
-        return None
-    with np.load(path) as arrays:
-        variables = {
-            f"{owner}/{index:05d}": variable
-            for owner, owned in (("model", model.variables), ("optimizer", optimizer.variables))
-            for index, variable in enumerate(owned)
-        }
-        saved = {name: arrays[name] for name in arrays.files if name != "position"}
-        position = json.loads(str(arrays["position"]))
+    variables = _named(model, optimizer)
+    damaged = []
+    for path in (folder / LATEST, folder / PREVIOUS):
+        if not path.exists():
+            continue
+        try:
+            with np.load(path) as arrays:
+                saved = {name: arrays[name] for name in arrays.files}
+            position = json.loads(str(saved.pop("position")))
+        except _DAMAGE as error:
+            damaged.append(f"{path} ({error or type(error).__name__})")
+            continue
+        _check_entries(path, saved, variables, position)
+        for name, variable in variables.items():
+            variable.assign(saved[name])
+        said = f"; {damaged[0]} is damaged" if damaged else ""
+        return Position(**position), said
+    if damaged:
+        raise ValueError(
+            f"`run` must hold a checkpoint that can be read. Got {' and '.join(damaged)}. Fix: delete "
+            f"{folder.parent}, which trains this phase anew, or choose another --run."
+        )
+    return None
+
+
+def _named(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> dict[str, keras.Variable]:
+    return {
+        f"{owner}/{index:05d}": variable
+        for owner, variables in (("model", model.variables), ("optimizer", optimizer.variables))
+        for index, variable in enumerate(variables)
+    }
+
+
+def _check_entries(
+    path: pathlib.Path,
+    saved: dict[str, Any],
+    variables: dict[str, keras.Variable],
+    position: dict[str, Any],
+) -> None:
     fields = {field.name for field in dataclasses.fields(Position)}
     different = sorted(position.keys() ^ fields) + sorted(
         name
@@ -118,9 +153,6 @@ def restore(
             "Fix: choose another --run; the checkpoint was made with another dataset or version of "
             "the program."
         )
-    for name, variable in variables.items():
-        variable.assign(saved[name])
-    return Position(**position)
 
 
 def save_weights(path: pathlib.Path, model: keras.Model) -> None:

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from user_tf.training import checkpoints
 from user_tf.training.optimizer import SummedGradientAdam
+from user_tf.training.records import checkpoints
 
 
 def make(width=3):
@@ -31,7 +31,7 @@ def test_checkpoint_brings_back_weights_seeds_optimizer_and_position(tmp_path):
     position = checkpoints.Position("search", step=7, windows=6, best=0.25, seconds=1.5)
     checkpoints.save(tmp_path / "kept", model, optimizer, position)
     other = make()
-    assert checkpoints.restore(tmp_path / "kept", *other) == position
+    assert checkpoints.restore(tmp_path / "kept", *other) == (position, "")
     for got, expected in zip(values(*other), values(model, optimizer), strict=True):
         np.testing.assert_array_equal(got, expected)
     assert any("seed_generator" in variable.path for variable in model.variables)
@@ -59,3 +59,37 @@ def test_checkpoint_of_another_version_is_refused(tmp_path):
         ValueError, match=r"differs in 2 of .* evaluations_without_improvement first"
     ):
         checkpoints.restore(tmp_path, *make())
+
+
+def cut(content):
+    return content[: len(content) // 2]
+
+
+def empty(_):
+    return b""
+
+
+def flip(content):
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("damage", [cut, empty, flip])
+def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so(tmp_path, damage):
+    for step in (1, 2):
+        checkpoints.save(tmp_path, *make(width=300), checkpoints.Position("search", step=step))
+    latest, previous = tmp_path / checkpoints.LATEST, tmp_path / checkpoints.PREVIOUS
+    latest.write_bytes(damage(latest.read_bytes()))
+    position, said = checkpoints.restore(tmp_path, *make(width=300))
+    assert position.step == 1
+    assert "latest.npz" in said and "damaged" in said
+    previous.write_bytes(damage(previous.read_bytes()))
+    with pytest.raises(ValueError, match=r"latest.npz .* and .*previous.npz .* Fix: delete"):
+        checkpoints.restore(tmp_path, *make(width=300))
+
+
+def test_a_kill_between_the_two_renames_leaves_the_checkpoint_before(tmp_path):
+    checkpoints.save(tmp_path, *make(), checkpoints.Position("search", step=1))
+    (tmp_path / checkpoints.LATEST).rename(tmp_path / checkpoints.PREVIOUS)
+    position, said = checkpoints.restore(tmp_path, *make())
+    assert (position.step, said) == (1, "")

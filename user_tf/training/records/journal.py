@@ -6,8 +6,8 @@ import pathlib
 import tensorflow as tf
 
 from user_tf.run_folder import METRICS
-from user_tf.training.checkpoints import Position
-from user_tf.training.progress import Progress, memory_gib
+from user_tf.training.records.checkpoints import Position
+from user_tf.training.records.progress import Progress, memory_gib
 
 
 class Journal:
@@ -16,7 +16,9 @@ class Journal:
     Args:
         folder: Folder of the phase.
         summaries: Folder of its TensorBoard summaries; None: write none.
-        position: Position of the phase; evaluations after it are dropped from metrics.jsonl.
+        position: Position of the phase.
+        resumed: Whether it is that of a checkpoint. Evaluations that come again are dropped from
+            metrics.jsonl: those after the checkpoint, or all.
         steps: Steps of the complete phase.
         chief: Write metrics.jsonl. Only one process of a cluster may.
     """
@@ -26,12 +28,13 @@ class Journal:
         folder: pathlib.Path,
         summaries: pathlib.Path | None,
         position: Position,
+        resumed: bool,
         steps: int,
         chief: bool,
     ) -> None:
         self._metrics = folder / METRICS if chief else None
         if self._metrics is not None:
-            drop_metrics_after(self._metrics, position.step)
+            drop_metrics_after(self._metrics, position.step if resumed else -1)
         self._summaries = (
             tf.summary.create_noop_writer()
             if summaries is None

@@ -1,66 +1,15 @@
 """Ranking a file of requests by a SavedModel whose scores are known."""
 
 import json
+import math
+import re
 import subprocess
 import sys
 
-import numpy as np
 import pytest
-import tensorflow as tf
 
 from user_tf.serving.request_file import rank_file
 from user_tf.serving.saved_ranker import SavedRanker
-
-SPECS = {
-    "user_id": ([None], tf.string),
-    "query": ([None], tf.string),
-    "session": ([None], tf.int64),
-    "history_count": ([None], tf.int64),
-    "history_session": ([None, None], tf.int64),
-    "history_query": ([None, None], tf.string),
-    "history_title_count": ([None, None], tf.int64),
-    "history_titles": ([None, None], tf.string),
-    "opened_count": ([None], tf.int64),
-    "opened_session": ([None, None], tf.int64),
-    "opened_query": ([None, None], tf.string),
-    "opened_titles": ([None, None], tf.string),
-    "candidate_count": ([None], tf.int64),
-    "candidates": ([None, None], tf.string),
-}
-
-
-class LengthRanker(tf.Module):
-    """Scores a title by its length, 100 for each session number above the first, and F."""
-
-    @tf.function(autograph=False)
-    def rank(self, **request):
-        length = tf.cast(tf.strings.length(request["candidates"]), tf.float32)
-        sessions = tf.cast(request["session"] - 1, tf.float32)
-        extra = tf.reduce_sum(tf.where(tf.math.is_nan(f := request["features"]), 0.0, f), -1)
-        return {"scores": length + 100 * sessions[:, None] + extra}
-
-    @tf.function(autograph=False)
-    def rank_without(self, **request):
-        shape = tf.concat([tf.shape(request["candidates"]), [2]], 0)
-        return self.rank(**request, features=tf.zeros(shape))
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    module = LengthRanker()
-    specs = {name: tf.TensorSpec(shape, kind, name) for name, (shape, kind) in SPECS.items()}
-    wide = specs | {"features": tf.TensorSpec([None, None, 2], tf.float32, "features")}
-    signatures = {
-        "rank": module.rank_without.get_concrete_function(**specs),
-        "rank_with_features": module.rank.get_concrete_function(**wide),
-    }
-    for version in ("2", "10"):
-        tf.saved_model.save(module, str(folder / version), signatures)
-    (folder / "10" / "assets.extra").mkdir()
-    manifest = {"tasks": ["search"], "session_minutes": 10}
-    (folder / "10" / "assets.extra" / "export.json").write_text(json.dumps(manifest))
-    return folder
 
 
 def write(path, *requests):
@@ -82,7 +31,7 @@ def test_answers_come_in_order_for_every_batch_size(model, tmp_path):
     path = write(tmp_path / "in.jsonl", *requests[:3], "", *requests[3:])
     for batch_size in (1, 2, 64):
         output = tmp_path / f"{batch_size}.jsonl"
-        assert rank_file(model, path, output, batch_size) == 5
+        assert rank_file(model, path, output, batch_size) == (5, 0)
         found = read(output)
         assert [line["line"] for line in found] == [1, 2, 3, 5, 6]
         assert [line["request_id"] for line in found] == ["r0", "r1", "r2", "r3", "r4"]
@@ -123,23 +72,42 @@ def test_a_single_request_is_printed_as_a_ranking(model, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", r"in.jsonl, line 3: A request must be one JSON object.*Got '\{"),
-        (search(), r"in.jsonl, line 3: `candidates` .* at least 1 title"),
-        (search("a", features=[[1, 2, 3]]), "line 3: `features` must hold 2 values.*Got 3"),
-        (search("a", query=""), "line 3: `query` must fit the model.*trained for search only"),
+        ("{", r"A request must be one JSON object.*Got '\{"),
+        ("[" * 100_000, "one JSON object.*nested too deeply"),
+        ('{"a": ' * 100_000, "one JSON object.*nested too deeply"),
+        ('{"session": ' + "9" * 5000 + "}", "one JSON object.*too many digits"),
+        (search(), "`candidates` .* at least 1 title"),
+        (search("a", session=10**400), r"`session` must be an integer.*Got 1000.*\.\.\."),
+        (search("a", features=[[1, 2, 3]]), "`features` must hold 2 values.*Got 3"),
+        (search("a", features=[[1, 10**400]]), "finite numbers of float32.*Got 1000"),
+        (search("a", features=[[1, 1e39]]), r"finite numbers of float32.*Got 1e\+39"),
+        (search("a", features=[[1, math.nan]]), "finite numbers of float32.*Got nan"),
+        ({"query": "q", "time": 10**400, "candidates": ["a"]}, "`time` must be seconds.*Got 1000"),
+        ({"query": "q", "time": 1.6e12, "candidates": ["a"]}, "`time` must be seconds"),
+        (search("a", query=""), "`query` must fit the model.*trained for search only"),
+        (search("bad"), "`candidates` must be good. Fix: improve them.\\Z"),
+        (search("nan"), "`scores` of a model must be finite"),
+        (b'{"query": "\xff"}', "must be UTF-8.*xff.*byte 12"),
     ],
 )
-def test_a_malformed_line_stops_without_output(model, tmp_path, line, message):
-    path = write(tmp_path / "in.jsonl", search("a"), "", line)
-    with pytest.raises(ValueError, match=message):
-        rank_file(str(model), path, str(tmp_path / "out.jsonl"), 1)
-    assert [item.name for item in tmp_path.iterdir()] == ["in.jsonl"]
-
-
-def test_bytes_that_are_not_utf8_are_refused(model, tmp_path):
-    (tmp_path / "in.jsonl").write_bytes(b'{"query": "\xff"}\n')
-    with pytest.raises(ValueError, match=r"line 1: a line must be UTF-8.*xff.*byte 12"):
-        rank_file(str(model), str(tmp_path / "in.jsonl"))
+def test_a_line_that_cannot_be_ranked_gets_an_error_and_the_others_answers(
+    model, tmp_path, line, message
+):
+    path = tmp_path / "in.jsonl"
+    texts = [
+        text if isinstance(text, bytes | str) else json.dumps(text)
+        for text in (search("a"), "", line, search("bbb"))
+    ]
+    path.write_bytes(
+        b"\n".join(text if isinstance(text, bytes) else text.encode() for text in texts)
+    )
+    for batch_size in (1, 8):
+        assert rank_file(model, path, tmp_path / "out.jsonl", batch_size) == (2, 1)
+        first, refused, last = read(tmp_path / "out.jsonl")
+        assert (first["scores"], last["scores"], last["line"]) == ([1.0], [3.0], 4)
+        assert (refused["line"], refused["file"]) == (3, str(path))
+        assert re.search(message, refused["error"]) and " Fix: " in refused["error"]
+        assert not refused.keys() & {"scores", "ranking"}
 
 
 @pytest.mark.parametrize(
@@ -160,8 +128,8 @@ def test_impossible_settings_are_refused(model, tmp_path, changes, message):
         rank_file(**settings)
 
 
-def test_the_command_needs_no_model_code(model, tmp_path):
-    write(tmp_path / "in.jsonl", search("a", "bb"))
+def test_the_command_needs_no_model_code_and_counts_the_lines_refused(model, tmp_path):
+    write(tmp_path / "in.jsonl", search("a", "bb"), search())
     forbidden = [
         "user_tf.models",
         "user_tf.layers",
@@ -185,5 +153,11 @@ def test_the_command_needs_no_model_code(model, tmp_path):
         check=False,
         timeout=300,
     )
-    assert done.returncode == 0, done.stderr[-2000:]
-    np.testing.assert_array_equal(read(tmp_path / "out.jsonl")[0]["scores"], [1.0, 2.0])
+    assert done.returncode == 2, done.stderr[-2000:]
+    first, second = read(tmp_path / "out.jsonl")
+    assert first["scores"] == [1.0, 2.0] and "`candidates` must" in second["error"]
+    assert (
+        done.stderr.strip()
+        .splitlines()[-1]
+        .startswith("error: `requests` must hold requests only. Got 1 of 2 lines")
+    )

@@ -1,0 +1,1 @@
+"""Call a served model from an application: history, masking, deadlines, retries."""

@@ -1,0 +1,1 @@
+"""Messages and files of TensorFlow Serving: requests on the wire, warm-up, model card."""
