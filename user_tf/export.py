@@ -9,6 +9,9 @@ The model computes the relevance features F itself. Those that count what all us
 counts as known before the test split begins, of titles and queries of at least --minimum_users users;
 without it they are their means.
 
+Beside `rank` the model has signatures for stages, for documents by id and for explanations, see
+docs/serving.md; requests above --max_history, --max_candidates and --max_text_bytes are refused.
+
 An example request lies beside the model. With --log it is a real target of the test split with the
 strings of that log: it then holds what a (masked) user searched and read. Without --log the request
 is made up of frequent words.
@@ -50,6 +53,15 @@ class ExportSettings:
     minimum_users: int = setting(
         2, "Users that must have opened a title, or searched a query, for its counts."
     )
+    documents: int = setting(
+        10_000,
+        "Documents of --log to keep encoded for rank_documents, at most: those opened most; 0: none.",
+    )
+    max_history: int = setting(
+        10_000, "Past behaviors of a request, their titles, and documents opened, each at most."
+    )
+    max_candidates: int = setting(1_000, "Candidates of a request, at most.")
+    max_text_bytes: int = setting(10_000, "UTF-8 bytes of a text of a request, at most.")
 
 
 def main(arguments: list[str]) -> None:
@@ -57,6 +69,7 @@ def main(arguments: list[str]) -> None:
     settings = flagtree.read(ExportSettings)
     check_export(settings.run, settings.output, settings.version, settings.log)
     config = Config.load(pathlib.Path(settings.run))
+    from user_tf.serving.graph.request_checks import RequestCaps
     from user_tf.serving.model_summary import summary
     from user_tf.serving.run_export import export_run
     from user_tf.training import strategy
@@ -76,6 +89,8 @@ def main(arguments: list[str]) -> None:
         command,
         minimum_users=settings.minimum_users,
         moved=settings.dataset,
+        documents=settings.documents,
+        caps=RequestCaps(settings.max_history, settings.max_candidates, settings.max_text_bytes),
     )
     print(summary(version), flush=True)
 

@@ -12,9 +12,11 @@ from data_pipeline.dataset.dataset_folder import Dataset, open_dataset
 from user_tf import run_folder
 from user_tf.api.trained_run import Run
 from user_tf.evaluation import evaluated_targets, evaluator, metrics_table
+from user_tf.serving.layout import EXTRA
 from user_tf.serving.logged_requests import read_dataset_events, target_requests
 from user_tf.serving.request import Request
 from user_tf.serving.saved_ranker import SavedRanker
+from user_tf.serving.server.model_card import SERVED, write_card
 
 _BATCH = 32
 RANKINGS = ("served", "served without `opened`")
@@ -53,6 +55,8 @@ def evaluate_served(
 ) -> ServedEvaluation:
     """Rank the targets of a split by signature `rank` and write RUN/evaluation/served-SPLIT.json.
 
+    Metrics of the test split are also written beside the model, into its card.
+
     Args:
         run: The run the model was exported from.
         model: Folder made by `user_tf.export`, or one of its versions.
@@ -87,6 +91,10 @@ def evaluate_served(
         entry["original order"] = rankings["original order"]["metrics"]
     with FolderLock(run.path / f"evaluation-served-{split}", "run"):
         run_folder.write_json(run.path / "evaluation" / f"served-{split}.json", content)
+    if split == "test":
+        extra = ranker.version / EXTRA
+        run_folder.write_json(extra / SERVED, content)
+        write_card(ranker.version, extra, ranker.manifest)
     return ServedEvaluation(content)
 
 

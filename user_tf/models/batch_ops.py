@@ -4,7 +4,7 @@
 that the functions run on every back end of Keras.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from keras import ops
 
@@ -38,9 +38,9 @@ class EncodedTexts(NamedTuple):
         mask: bool `[X, L]`, true at real tokens.
     """
 
-    words: object
-    vectors: object
-    mask: object
+    words: Any
+    vectors: Any
+    mask: Any
 
 
 class EncodedPast(NamedTuple):
@@ -53,10 +53,10 @@ class EncodedPast(NamedTuple):
         session_types: int `[T, M]`: 0 padding, 1 browse, 2 search.
     """
 
-    history: object
-    history_mask: object
-    session: object
-    session_types: object
+    history: Any
+    history_mask: Any
+    session: Any
+    session_types: Any
 
 
 def split_by_length(batch):
@@ -97,10 +97,12 @@ def encode_buckets(encoder, buckets, training=False):
     )
     if len(buckets) == 1:
         return words[0], vectors[0], masks[0]
-    longest = buckets[-1].shape[1]
+    # Numbers where they are known before running; a served Batch is as wide as its longest text.
+    longest = ops.shape(buckets[-1])[1]
 
     def widened(x):
-        return ops.pad(x, [[0, 0], [0, longest - x.shape[1]]] + [[0, 0]] * (len(x.shape) - 2))
+        missing = longest - ops.shape(x)[1]
+        return ops.pad(x, [[0, 0], [0, missing]] + [[0, 0]] * (len(x.shape) - 2))
 
     return (
         ops.concatenate([widened(x) for x in words]),

@@ -37,16 +37,6 @@ def average_transformer(transformer):
         block.output_dense.kernel.assign(block.output_dense.kernel * NEAR_ZERO)
 
 
-def average_halves(dense):
-    """Let a layer from [x ; y] `[2 d]` to `[d]` begin as the mean of x and y.
-
-    Args:
-        dense: A built `keras.layers.Dense`.
-    """
-    half = np.eye(dense.kernel.shape[1]) / 2
-    dense.kernel.assign(np.concatenate([half, half]))
-
-
 def weigh_cosines(score, cosines, weight=COSINE_WEIGHT):
     """Let a linear score begin as `weight` times the sum of its cosines, with other signals near 0.
 
@@ -61,3 +51,22 @@ def weigh_cosines(score, cosines, weight=COSINE_WEIGHT):
     start = NEAR_ZERO * ops.convert_to_numpy(score.kernel)
     start[cosines] = weight
     score.kernel.assign(start)
+
+
+def average_user(ranker):
+    """Let USER's encoders begin as averages, r_S as the mean of q^ and d^, the score as cosines.
+
+    Args:
+        ranker: A built `user_tf.models.user.User`.
+    """
+    for name in ("text_encoder", "session_encoder", "history_encoder"):
+        if encoder := getattr(ranker, name, None):
+            average_transformer(encoder.transformer)
+    if hasattr(ranker, "behavior_encoder"):
+        fuse = ranker.behavior_encoder.co_attention_layer.fuse.kernel
+        half = np.eye(fuse.shape[1]) / 2
+        fuse.assign(np.concatenate([half, half]))
+    cosines = 4 if ranker.config.history_encoder else 1
+    # The usual weight would put a bounded score at its bound, where nothing is learned.
+    weight = 1 / cosines if ranker.config.score_tanh else COSINE_WEIGHT
+    weigh_cosines(ranker.scorer.linear, slice(cosines), weight)

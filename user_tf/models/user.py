@@ -20,12 +20,7 @@ from user_tf.models.batch_ops import (
     padded_session,
     split_by_length,
 )
-from user_tf.models.initial_weights import (
-    COSINE_WEIGHT,
-    average_halves,
-    average_transformer,
-    weigh_cosines,
-)
+from user_tf.models.initial_weights import average_user
 from user_tf.models.ranker import Ranker
 
 
@@ -145,27 +140,17 @@ class User(Ranker):
         self.scorer.build([(None, width)] * cosines, [rows] * cosines, signals)
 
     def initialize_as_average(self):
-        """Let encoders begin as averages, r_S as the mean of q^ and d^, the score as cosines."""
-        for name in ("text_encoder", "session_encoder", "history_encoder"):
-            if encoder := getattr(self, name, None):
-                average_transformer(encoder.transformer)
-        if hasattr(self, "behavior_encoder"):
-            average_halves(self.behavior_encoder.co_attention_layer.fuse)
-        cosines = 4 if self.config.history_encoder else 1
-        # The usual weight would put a bounded score at its bound, where nothing is learned.
-        weight = 1 / cosines if self.config.score_tanh else COSINE_WEIGHT
-        weigh_cosines(self.scorer.linear, slice(cosines), weight)
+        average_user(self)
 
     def call(self, batch, training=False):
-        batch, texts, behaviors = self.encode_tables(batch, training)
-        past = self.encode_past(batch, behaviors, training)
+        batch, texts, past = self.encode_tables(batch, training)
         return self.score_past(batch, texts, past, training)
 
     def score_past(self, batch, texts, past, training=False):
         """Return the scores `[T, C]` of targets with their `EncodedPast`; no behavior is read."""
-        return self.scorer.score(self.score_parts(batch, texts, past, training))
+        return self.scorer.score(self.score_signals(batch, texts, past, training))
 
-    def score_parts(self, batch, texts, past, training=False):
+    def score_signals(self, batch, texts, past, training=False):
         """Return f, the cosines, KNRM and F that the score weighs, `[T, C, m]`."""
         intents, candidates = self.encode_targets(batch, texts, past, training)
         return self.scorer.features(intents, candidates, self.signals(batch, texts))
@@ -202,13 +187,12 @@ class User(Ranker):
 
     def explain(self, batch):
         """Return scores, attention, and contributions `[T, C, m]` that sum to scores before a tanh."""
-        batch, texts, behaviors = self.encode_tables(batch)
-        past = self.encode_past(batch, behaviors)
-        parts = self.score_parts(batch, texts, past)
+        batch, texts, past = self.encode_tables(batch)
+        signals = self.score_signals(batch, texts, past)
         return {
-            "scores": self.scorer.score(parts),
+            "scores": self.scorer.score(signals),
             "attention": self._attention(batch, texts, past),
-            "contributions": parts * self.scorer.linear.kernel[:, 0],
+            "contributions": self.scorer.contributions(signals),
         }
 
     def _attention(self, batch, texts, encoded):
@@ -222,16 +206,16 @@ class User(Ranker):
                 intents, encoded.history, encoded.history_mask
             )[:, 0]
         if self.config.session_encoder:
-            current = self.session_encoder.behavior_weights(
-                **self.current_session(batch, texts, encoded)
-            )
+            session = self.current_session(batch, texts, encoded)
+            current = self.session_encoder.behavior_weights(**session)
         return ops.concatenate([past, current], axis=1)
 
     def encode_tables(self, batch, training=False):
-        """Return the Batch with renumbered texts, `EncodedTexts`, and vectors of behaviors."""
+        """Return the Batch with renumbered texts, its `EncodedTexts`, and its `EncodedPast`."""
         buckets, batch = split_by_length(batch)
         texts = self.encode_texts(buckets, training)
-        return batch, texts, self.encode_behaviors(batch, texts)
+        behaviors = self.encode_behaviors(batch, texts)
+        return batch, texts, self.encode_past(batch, behaviors, training)
 
     def encode_texts(self, buckets, training=False):
         """Return `EncodedTexts` of buckets of token ids, see `split_by_length`."""
@@ -254,7 +238,7 @@ class User(Ranker):
 
     def encode_past(self, batch, behaviors, training=False):
         """Return `EncodedPast` of the targets: what their scores need of the users' behaviors."""
-        history, history_mask, session = None, None, None
+        history = history_mask = session = None
         if self.config.history_encoder:
             history, history_mask = self.encode_history(batch, behaviors, training)
         current = padded_session(batch)

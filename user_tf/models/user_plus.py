@@ -90,9 +90,8 @@ class UserPlus(User):
     def call(self, batch, training=False):
         batch = self.token_dropout(batch, training=training)
         aspects = self.encode_aspects(batch)
-        batch, texts, behaviors = self.encode_tables(batch, training)
-        past = self.encode_past(batch, behaviors, training)
-        features = self.score_parts(batch, texts, past, training)
+        batch, texts, past = self.encode_tables(batch, training)
+        features = self.score_signals(batch, texts, past, training)
         matched, known = self.match(batch, aspects, texts.vectors, ops.any(texts.mask, axis=1))
         user, match = self.parts(batch, training)
         mask = batch["candidate_mask"]

@@ -1,5 +1,6 @@
 """Give a served model newer counts: a new version with other tables, without a training."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -11,6 +12,10 @@ from user_tf.serving import layout
 from user_tf.serving.bundle import describe_snapshot
 from user_tf.serving.graph.count_tables import FILES, file_name, write_counts
 from user_tf.serving.logged_requests import read_events
+from user_tf.serving.request_json import from_json
+from user_tf.serving.saved_ranker import SavedRanker
+from user_tf.serving.server.example_files import write_expected
+from user_tf.serving.server.model_card import SERVED, write_card
 
 
 def update_counts(
@@ -51,8 +56,15 @@ def update_counts(
     with UnfinishedFolder(final, f".{final.name}.unfinished") as unfinished:
         shutil.copytree(source, unfinished.folder, dirs_exist_ok=True)
         write_counts(unfinished.folder / "assets", snapshot)
-        (unfinished.folder / layout.EXTRA / layout.MANIFEST).write_text(
+        extra = unfinished.folder / layout.EXTRA
+        (extra / layout.MANIFEST).write_text(
             json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
         )
+        # With other counts the scores are others, and so are the metrics.
+        (extra / SERVED).unlink(missing_ok=True)
+        example = from_json((extra / layout.EXAMPLE).read_text(encoding="utf-8"))
+        example = dataclasses.replace(example, features=None)
+        write_expected(extra, SavedRanker(unfinished.folder).scores([example])[0])
+        write_card(unfinished.folder, extra, manifest)
         unfinished.rename()
     return final

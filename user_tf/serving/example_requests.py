@@ -1,11 +1,19 @@
-"""Choose the example request beside a served model."""
+"""Choose the example request beside a served model, and write what a server needs of it."""
 
+import dataclasses
 import itertools
-from collections.abc import Sequence
+import pathlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from data_pipeline.dataset.dataset_folder import Dataset
 from user_tf.serving.logged_requests import LoggedEvents, target_requests
-from user_tf.serving.request import Behavior, Request
+from user_tf.serving.request import Behavior, Request, to_arrays
+from user_tf.serving.server.example_files import write_example, write_expected, write_warm_up
+from user_tf.serving.server.messages import Arrays
+from user_tf.serving.signatures import SIGNATURES
 
 _SPLIT_FOR_EXAMPLES = "test"
 
@@ -39,3 +47,45 @@ def made_up(vocabulary: Sequence[str]) -> Request:
         candidates=tuple(words[:-1]) or (words[-1],),
         request_id="made-up",
     )
+
+
+def write_server_files(
+    extra: pathlib.Path,
+    example: Request,
+    manifest: Mapping[str, Any],
+    compute: Callable[[str, Arrays], Mapping[str, Any]],
+) -> None:
+    """Write the example's bodies and expected scores, and the warm-up requests.
+
+    Args:
+        extra: assets.extra of a version.
+        example: The example request.
+        manifest: Content of export.json.
+        compute: Returns the outputs of a signature.
+    """
+    example = dataclasses.replace(example, features=None)
+    arrays = to_arrays([example])
+    write_example(extra, arrays)
+    write_expected(extra, compute("rank", arrays)["scores"].numpy()[0])
+    write_warm_up(extra, _warm_up_requests(example, manifest, compute))
+
+
+def _warm_up_requests(
+    example: Request,
+    manifest: Mapping[str, Any],
+    compute: Callable[[str, Arrays], Mapping[str, Any]],
+) -> Iterator[tuple[str, Arrays]]:
+    """Yield (signature, arguments) for every signature and task of a model."""
+    signatures = manifest["signatures"]
+    for task in manifest["tasks"]:
+        query = "" if task == "recommendation" else example.query or example.candidates[0] or "word"
+        request = dataclasses.replace(example, query=query)
+        values = dict(to_arrays([request], len(manifest["features"])))
+        values["task"] = np.array([task], object)
+        # Ids that no model knows: every document is then encoded from its title.
+        values["document_ids"] = np.full_like(values["candidates"], "")
+        if "encode_user" in signatures:
+            user = {name: values[name] for name in SIGNATURES["encode_user"]}
+            values["state"] = compute("encode_user", user)["state"].numpy()
+        for signature in signatures:
+            yield signature, {name: values[name] for name in SIGNATURES[signature]}

@@ -4,8 +4,10 @@
     DIR/<version>/assets.extra/export.json            source; names of F; limits
     DIR/<version>/assets.extra/example_request.jsonl  one request, for user_tf.predict
     DIR/<version>/assets.extra/example_inputs.npz     the same as arrays, for saved_model_cli
+    DIR/<version>/assets.extra/model_card.md          use, data, metrics as served, limits, checksums
+    DIR/<version>/assets.extra/                       the files of `server.example_files`
 
-TensorFlow Serving ignores assets.extra.
+TensorFlow Serving reads of assets.extra the warm-up requests only.
 """
 
 import json

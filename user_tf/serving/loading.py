@@ -1,7 +1,10 @@
 """Load a served model into this process, with the operations it needs."""
 
 import pathlib
+from collections.abc import Mapping
 from typing import Any
+
+import numpy.typing as npt
 
 from user_tf.serving import layout
 
@@ -22,3 +25,15 @@ def load(version: pathlib.Path) -> Any:
 
         need_tensorflow_text()
     return tf.saved_model.load(version)
+
+
+def as_tensors(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
+    """Return the arguments of a signature as tensors; arrays of dtype object hold strings."""
+    import tensorflow as tf
+
+    return {
+        name: tf.constant(
+            value.tolist(), tf.string if value.dtype == object else value.dtype, value.shape
+        )
+        for name, value in arrays.items()
+    }

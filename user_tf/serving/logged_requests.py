@@ -54,6 +54,17 @@ class LoggedEvents:
         opens = self.events.document_opens
         return take_snapshot(opens, searches, self.document_text, self.texts, time, minimum)
 
+    def most_opened(self, time: int, count: int) -> dict[str, str]:
+        """Return titles by id of the documents opened most before a time, ties in the log's order."""
+        opens = self.events.document_opens
+        size = len(self.document_ids)
+        opened = np.bincount(opens["doc"][opens["known_at"] < time], minlength=size)
+        # Document 0 is the pad document.
+        chosen = 1 + np.argsort(-opened[1:], kind="stable")[:count]
+        return {
+            self.document_ids[doc]: self.texts[self.document_text[doc]] for doc in chosen.tolist()
+        }
+
 
 def read_events(log: str | os.PathLike[str], settings: SequenceSettings) -> LoggedEvents:
     """Read a log by the rules of a dataset."""

@@ -13,6 +13,7 @@ from data_pipeline.dataset.dataset_folder import MANIFEST
 from user_tf import run_folder
 from user_tf.config import Config
 from user_tf.serving import bundle, example_requests, layout
+from user_tf.serving.graph.request_checks import RequestCaps
 from user_tf.serving.logged_requests import LoggedEvents, read_dataset_events
 from user_tf.serving.request import Request
 
@@ -26,6 +27,8 @@ def export_run(
     command: str = "",
     minimum_users: int = 2,
     moved: str | os.PathLike[str] = "",
+    documents: int = 10_000,
+    caps: RequestCaps | None = None,
 ) -> pathlib.Path:
     """Export a run and return the folder DIR/<version>.
 
@@ -41,6 +44,9 @@ def export_run(
         minimum_users: Users that must have opened a title, or searched a query, for its counts.
             Default: 2.
         moved: Place of the run's dataset, if it was moved. Default: as recorded.
+        documents: Documents of the log to encode for `rank_documents`, at most: those opened most
+            before the test split. Default: 10,000.
+        caps: The largest request. Default: as in `RequestCaps`.
 
     Raises:
         FileNotFoundError: `run` is no run or holds no weights, its dataset is gone, or `log` is no
@@ -67,10 +73,12 @@ def export_run(
         "keras": keras.__version__,
     }
     copies = {task: models[phase] for task, phase in phases.items()}
-    snapshot = None
+    snapshot, titles = None, {}
     if logged is not None:
-        snapshot = logged.snapshot(dataset.manifest["boundaries"]["test"], minimum_users)
-    bundle.write(final, dataset, config, copies, example, origin, snapshot)
+        until = dataset.manifest["boundaries"]["test"]
+        snapshot = logged.snapshot(until, minimum_users)
+        titles = logged.most_opened(until, documents)
+    bundle.write(final, dataset, config, copies, example, origin, snapshot, caps, titles)
     return final
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from user_tf.serving import layout
-from user_tf.serving.loading import load
+from user_tf.serving.loading import as_tensors, load
 from user_tf.serving.request import Request, RequestError, to_arrays
 from user_tf.serving.request_json import SESSION_MINUTES
 
@@ -70,14 +70,8 @@ class SavedRanker:
 
         wide = any(request.features is not None for request in requests)
         arrays = to_arrays(requests, self.features if wide else None)
-        tensors = {
-            name: tf.constant(
-                value.tolist(), tf.string if value.dtype == object else value.dtype, value.shape
-            )
-            for name, value in arrays.items()
-        }
         try:
-            found = (self._wide if wide else self._plain)(**tensors)["scores"].numpy()
+            found = (self._wide if wide else self._plain)(**as_tensors(arrays))["scores"].numpy()
         except tf.errors.InvalidArgumentError as error:
             raise RequestError(sentence_of(error.message)) from error
         if not np.isfinite(found).all():

@@ -55,7 +55,7 @@ def stamp_of(variables: Sequence[Any]) -> int:
     """
     stamp = 0
     for variable in variables:
-        stamp = zlib.crc32(np.ascontiguousarray(variable.numpy()), stamp)
+        stamp = zlib.crc32(variable.numpy().tobytes(), stamp)
     return stamp & 0x7FFFFFFF
 
 

@@ -98,6 +98,8 @@ SIGNATURES: Mapping[str, Mapping[str, tf.TensorSpec]] = {
 }
 """Arguments of each signature; a model has those that its ranker and its export can give."""
 
+_COSINES = ("cos(I_s, r_D)", "cos(I_s, r_l)", "cos(I_l, r_D)", "cos(I_l, r_l)")
+
 
 class ServedModel:
     """The signatures of a model, and what they read.
@@ -118,7 +120,7 @@ class ServedModel:
         self._scope, self._weights = share_weights(copies)
         self._tables = [graph.tokenizer, graph.users, graph.features, documents]
         self._ranker = next(iter(copies.values()))
-        self._staged: StagedRanking | None = None
+        self._staged: Any = None
         if self._ranker.staged:
             layout = _make_layout(graph, self._ranker, stamp_of(self._weights))
             self._staged = StagedRanking(graph, copies, self._scope, layout, documents)
@@ -139,6 +141,19 @@ class ServedModel:
             missing |= {"rank_documents"}
         return [name for name in SIGNATURES if name not in missing]
 
+    @property
+    def contribution_names(self) -> list[str]:
+        """Return the signals of `contributions`, in order; none for a model that cannot `explain`."""
+        if self._staged is None:
+            return []
+        config, features = self._ranker.config, self._graph.features
+        return [
+            *_COSINES[: 4 if config.history_encoder else 1],
+            *(["knrm"] if config.knrm else []),
+            *(features.names if features else ()),
+            *(["hidden layer"] if self._ranker.scorer.hidden_dim else []),
+        ]
+
     def write(self, folder: str | os.PathLike[str]) -> None:
         """Write the SavedModel; `rank` is also its `serving_default`."""
         functions = {name: self._signature(name) for name in self.names}
@@ -148,6 +163,20 @@ class ServedModel:
         root.weights = self._weights
         root.tables = [table for table in self._tables if table is not None]
         tf.saved_model.save(root, os.fspath(folder), signatures=functions)
+
+    def compute(self, name: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the outputs of a signature, operation by operation: no graph is made for it.
+
+        Args:
+            name: One of `names`.
+            request: Tensors by argument.
+        """
+        before = tf.config.functions_run_eagerly()
+        tf.config.run_functions_eagerly(True)
+        try:
+            return getattr(self, f"_{name}")(check_request(request, self._graph.caps))
+        finally:
+            tf.config.run_functions_eagerly(before)
 
     def _signature(self, name: str) -> Any:
         """Return the traced function of a signature."""
@@ -187,7 +216,7 @@ class ServedModel:
             tf.shape(request[name])[1] for name in ("candidates", "history_session")
         )
         shape = [tf.shape(request["query"])[0], candidates, self._graph.feature_count]
-        signals = self._ranker.scorer.linear.kernel.shape[0]
+        signals = len(self.contribution_names)
         shapes = {
             "scores": ((candidates,), tf.float32),
             "attention": ((slots,), tf.float32),

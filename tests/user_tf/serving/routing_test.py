@@ -4,7 +4,9 @@ import pytest
 import tensorflow as tf
 
 from tests.user_tf.serving.served_requests import RECOMMENDATION, SEARCH, tensors
-from user_tf.serving.signatures import route
+from user_tf.serving.graph.ranking import WATCHED
+from user_tf.serving.graph.request_batch import task_of
+from user_tf.serving.graph.task_routing import route
 
 
 def calling(calls, task):
@@ -19,12 +21,26 @@ def calling(calls, task):
     return ranker
 
 
+def compile_scores(graph, copies):
+    """Return a compiled function of a request and its F that gives the scores."""
+
+    def compute(ranker, part):
+        return graph.score(ranker, part, part["features"])
+
+    @tf.function
+    def served(request, features):
+        count = tf.shape(request["candidates"])[1]
+        shapes = {"scores": ((count,), tf.float32), **WATCHED}
+        arguments = {**request, "features": features}
+        return route(copies, task_of(request["query"]), arguments, compute, shapes)["scores"]
+
+    return served
+
+
 def test_a_batch_of_one_task_runs_one_copy_only(graph):
     calls = []
     copies = {task: calling(calls, task) for task in ("search", "recommendation")}
-    served = tf.function(
-        lambda request, features: route(graph, copies, request, features)["scores"]
-    )
+    served = compile_scores(graph, copies)
     for requests, ran in (
         ([SEARCH, SEARCH], ["search"]),
         ([RECOMMENDATION], ["recommendation"]),
@@ -41,9 +57,7 @@ def test_a_batch_of_one_task_runs_one_copy_only(graph):
 
 def test_a_model_of_one_task_refuses_the_other(graph):
     copies = {"search": calling([], "search")}
-    served = tf.function(
-        lambda request, features: route(graph, copies, request, features)["scores"]
-    )
+    served = compile_scores(graph, copies)
     assert served(tensors([SEARCH]), tf.zeros([1, 5, 2])).numpy().tolist() == [[1.0] * 5]
     with pytest.raises(tf.errors.InvalidArgumentError, match="trained for search only"):
         served(tensors([SEARCH, RECOMMENDATION]), tf.zeros([2, 5, 2]))

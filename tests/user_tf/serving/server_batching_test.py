@@ -15,6 +15,7 @@ from tests.user_tf.serving.server_batching import as_rest, lay_together
 from user_tf.serving.request import PADDING_SCORE, Behavior, to_arrays
 
 ONE_CLICK = (Behavior(2, "shoe", ("red shoe",)),)
+LONG = tuple(sorted(HISTORY * 4, key=lambda behavior: behavior.session))
 REQUESTS = (
     replace(SEARCH, history=()),
     SEARCH,
@@ -22,7 +23,7 @@ REQUESTS = (
     replace(SEARCH, user_id="carol", history=HISTORY[:1], session=1, candidates=("sock",)),
     RECOMMENDATION,
     replace(SEARCH, history=ONE_CLICK, candidates=("big hat", "", "zebra", "sun", "rain", "hat")),
-    replace(RECOMMENDATION, history=HISTORY * 4, candidates=("rain", "rain")),
+    replace(RECOMMENDATION, history=LONG, candidates=("rain", "rain")),
 )
 
 

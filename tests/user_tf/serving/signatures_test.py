@@ -13,12 +13,13 @@ from tests.user_tf.serving.served_requests import (
     tensors,
 )
 from user_tf.serving.request import Behavior, Request
+from user_tf.serving.signatures import SIGNATURES
 
 
 def test_signatures_have_the_documented_names_and_dtypes(served):
-    assert set(served) == {"rank", "rank_with_features", "serving_default"}
-    for name, signature in served.items():
-        wide = name == "rank_with_features"
+    assert set(served) == {*SIGNATURES, "serving_default"}
+    for name in ("rank", "rank_with_features", "serving_default"):
+        signature, wide = served[name], name == "rank_with_features"
         expected = DTYPES | ({"features": (tf.float32, 3)} if wide else {})
         specs = signature.structured_input_signature[1]
         assert {key: (spec.dtype, spec.shape.rank) for key, spec in specs.items()} == expected

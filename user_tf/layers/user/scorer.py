@@ -95,6 +95,14 @@ class Scorer(keras.layers.Layer):
             score = score + ops.matmul(self.hidden(features), self.output_weights)
         return score[..., 0]
 
+    def contributions(self, features):
+        """Return the parts of p before a tanh, `[T, C, m]`: of each signal, then of a hidden layer."""
+        parts = features * self.linear.kernel[:, 0]
+        if self.hidden_dim:
+            hidden = ops.matmul(self.hidden(features), self.output_weights)
+            parts = ops.concatenate([parts, hidden], axis=-1)
+        return parts
+
     def get_config(self):
         return {
             **super().get_config(),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from user_tf.serving.client.retries import PassingFailure
+from user_tf.serving.client.retries import PassingFailure, out_of_time
 from user_tf.serving.request import RequestError
 from user_tf.serving.saved_ranker import sentence_of
 from user_tf.serving.server.messages import predict_request
@@ -90,9 +90,12 @@ def _refusal(error: Any, address: str, seconds: float) -> Exception:
             "version and label with the server's model config."
         )
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED):
-        return PassingFailure(f"{address}: {code.name}, {text}")
+        return PassingFailure(
+            f"`address` must be that of a running server. Got {address!r}: {code.name}, {text}. Fix: "
+            "start the server, or correct the address."
+        )
     if code == grpc.StatusCode.DEADLINE_EXCEEDED:
-        return TimeoutError(f"{address}: no answer within {seconds:.3f} s")
+        return out_of_time(address, seconds)
     return RuntimeError(
         f"The server must answer with scores. Got {code.name}: {text}. Fix: see its log."
     )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from user_tf.serving.client.retries import PassingFailure
+from user_tf.serving.client.retries import PassingFailure, out_of_time
 from user_tf.serving.request import RequestError
 from user_tf.serving.saved_ranker import sentence_of
 from user_tf.serving.server.messages import rest_body
@@ -66,8 +66,11 @@ class RestTransport:
             raise _refusal(error.code, _error_text(error.read()), self.address) from error
         except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
             if isinstance(getattr(error, "reason", error), TimeoutError):
-                raise TimeoutError(f"{self.address}: no answer within {seconds:.3f} s") from error
-            raise PassingFailure(f"{self.address}: {error}") from error
+                raise out_of_time(self.address, seconds) from error
+            raise PassingFailure(
+                f"`address` must be that of a running server. Got {self.address!r}: {error}. Fix: start "
+                "the server, or correct the address."
+            ) from error
         return {name: np.asarray(value) for name, value in outputs.items()}
 
 

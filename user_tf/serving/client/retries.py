@@ -55,7 +55,12 @@ def call_within(
                 raise
             # Jitter of pauses needs no secrecy.
             sleep(min(left, random.uniform(0, pause_seconds * 2 ** (attempt - 1))))
-    raise TimeoutError(
-        f"`deadline_seconds` must leave the server time to answer. Got {deadline_seconds} and no "
-        "answer. Fix: raise it, or add servers."
+    raise out_of_time("The server", deadline_seconds)
+
+
+def out_of_time(address: str, seconds: float) -> TimeoutError:
+    """Return the error of a server that gave no answer in time."""
+    return TimeoutError(
+        f"`deadline_seconds` must leave the server time to answer. Got no answer from {address} within "
+        f"{seconds:.3f} s. Fix: raise it, or add servers."
     )

@@ -117,7 +117,7 @@ def _read(graph: Any, titles: Sequence[str]) -> tuple[Any, Any, Any]:
             directions.append(facts.direction.numpy().astype(np.int16))
     if graph.features is None:
         return np.concatenate(tokens), None, None
-    return tuple(map(np.concatenate, (tokens, keys, directions)))
+    return np.concatenate(tokens), np.concatenate(keys), np.concatenate(directions)
 
 
 def _constant(value: Any, name: str) -> tf.Variable:

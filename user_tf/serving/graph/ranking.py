@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from data_pipeline.batching import row_subsets
 from data_pipeline.batching.packing import standardise
 from data_pipeline.batching.parsing import Tables
 from data_pipeline.settings import BatchSettings
@@ -18,13 +19,13 @@ from user_tf.serving.graph.distinct_texts import DistinctTexts
 from user_tf.serving.graph.history_selection import HistoryLimits, select_history
 from user_tf.serving.graph.request_batch import pack, task_of
 from user_tf.serving.graph.request_checks import RequestCaps
-from user_tf.serving.graph.request_features import RequestFeatures
 from user_tf.serving.graph.user_memory import Memory
 from user_tf.serving.graph.user_table import UserTable
 from user_tf.serving.request import PADDING_SCORE
 
 # Rare counts reach 25 deviations; a limit of 10 would change what was evaluated.
 _DEVIATIONS = 100.0
+_BUCKETS = 3
 WATCHED = {
     "known_user": ((), tf.bool),
     "history_kept": ((), tf.int32),
@@ -43,9 +44,10 @@ class Graph:
         limits: Behaviors to keep of a history.
         tables: Standardisation of F, as training uses it.
         settings: Which tasks see F, as training used it.
-        features: Computes F; None for a model without F.
+        features: `RequestFeatures`, which computes F; None for a model without F.
         words: Words of the vocabulary; token ids from here on are of unknown words.
         caps: The largest request that is taken.
+        row_subsets: Whether Batches have row subsets.
     """
 
     tokenizer: Tokenizer
@@ -53,14 +55,19 @@ class Graph:
     limits: HistoryLimits
     tables: Tables
     settings: BatchSettings
-    features: RequestFeatures | None
+    features: Any
     words: int
     caps: RequestCaps = dataclasses.field(default_factory=RequestCaps)
+    row_subsets: bool = False
 
     @property
     def feature_count(self) -> int:
         """Return n of `rank_with_features`; 0 where the model was trained without F."""
         return len(self.features.names) if self.features else 0
+
+    def encode(self, texts: Any) -> Any:
+        """Return the token ids of texts, string [X]: int32 [X, L], L static."""
+        return self.tokenizer.encode(texts)
 
     def batch(self, request: Mapping[str, Any], features: Any) -> dict[str, Any]:
         """Return the Batch of raw requests.
@@ -84,7 +91,7 @@ class Graph:
 
             return self.standardise(query, mask, compute, features)
 
-        return pack(request, standardised, self.limits, self.tokenizer.encode, self.users.find)
+        return pack(request, standardised, self.limits, self.encode, self.users.find)
 
     def compare(
         self, memory: Memory, query: Any, texts: DistinctTexts, candidates: Any, mask: Any
@@ -138,8 +145,19 @@ class Graph:
     ) -> dict[str, Any]:
         """Return scores and what is watched, by one model for every request."""
         batch = self.batch(request, features)
-        scores = mask_scores(ranker(batch, training=False), batch["candidate_mask"])
-        return {"scores": scores} | self.watch(batch)
+        found = ranker(self.add_row_subsets(batch), training=False)
+        return {"scores": mask_scores(found, batch["candidate_mask"])} | self.watch(batch)
+
+    def add_row_subsets(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Return a Batch with row subsets, as in training, where they save more than they cost."""
+        if not self.row_subsets:
+            return batch
+        tokens = batch["text_tokens"]
+        length = self.tokenizer.text_length
+        wide = tf.pad(tokens, [[0, 0], [0, length - tf.shape(tokens)[1]]])
+        wide.set_shape([None, length])
+        chosen = batch | row_subsets.choose({**batch, "text_tokens": wide}, _BUCKETS)
+        return chosen | row_subsets.place(chosen)
 
     def explain(self, ranker: Any, request: Mapping[str, Any], features: Any) -> dict[str, Any]:
         """Return the outputs of `score`, the attention to past behaviors, and parts of the scores."""
@@ -156,8 +174,13 @@ class Graph:
         self, request: Mapping[str, Any], batch: Mapping[str, Any], attention: Any
     ) -> Any:
         """Return the weight of every history slot, float32 [B, H]; 0: not seen."""
-        history = [request[name] for name in ("history_count", "history_session", "history_query")]
-        rows = select_history(request["session"], *history, self.limits)["rows"]
+        rows = select_history(
+            request["session"],
+            request["history_count"],
+            request["history_session"],
+            request["history_query"],
+            self.limits,
+        )["rows"]
         places = tf.concat([part(batch).behaviors for part in (padded_history, padded_session)], 1)
         seen = places > 0
         slots = tf.gather(rows, tf.boolean_mask(places, seen) - 1)

@@ -21,14 +21,21 @@ class RequestCaps:
     """The largest request that a served model takes.
 
     Attributes:
-        history: Past behaviors, titles of past behaviors, and documents opened, each.
-        candidates: Candidates.
-        text_bytes: UTF-8 bytes of a text or an id.
+        max_history: Past behaviors, titles of past behaviors, and documents opened, each.
+        max_candidates: Candidates.
+        max_text_bytes: UTF-8 bytes of a text or an id.
     """
 
-    history: int = 10_000
-    candidates: int = 1_000
-    text_bytes: int = 10_000
+    max_history: int = 10_000
+    max_candidates: int = 1_000
+    max_text_bytes: int = 10_000
+
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            if value < 1:
+                raise ValueError(
+                    f"`{name}` must be at least 1. Got {value!r}. Fix: set --{name} to 1 or more."
+                )
 
 
 def check_request(request: Mapping[str, Any], caps: RequestCaps) -> dict[str, Any]:
@@ -62,7 +69,7 @@ def _check_shapes(request: Mapping[str, Any], caps: RequestCaps) -> dict[str, An
         found = tf.shape(value, tf.int64)[0]
         rule = f"have one row a request, as many as `{first}`"
         rules.need(name, rule, tf.equal(found, rows), found, "give one row a request")
-    lists = {"history_count": HISTORY, "opened_count": OPENED}
+    lists: dict[str, tuple[str, ...]] = {"history_count": HISTORY, "opened_count": OPENED}
     lists["candidate_count"] = ("candidates", "document_ids")
     for count, names in lists.items():
         if count not in request:
@@ -76,7 +83,7 @@ def _check_shapes(request: Mapping[str, Any], caps: RequestCaps) -> dict[str, An
                 rule = f"be at most the number of columns of `{name}`"
                 rules.need(count, rule, value <= columns, value, f"count the items of `{name}`")
         kind = "candidates" if least else "history"
-        cap = getattr(caps, kind)
+        cap = getattr(caps, f"max_{kind}")
         rule = f"be at most {cap} for this model"
         fix = f"send fewer, the latest ones, or export with --max_{kind} set higher"
         if least:
@@ -108,7 +115,7 @@ def _check_history(request: Mapping[str, Any], caps: RequestCaps) -> dict[str, A
     numbers, titles = request["history_session"], request["history_title_count"]
     real = tf.sequence_mask(request["history_count"], tf.shape(numbers)[1])
     holds = (numbers >= 1) & (numbers <= current) | ~real
-    fix = "number sessions from 1; the request's own is the last one"
+    fix = "number sessions from 1; that of the request is the last one"
     rules.need("history_session", "be from 1 to `session`", holds, numbers, fix)
     holds = (numbers[:, 1:] >= numbers[:, :-1]) | ~real[:, 1:]
     fix = "give the history oldest first"
@@ -125,9 +132,9 @@ def _check_history(request: Mapping[str, Any], caps: RequestCaps) -> dict[str, A
     rule = "sum up to at most the number of columns of `history_titles`"
     fix = "give the titles of all behaviors one after the other"
     rules.need("history_title_count", rule, total <= columns, total, fix)
-    rule = f"sum up to at most {caps.history} for this model"
+    rule = f"sum up to at most {caps.max_history} for this model"
     fix = "send a shorter history, or export with --max_history set higher"
-    rules.need("history_title_count", rule, total <= caps.history, total, fix)
+    rules.need("history_title_count", rule, total <= caps.max_history, total, fix)
     opened = request["opened_session"]
     real = tf.sequence_mask(request["opened_count"], tf.shape(opened)[1])
     holds = (opened >= 0) & (opened <= current) | ~real
@@ -148,10 +155,10 @@ def _check_texts(request: Mapping[str, Any], caps: RequestCaps) -> dict[str, Any
         if value.dtype != tf.string:
             continue
         size = tf.cast(tf.strings.length(value), tf.int64)
-        holds = size <= caps.text_bytes
+        holds = size <= caps.max_text_bytes
         if name in counts:
             holds |= ~tf.sequence_mask(counts[name], tf.shape(value)[1])
-        rule = f"hold texts of at most {caps.text_bytes} bytes for this model"
+        rule = f"hold texts of at most {caps.max_text_bytes} bytes for this model"
         fix = "shorten the text, or export with --max_text_bytes set higher"
         rules.need(name, rule, holds, size, fix)
     if "task" in request:

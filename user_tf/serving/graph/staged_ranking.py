@@ -12,7 +12,6 @@ import tensorflow as tf
 from data_pipeline.common.codes import TASK_LABELS, Task
 from user_tf.models.batch_ops import EncodedPast, EncodedTexts
 from user_tf.serving.graph.distinct_texts import number_texts
-from user_tf.serving.graph.document_table import DocumentTable
 from user_tf.serving.graph.ranking import WATCHED, Graph, mask_scores
 from user_tf.serving.graph.request_batch import pack, task_of, trim
 from user_tf.serving.graph.rules import Rules
@@ -30,14 +29,14 @@ class StagedRanking:
         copies: Rankers by task.
         scope: Returns a context in which a ranker is called.
         layout: Layout of the states.
-        documents: Encoded documents. Default: none.
+        documents: `DocumentTable`. Default: none.
     """
 
     graph: Graph
     copies: Mapping[str, Any]
     scope: Callable[[Any], Any]
     layout: StateLayout
-    documents: DocumentTable | None = None
+    documents: Any = None
 
     def encode_user(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return the state of each user, and what is watched.
@@ -70,8 +69,7 @@ class StagedRanking:
                 graph.tokenizer.encode,
                 graph.users.find,
             )
-            batch, _, behaviors = ranker.encode_tables(batch)
-            encoded = ranker.encode_past(batch, behaviors)._asdict()
+            encoded = ranker.encode_tables(graph.add_row_subsets(batch))[2]._asdict()
             return {name: tf.cast(encoded[name], dtype) for name, (_, dtype) in shapes.items()}
 
         part = {name: request[name] for name in past}
@@ -113,7 +111,7 @@ class StagedRanking:
             # One model for both tasks: a state serves both.
             return dict(request)
         labels = tf.gather(["", *(Task(code).label for code in sorted(Task))], task)
-        rule = "be a state of the query's task"
+        rule = "be a state of the task of the query"
         rules.need("state", rule, holds, labels, "encode the user with `task` of the query")
         return rules.guard(request)
 
@@ -136,7 +134,6 @@ class StagedRanking:
         }
 
     def _score_documents(self, ranker: Any, request: Mapping[str, Any]) -> dict[str, Any]:
-        assert self.documents is not None
         query = request["query"]
         mask = tf.sequence_mask(request["candidate_count"], tf.shape(request["candidates"])[1])
         rows = tf.where(mask, self.documents.find(request["document_ids"]), 0)

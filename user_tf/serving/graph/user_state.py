@@ -40,7 +40,7 @@ class UserState(NamedTuple):
     task: Any
     user: Any
     past: EncodedPast
-    memory: Memory | None
+    memory: Any
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,291 @@
+"""Measure the latency of a served model, signature by signature, on one core.
+
+    python -m benchmarks.serving
+
+Makes a model at the paper's widths with random weights (latency does not depend on their values):
+20,000 words, 5,000 users, 20,000 encoded documents, titles of 5 to 20 words by Zipf's law. Calls every
+signature in one process that is bound to one core and one thread, in turns over the cases, so that
+other load affects all of them; a case's first calls are not counted. Writes
+benchmarks/results/serving.json: milliseconds by the clock (p50, p95, p99), of processor time (median and
+least), requests/s; and the first request after loading, with and without a warm-up.
+"""
+
+import dataclasses
+import itertools
+import os
+import pathlib
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from absl import app
+
+from data_pipeline.common import flagtree
+from data_pipeline.common.flagtree import setting
+from user_tf.run_folder import write_json
+
+CANDIDATES = (20, 200)
+HISTORIES = (0, 20, 100)
+BATCHES = (1, 16)
+WORDS, USERS, DOCUMENTS, BUCKETS = 20_000, 5_000, 20_000, 1_000
+STAGED = ("rank_with_state", "rank_documents")
+
+
+@dataclasses.dataclass(frozen=True)
+class ServingSettings:
+    """Settings of `python -m benchmarks.serving`."""
+
+    output: str = setting("benchmarks/results", "Folder of the JSON.")
+    calls: int = setting(100, "Counted calls of each case of one request; a tenth of them of 16.")
+    signatures: tuple[str, ...] = dataclasses.field(
+        default=(), metadata={"help": "Signatures to measure; none: all of them."}
+    )
+
+
+class Workload:
+    """Requests of a seeded generator, and a served model for them.
+
+    Args:
+        folder: Where to write the model.
+        seed: Seed of texts and weights.
+    """
+
+    def __init__(self, folder: pathlib.Path, seed: int = 1) -> None:
+        self._draw = np.random.default_rng(seed)
+        self._words = [f"word{number}" for number in range(WORDS)]
+        self.documents = {f"d{number}": self._title() for number in range(DOCUMENTS)}
+        self._ids, self._titles = list(self.documents), list(self.documents.values())
+        self.model = folder / "1"
+        self._write(folder)
+
+    def _title(self, words: tuple[int, int] = (5, 20)) -> str:
+        count = self._draw.integers(words[0], words[1] + 1)
+        rows = np.minimum(self._draw.zipf(1.2, size=count), WORDS) - 1
+        return " ".join(self._words[row] for row in rows)
+
+    def _write(self, folder: pathlib.Path) -> None:
+        import keras
+
+        from data_pipeline.batching.parsing import Tables
+        from data_pipeline.features.feature_columns import FEATURES
+        from data_pipeline.settings import BatchSettings
+        from data_pipeline.text.words import Tokenizer, write_vocabulary
+        from user_tf.config import ModelConfig
+        from user_tf.models.ranker import Sizes
+        from user_tf.registry import build_ranker
+        from user_tf.serving.graph.count_tables import CountTables, write_counts
+        from user_tf.serving.graph.document_table import DocumentTable
+        from user_tf.serving.graph.history_selection import HistoryLimits
+        from user_tf.serving.graph.ranking import Graph
+        from user_tf.serving.graph.request_features import RequestFeatures
+        from user_tf.serving.graph.user_table import UserTable, write_users
+        from user_tf.serving.signatures import ServedModel
+
+        write_vocabulary(folder / "vocabulary.txt", ["", *self._words])
+        write_users(folder / "users.txt", ["", *(f"u{number}" for number in range(USERS))])
+        write_counts(folder, None)
+        tokenizer = Tokenizer(folder / "vocabulary.txt", BUCKETS, text_length=30)
+        config, count = ModelConfig(), len(FEATURES)
+        vectors = self._draw.normal(size=(1 + WORDS + BUCKETS, config.width))
+        tables = Tables(
+            text_tokens=np.zeros([1, 30], np.int32),
+            document_texts=np.zeros([1], np.int64),
+            feature_mean=np.zeros(count, np.float32),
+            feature_std=np.ones(count, np.float32),
+            query_free=np.array([feature.query_free for feature in FEATURES]),
+            session_behaviors=5,
+            past_sessions=20,
+            clicked_titles=3,
+            max_candidates=max(CANDIDATES),
+        )
+        names = [feature.name for feature in FEATURES]
+        graph = Graph(
+            tokenizer=tokenizer,
+            users=UserTable(folder / "users.txt"),
+            limits=HistoryLimits("unified", 5, 20, 3),
+            tables=tables,
+            settings=BatchSettings(),
+            features=RequestFeatures(names, vectors, tokenizer.encode, CountTables(folder)),
+            words=1 + WORDS,
+        )
+        sizes = Sizes(vocabulary=1 + WORDS + BUCKETS, users=1 + USERS, features=count)
+        keras.utils.set_random_seed(1)
+        copies = {task: build_ranker(config, sizes) for task in ("search", "recommendation")}
+        documents = DocumentTable(folder, self.documents, graph, copies)
+        ServedModel(graph, copies, documents).write(self.model)
+
+    def request(self, candidates: int, history: int) -> tuple[Any, list[str]]:
+        """Return a search and the ids of its candidates; sessions have five behaviors."""
+        from user_tf.serving.request import Behavior, Request
+
+        behaviors = tuple(
+            Behavior(
+                1 + number // 5,
+                self._title((1, 4)) if number % 2 else "",
+                tuple(self._titles[row] for row in self._popular(1 + number % 2 * (number % 3))),
+            )
+            for number in range(history)
+        )
+        rows = self._popular(candidates)
+        request = Request(
+            user_id=f"u{self._draw.integers(USERS)}",
+            query=self._title((1, 4)),
+            session=1 + history // 5,
+            history=behaviors,
+            candidates=tuple(self._titles[row] for row in rows),
+        )
+        return request, [self._ids[row] for row in rows]
+
+    def _popular(self, count: int) -> Sequence[int]:
+        return (np.minimum(self._draw.zipf(1.1, size=count), DOCUMENTS) - 1).tolist()
+
+
+def feeds(workload: Workload, signatures: Mapping[str, Any], case: Any) -> dict[str, Any]:
+    """Return the tensors of one call of a case (signature, candidates, history, batch)."""
+    import tensorflow as tf
+
+    from user_tf.serving.request import to_arrays
+    from user_tf.serving.signatures import SIGNATURES
+
+    name, candidates, history, batch = case
+    drawn = [workload.request(candidates, history) for _ in range(batch)]
+    arrays: dict[str, Any] = dict(to_arrays([request for request, _ in drawn]))
+    if name == "rank_with_features":
+        arrays["features"] = np.zeros([batch, candidates, 18], np.float32)
+    arrays["task"] = np.array(["search"] * batch, object)
+    arrays["document_ids"] = np.array([ids for _, ids in drawn], object)
+    tensors = {
+        key: tf.constant(
+            value.tolist(), tf.string if value.dtype == object else value.dtype, value.shape
+        )
+        for key, value in arrays.items()
+    }
+    if name in STAGED:
+        wanted = SIGNATURES["encode_user"]
+        past = {key: tensors[key] for key in wanted}
+        tensors["state"] = signatures["encode_user"](**past)["state"]
+    return {key: tensors[key] for key in SIGNATURES[name]}
+
+
+def call(signature: Any, tensors: Mapping[str, Any]) -> tuple[float, float]:
+    """Return milliseconds of one call by the clock, and of processor time."""
+    clock, processor = time.perf_counter(), time.process_time()
+    for output in signature(**tensors).values():
+        output.numpy()
+    return 1e3 * (time.perf_counter() - clock), 1e3 * (time.process_time() - processor)
+
+
+def summarise(case: Any, times: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    """Return the figures of a case.
+
+    Example:
+        >>> found = summarise(("rank", 20, 0, 16), [(2.0, 1.0), (4.0, 3.0)])
+        >>> found["p50_ms"], found["processor_ms"]["least"], round(found["requests_per_second"])
+        (3.0, 1.0, 5333)
+    """
+    name, candidates, history, batch = case
+    clock, processor = zip(*times, strict=True)
+    percentiles = np.percentile(clock, [50, 95, 99]).tolist()
+    return {
+        "signature": name,
+        "candidates": candidates,
+        "history": history,
+        "batch": batch,
+        "calls": len(clock),
+        **dict(zip(("p50_ms", "p95_ms", "p99_ms"), percentiles, strict=True)),
+        "processor_ms": {"median": float(np.median(processor)), "least": min(processor)},
+        "requests_per_second": batch * len(clock) / sum(clock) * 1e3,
+    }
+
+
+def measure(workload: Workload, names: Sequence[str], calls: int) -> list[dict[str, Any]]:
+    """Return the figures of all cases."""
+    import tensorflow as tf
+
+    served = tf.saved_model.load(os.fspath(workload.model)).signatures
+    rows = []
+    for batch in BATCHES:
+        cases = [
+            (name, candidates, history, batch)
+            for name, candidates, history in itertools.product(names, CANDIDATES, HISTORIES)
+            if name != "encode_user" or candidates == CANDIDATES[0]
+        ]
+        number = max(5, calls // (1 if batch == 1 else 10))
+        inputs = {case: [feeds(workload, served, case) for _ in range(3)] for case in cases}
+        times: dict[Any, list[tuple[float, float]]] = {case: [] for case in cases}
+        for turn in range(number + 3):
+            for case in cases:
+                found = call(served[case[0]], inputs[case][turn % 3])
+                if turn >= 3:
+                    times[case].append(found)
+        for case in cases:
+            rows.append(summarise(case, times[case]))
+            row = rows[-1]
+            print(
+                f"{case[0]:20} {case[1]:4} candidates {case[2]:4} behaviors {batch:3} requests: "
+                f"p50 {row['p50_ms']:7.1f}  p99 {row['p99_ms']:7.1f}  processor "
+                f"{row['processor_ms']['median']:7.1f} ms",
+                flush=True,
+            )
+    return rows
+
+
+def first_requests(workload: Workload, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return milliseconds of the first request of each signature, without and with a warm-up.
+
+    The warm-up is one smaller request of each signature.
+    """
+    import tensorflow as tf
+
+    found: dict[str, dict[str, Any]] = {name: {"signature": name} for name in names}
+    for warm in (False, True):
+        served = tf.saved_model.load(os.fspath(workload.model)).signatures
+        other = tf.saved_model.load(os.fspath(workload.model)).signatures
+        for name in names:
+            small, large = (
+                feeds(workload, other, (name, *sizes, 1)) for sizes in ((3, 5), (20, 20))
+            )
+            if warm:
+                call(served[name], small)
+            kind = "after_warm_up_ms" if warm else "cold_ms"
+            found[name][kind] = call(served[name], large)[0]
+    return list(found.values())
+
+
+def main(arguments: list[str]) -> None:
+    """Measure and write the JSON."""
+    del arguments
+    settings = flagtree.read(ServingSettings)
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    import tensorflow as tf
+
+    from user_tf.evaluation import metrics_table
+    from user_tf.serving.signatures import SIGNATURES
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    names = settings.signatures or tuple(SIGNATURES)
+    load = [os.getloadavg()]
+    with tempfile.TemporaryDirectory() as folder:
+        workload = Workload(pathlib.Path(folder))
+        size = sum(file.stat().st_size for file in workload.model.rglob("*") if file.is_file())
+        first = first_requests(workload, names)
+        rows = measure(workload, names, settings.calls)
+    load.append(os.getloadavg())
+    content = {
+        **metrics_table.provenance(f"python -m benchmarks.serving --calls={settings.calls}", 1),
+        "load_average_before_and_after": load,
+        "model_bytes": size,
+        "first_request": first,
+        "cases": rows,
+    }
+    path = pathlib.Path(settings.output) / "serving.json"
+    write_json(path, content)
+    print(f"written: {path}")
+
+
+if __name__ == "__main__":
+    flagtree.define(ServingSettings)
+    app.run(main)
