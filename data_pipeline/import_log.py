@@ -30,6 +30,11 @@ class ImportSettings:
     columns: tuple[str, ...] = setting(
         (), "Columns with other names in the files of `tables`, like requests.user_id=uid."
     )
+    add_documents: bool = setting(
+        False,
+        "Add documents that lists or browses name and the source lacks, with their ids as titles; off: "
+        "such rows are quarantined.",
+    )
 
 
 def import_log(settings: ImportSettings, log: LogSettings) -> str:
@@ -45,7 +50,9 @@ def import_log(settings: ImportSettings, log: LogSettings) -> str:
             raise ValueError(f"`{name}` must be given. Got ''. Fix: set --{name}.")
     source = read_source(settings.source, pathlib.Path(settings.input), settings.columns)
     try:
-        report = write_log(settings.output, source.batches, log, source.description)
+        report = write_log(
+            settings.output, source.batches, log, source.description, settings.add_documents
+        )
     except OSError as error:
         raise LogError(
             settings.output,

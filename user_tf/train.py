@@ -8,7 +8,7 @@ Rerun the same command to resume a killed one. `user_tf.run_folder` lists the fi
 from data_pipeline.common import command_line, flagtree
 from user_tf import run_folder
 from user_tf.config import Config
-from user_tf.training.config_rules import check
+from user_tf.training.run_checks import check
 
 ESSENTIALS = (
     "run",

@@ -1,15 +1,16 @@
 """EB-NeRD (RecSys Challenge 2024): recommendations of Danish news with the lists shown, and histories.
 
-Files: articles.parquet; behaviors.parquet and history.parquet, each in train/ and validation/. The test
-part has no clicks and is not read.
+Files: articles.parquet; behaviors.parquet and history.parquet, each in train/ and validation/, and in
+test/ if there is one.
 
-* Requests: every impression is a recommendation, at `impression_time`. Impression ids of the two parts
-  are kept apart by t and v. `article_ids_inview` is the list; its order has no meaning.
+* Requests: every impression is a recommendation, at `impression_time`. Impression ids of the parts are
+  kept apart by t, v and e. `article_ids_inview` is the list; its order has no meaning. Impressions of the
+  test part have no clicks and are unlabeled; those with the id 0 are told apart by their row.
 * Clicks: `article_ids_clicked`, without a time: they are known from the user's next session on. Of an
   impression with one click, `next_read_time` is its dwell; of several clicks the dwell is not known.
-* Browses: the history of a user, with times and dwell. An article that is in both parts' histories at
-  one time is one browse. The history of validation covers the weeks of the train part: an article that
-  the user clicked in an impression of the train part is left out if it is read after the first one.
+* Browses: the history of a user, with times and dwell. An article that is in several parts' histories at
+  one time is one browse. The history of a later part covers the weeks of an earlier one: an article that
+  the user clicked in an impression is left out if it is read after the first one.
 * Times have no zone; they are read as local times of Copenhagen.
 * Documents: title, category and time of publication of an article. Body and other columns are not read.
 * Splits: the validation part is the week after the train part. Requests keep their part as `split`;
@@ -68,6 +69,11 @@ HISTORY = pa.schema(
 )
 
 
+UNLABELED = pa.schema(
+    [field for field in BEHAVIORS if field.name not in ("article_ids_clicked", "next_read_time")]
+)
+
+
 def _loader(schema: pa.Schema) -> Callable[[pathlib.Path, str], Iterator[TextRows]]:
     def load(path: pathlib.Path, name: str) -> Iterator[TextRows]:
         fix = "use the file as it was published."
@@ -87,9 +93,10 @@ def _loader(schema: pa.Schema) -> Callable[[pathlib.Path, str], Iterator[TextRow
     return load
 
 
-def _file(table: str, name: str, schema: pa.Schema) -> RawFile:
-    types = tuple(SQL[field.type] for field in schema)
-    return RawFile(table, (name,), tuple(schema.names), types=types, load=_loader(schema))
+def _file(table: str, name: str, schema: pa.Schema, optional: bool = False) -> RawFile:
+    types, load = tuple(SQL[field.type] for field in schema), _loader(schema)
+    names = tuple(schema.names)
+    return RawFile(table, (name,), names, types=types, load=load, optional=optional)
 
 
 FILES = (
@@ -99,6 +106,8 @@ FILES = (
         for part in ("train", "validation")
         for kind, schema in (("behaviors", BEHAVIORS), ("history", HISTORY))
     ),
+    _file("behaviors_test", "test/behaviors.parquet", UNLABELED, optional=True),
+    _file("history_test", "test/history.parquet", HISTORY, optional=True),
 )
 
 RULES = (
@@ -134,6 +143,9 @@ FROM (
         SELECT 'behaviors_train' AS source, 't' AS part, * FROM behaviors_train
         UNION ALL
         SELECT 'behaviors_validation', 'v', * FROM behaviors_validation
+        UNION ALL BY NAME
+        SELECT 'behaviors_test' AS source, 'e' AS part, *, []::BIGINT[] AS article_ids_clicked
+        FROM behaviors_test
     )
 );
 
@@ -147,17 +159,19 @@ SELECT *, CASE
 FROM (
     SELECT *, article_id_fixed AS docs, impression_time_fixed AS times, read_time_fixed AS dwells
     FROM (
-        SELECT 'history_train' AS source, * FROM history_train
+        SELECT 'history_train' AS source, 1 AS part, * FROM history_train
         UNION ALL
-        SELECT 'history_validation', * FROM history_validation
+        SELECT 'history_validation', 2, * FROM history_validation
+        UNION ALL
+        SELECT 'history_test', 3, * FROM history_test
     )
 );
 
 CREATE TABLE opened AS
-SELECT *, row_number() OVER (PARTITION BY user_id, time, doc ORDER BY source, number, place) AS nth
+SELECT *, row_number() OVER (PARTITION BY user_id, time, doc ORDER BY part, number, place) AS nth
 FROM (
-    SELECT source, number, user_id, doc, time {_ZONE} AS time, dwell, place FROM (
-        SELECT source, number, user_id, unnest(docs) AS doc, unnest(times) AS time,
+    SELECT source, part, number, user_id, doc, time {_ZONE} AS time, dwell, place FROM (
+        SELECT source, part, number, user_id, unnest(docs) AS doc, unnest(times) AS time,
             unnest(dwells) AS dwell, unnest(range(len(docs))) AS place
         FROM read WHERE fault IS NULL
     )
@@ -166,26 +180,27 @@ FROM (
 CREATE TABLE judged AS
 SELECT opened.*, CASE
         WHEN nth > 1 THEN 'at one time with another row'
-        WHEN source = 'history_validation' AND opened.time >= first THEN 'click of an impression'
+        WHEN part > 1 AND opened.time >= first THEN 'click of an impression'
         ELSE 'browse' END AS outcome
 FROM opened LEFT JOIN (
     SELECT user_id, doc, min(time) AS first FROM (
-        SELECT user_id, unnest(clicked) AS doc, time FROM shown
-        WHERE fault IS NULL AND part = 't'
+        SELECT user_id, unnest(clicked) AS doc, time FROM shown WHERE fault IS NULL
     ) GROUP BY ALL
 ) AS clicks ON opened.user_id = clicks.user_id AND opened.doc = clicks.doc
 """
 
 LOG = f"""
 CREATE TABLE requests AS
-SELECT source, number, part || impression_id AS request_id, user_id::VARCHAR AS user_id, time,
+SELECT source, number, part || impression_id || CASE
+        WHEN part = 'e' AND impression_id = 0 THEN '-' || number ELSE '' END AS request_id, user_id::VARCHAR AS user_id, time,
     '' AS query, list_transform(inview, lambda doc: {{
         'doc_id': doc::VARCHAR,
         'clicked': list_contains(clicked, doc),
         'click_time': NULL::TIMESTAMP,
         'dwell_seconds': CASE WHEN list_contains(clicked, doc) AND len(clicked) = 1
             AND isfinite(next_read_time) AND next_read_time >= 0 THEN next_read_time END
-    }}) AS results, CASE part WHEN 't' THEN 'train' ELSE 'validation' END AS split
+    }}) AS results, CASE part WHEN 't' THEN 'train'
+        WHEN 'v' THEN 'validation' ELSE 'unlabeled' END AS split
 FROM shown WHERE fault IS NULL;
 
 CREATE TABLE browses AS
@@ -207,7 +222,9 @@ UNION ALL
 SELECT 'articles', number, 'article-id', NULL FROM articles WHERE article_id IS NULL;
 
 CREATE TABLE outcomes AS
-SELECT source, 'request' AS outcome, count(*) AS rows FROM requests GROUP BY source
+SELECT source, CASE split WHEN 'unlabeled' THEN 'unlabeled request' ELSE 'request' END AS outcome,
+    count(*) AS rows
+FROM requests GROUP BY ALL
 UNION ALL
 SELECT source, 'history', count(*) FROM read WHERE fault IS NULL GROUP BY source
 UNION ALL

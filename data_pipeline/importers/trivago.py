@@ -19,8 +19,8 @@ the order (user, session, timestamp, step).
 * Documents: the title is the city of the earliest row that names or shows the item, and its id as a
   token.
 * `filter selection` and `change of sort order` are not mapped; they end a run like any other row.
-* An item `unknown` is an item without id in this source: it is counted, not quarantined. Any other
-  reference to an item that is not a number is quarantined.
+* An item `unknown`, or an empty one, is an item without id in this source: it is counted, not
+  quarantined. Any other reference to an item that is not a number is quarantined.
 """
 
 import dataclasses

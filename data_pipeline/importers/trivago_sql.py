@@ -26,7 +26,9 @@ SELECT *,
         ) > 1 THEN 'row-twice'
     END AS fault
 FROM (
-    SELECT number, user_id, session_id, action_type, reference, city, impressions,
+    SELECT number, user_id, session_id, action_type, city, impressions,
+        CASE WHEN reference = '' AND (starts_with(action_type, 'interaction item ')
+            OR action_type = 'search for item') THEN 'unknown' ELSE reference END AS reference,
         timestamp, step, try_cast(timestamp AS BIGINT) AS moment, try_cast(step AS BIGINT) AS nth,
     FROM text
 )

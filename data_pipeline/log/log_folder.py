@@ -52,6 +52,7 @@ def write_log(
     batches: Iterable[RawBatch | Rejected],
     settings: LogSettings,
     source: Mapping[str, Any] | None = None,
+    add_documents: bool = False,
 ) -> LogReport:
     """Write a complete log from raw rows; see `LogWriter`.
 
@@ -61,6 +62,7 @@ def write_log(
         settings: Masking and quarantine.
         source: Description of the source, for log.json; read after the last batch, so an importer
             may fill it while it yields batches.
+        add_documents: As for `LogWriter`.
 
     Raises:
         LogError: A file has an error, or too many of its rows are rejected.
@@ -81,7 +83,7 @@ def write_log(
         ...     open_log(f"{folder}/log").report == report, report.tables["browses"].kept
         (True, 1)
     """
-    with LogWriter(folder, settings) as writer:
+    with LogWriter(folder, settings, add_documents) as writer:
         for batch in batches:
             writer.add(batch)
         return writer.finish(source)

@@ -14,11 +14,11 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_pipeline.common import flagtree
+from data_pipeline.common.array_types import Integers
 from data_pipeline.common.checksums import describe_files
 from data_pipeline.common.data_warnings import to_plain
 from data_pipeline.common.output_folder import UnfinishedFolder
@@ -44,6 +44,8 @@ class LogWriter(UnfinishedFolder):
     Args:
         folder: Folder of the log; must not exist.
         settings: Masking and quarantine.
+        add_documents: Add documents that lists or browses name and the source lacks, with their ids
+            as titles. Default: such rows are quarantined.
 
     Raises:
         LogError: `folder` exists.
@@ -55,7 +57,9 @@ class LogWriter(UnfinishedFolder):
         mask: Masks a column of raw user ids as in the tables.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], settings: LogSettings) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], settings: LogSettings, add_documents: bool = False
+    ) -> None:
         if not 0 <= settings.quarantine_share <= 1:
             raise ValueError(
                 f"`quarantine_share` must be in [0, 1]. Got {settings.quarantine_share}. "
@@ -64,7 +68,7 @@ class LogWriter(UnfinishedFolder):
         if not os.fspath(folder):
             raise ValueError("`output` must name a folder. Got ''. Fix: set --output.")
         super().__init__(folder)
-        self._settings = settings
+        self._settings, self._adds_documents = settings, add_documents
         self.mask = Masker.from_settings(settings)
         self._tables: dict[str, TableWriter] = {}
         self._read: Counter[str] = Counter()
@@ -146,9 +150,7 @@ class LogWriter(UnfinishedFolder):
                 "add the documents first.",
             )
 
-    def _add_rows(
-        self, batch: RawBatch, rows: pa.RecordBatch, numbers: npt.NDArray[np.int64]
-    ) -> None:
+    def _add_rows(self, batch: RawBatch, rows: pa.RecordBatch, numbers: Integers) -> None:
         """Write canonical rows; requests whose answers are withheld go to a table of their own."""
         if batch.table == "requests":
             withheld = row_rules.are_unlabeled(rows["split"])
@@ -158,11 +160,11 @@ class LogWriter(UnfinishedFolder):
                 rows, numbers = rows.filter(pa.array(~withheld)), numbers[~withheld]
         self._add_to(batch.table, batch.file, rows, numbers)
 
-    def _add_to(
-        self, table: str, file: str, rows: pa.RecordBatch, numbers: npt.NDArray[np.int64]
-    ) -> None:
+    def _add_to(self, table: str, file: str, rows: pa.RecordBatch, numbers: Integers) -> None:
         """Validate, mask and write canonical rows with raw user ids."""
         faults = Faults(rows.num_rows)
+        if table != "documents" and self._adds_documents:
+            self._add_unknown(table, file, rows)
         if table == "documents":
             row_rules.check_documents(rows, faults)
         elif table == "browses":
@@ -186,7 +188,18 @@ class LogWriter(UnfinishedFolder):
             rows = rows.select(REQUESTS.names)
         self._open_table(table).write(rows, file, numbers)
 
-    def _add_splits(self, file: str, rows: pa.RecordBatch, numbers: npt.NDArray[np.int64]) -> None:
+    def _add_unknown(self, table: str, file: str, rows: pa.RecordBatch) -> None:
+        """Add the documents of lists or browses that the source lacks, with their ids as titles."""
+        new = row_rules.find_unknown_documents(rows, table, known := self._all_documents())
+        if len(new):
+            self._documents = pa.concat_arrays([known, new])
+            added = pa.record_batch({"doc_id": new, "title": new})
+            self._read["documents"] += len(new)
+            self._tables["documents"].write(
+                cast_batch("documents", added, file), file, np.zeros(len(new), np.int64)
+            )
+
+    def _add_splits(self, file: str, rows: pa.RecordBatch, numbers: Integers) -> None:
         """Write the splits of requests if a source gives some."""
         given = pc.fill_null(pc.not_equal(rows["split"], ""), False)
         if pc.any(given).as_py():

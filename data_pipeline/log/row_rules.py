@@ -42,7 +42,7 @@ RESULTS_EMPTY = Rule(
 )
 RESULT_UNKNOWN = Rule(
     "result-unknown",
-    "Every result must be in documents. Fix: add the document with its title.",
+    "Every result must be in documents. Fix: add the document with its title, or set --add_documents.",
 )
 RESULT_TWICE = Rule(
     "result-twice",
@@ -65,7 +65,8 @@ DWELL = Rule(
 )
 BROWSE_UNKNOWN = Rule(
     "doc-unknown",
-    "Every browsed document must be in documents. Fix: add the document with its title.",
+    "Every browsed document must be in documents. Fix: add the document with its title, or set "
+    "--add_documents.",
 )
 SPLIT = Rule(
     "split-unknown",
@@ -173,6 +174,13 @@ def check_requests(rows: pa.RecordBatch, documents: pa.Array, faults: Faults) ->
     no_results = _mask(pc.equal(pc.list_value_length(results), 0)) & _empty(rows["query"])
     faults.mark(no_results, RESULTS_EMPTY, _value(rows["request_id"]))
     _check_items(rows, documents, faults)
+
+
+def find_unknown_documents(rows: pa.RecordBatch, table: str, documents: pa.Array) -> pa.Array:
+    """Return the distinct ids that requests or browses name and `documents` lacks."""
+    column = rows["doc_id"] if table == "browses" else rows["results"].flatten().field("doc_id")
+    ids = column.unique()
+    return ids.filter(pc.and_(pc.is_null(pc.index_in(ids, documents)), pc.not_equal(ids, "")))
 
 
 def are_unlabeled(splits: pa.Array) -> Mask:

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from user_tf.config import Config, DataConfig, RuntimeConfig, TrainConfig
-from user_tf.training.config_rules import check
+from user_tf.training.run_checks import check
 
 GOOD = Config(run="run", data=DataConfig(dataset="dataset"))
 

@@ -16,7 +16,9 @@ from tests.user_tf.training import tiny_dataset
 from user_tf import run_folder
 from user_tf.api.fit import train_run
 from user_tf.config import Config
-from user_tf.training.loop import NonFiniteLossError, _PhaseTraining
+from user_tf.debug_batch import find_cause
+from user_tf.training.divergence import NonFiniteLossError
+from user_tf.training.phase_training import PhaseTraining
 
 ROOT = pathlib.Path(__file__).parents[2]
 # The graph is small without the encoders, which these tests do not depend on.
@@ -119,7 +121,7 @@ def test_sigterm_saves_the_step_under_way_and_the_run_resumes_to_the_same_weight
 ):
     run, flags, _ = uninterrupted
     flags = [*flags, f"--run={tmp_path}/run", "--train.phases=pretrain"]
-    do_step = _PhaseTraining.do_step
+    do_step = PhaseTraining.do_step
 
     def ask_at_step_5(training, batches):
         do_step(training, batches)
@@ -127,7 +129,7 @@ def test_sigterm_saves_the_step_under_way_and_the_run_resumes_to_the_same_weight
             signal.raise_signal(signal.SIGTERM)
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
-        patch.setattr(_PhaseTraining, "do_step", ask_at_step_5)
+        patch.setattr(PhaseTraining, "do_step", ask_at_step_5)
         train_here(*flags)
     assert ended.value.code == 143
     stopped = checkpoint(tmp_path / "run", "pretrain")
@@ -191,6 +193,10 @@ def test_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_checkpoint(da
     kept = checkpoint(run, "search")
     assert json.loads(str(kept.pop("position")))["step"] == step - 1
     assert not (run / "search" / "done.json").exists()
+    # Weights of 1e36 are finite; what they are multiplied to is not.
+    phase, at, sentence = find_cause(str(run))
+    assert (phase, at) == ("search", step)
+    assert "is in the output of " in sentence and "text_encoder" in sentence
 
 
 def test_two_logical_cpus_train_what_one_device_does(dataset, tmp_path):

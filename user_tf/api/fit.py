@@ -17,9 +17,8 @@ from user_tf.api.keywords import replace_settings
 from user_tf.api.trained_run import Run
 from user_tf.config import Config
 from user_tf.training import phases, strategy
-from user_tf.training.config_rules import check
 from user_tf.training.loop import train_phase
-from user_tf.training.phase_checks import check_phases
+from user_tf.training.run_checks import check, check_phases
 from user_tf.training.stopping import StopRequest
 
 

@@ -9,7 +9,7 @@ from data_pipeline.dataset.dataset_folder import Dataset, open_dataset
 from user_tf import run_folder
 from user_tf.api.keywords import replace_settings
 from user_tf.config import Config, DataConfig, ModelConfig, TrainConfig
-from user_tf.training.config_rules import check
+from user_tf.training.run_checks import check
 
 
 def load_dataset(path: str | os.PathLike[str]) -> Dataset:

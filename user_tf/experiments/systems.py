@@ -29,7 +29,7 @@ from absl import flags
 
 from data_pipeline.common import flagfiles, flagtree
 from user_tf.config import Config, DataConfig
-from user_tf.training import config_rules
+from user_tf.training import run_checks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +130,7 @@ def read_system(
         tuned = [f"--flagfile={chosen}"] if tuned and chosen.exists() else []
     config, _ = resolve([shared, *tuned, *own])
     try:
-        config_rules.check(make_run_config(config, "dataset", "run", 1))
+        run_checks.check(make_run_config(config, "dataset", "run", 1))
     except ValueError as error:
         raise ValueError(f"{name if name in variants else path}: {error}") from error
     return System(name, label or name, with_all_epochs(config))

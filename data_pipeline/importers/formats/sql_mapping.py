@@ -60,6 +60,7 @@ class RawFile:
         types: SQL types of the columns. Default: all are text.
         load: Reads a file of another kind than delimited text: path, name in messages -> rows of
             these types. Default: delimited text.
+        optional: Whether it may be missing; its table is empty then.
     """
 
     table: str
@@ -70,6 +71,7 @@ class RawFile:
     quoted: bool = True
     types: tuple[str, ...] = ()
     load: Callable[[pathlib.Path, str], Iterator[TextRows]] | None = None
+    optional: bool = False
 
 
 def words_sql(text: str) -> str:
@@ -103,19 +105,26 @@ def map_files(
     Raises:
         LogError: A file is missing, not UTF-8, or lacks a column.
     """
-    paths = {raw.table: _find(name, folder, raw) for raw in files}
+    found = {raw.table: _find(name, folder, raw) for raw in files}
+    paths = {table: path for table, path in found.items() if path}
     shown = {table: path.relative_to(folder).as_posix() for table, path in paths.items()}
     described = {"name": name, "files": list(shown.values()), **description}
     return Source(_batches(files, paths, shown, statements, rules, described, measures), described)
 
 
-def _find(source: str, folder: pathlib.Path, raw: RawFile) -> pathlib.Path:
-    """Return the first file found under its names, after checking its text and columns."""
+def _find(source: str, folder: pathlib.Path, raw: RawFile) -> pathlib.Path | None:
+    """Return the first file found under its names, after checking its text and columns.
+
+    Returns:
+        None if an optional file is missing.
+    """
     if not folder.is_dir():
         raise LogError(str(folder), "the input must be a folder", "none", "check --input.")
     names = [name for usual in raw.names for name in (usual, f"{usual}.gz")]
     path = next((folder / name for name in names if (folder / name).is_file()), None)
     if path is None:
+        if raw.optional:
+            return None
         raise LogError(
             os.fspath(folder),
             f"a {source} folder must hold {raw.names[0]}",
@@ -144,7 +153,8 @@ def _batches(
         duckdb.connect(config={"temp_directory": spill}) as engine,
     ):
         broken = {
-            raw.table: _load(engine, raw, paths[raw.table], names[raw.table]) for raw in files
+            raw.table: _load(engine, raw, paths.get(raw.table), names.get(raw.table, ""))
+            for raw in files
         }
         for statement in statements:
             engine.execute(statement)
@@ -179,14 +189,23 @@ def _batches(
 
 
 def _load(
-    engine: duckdb.DuckDBPyConnection, raw: RawFile, path: pathlib.Path, name: str
+    engine: duckdb.DuckDBPyConnection, raw: RawFile, path: pathlib.Path | None, name: str
 ) -> list[int]:
-    """Make the raw table block by block; return the rows with a wrong number of columns."""
+    """Make the raw table block by block; return the rows with a wrong number of columns.
+
+    Args:
+        engine: Runs the work.
+        raw: The file.
+        path: Its place; None makes an empty table.
+        name: Its name in messages.
+    """
     columns = list(raw.columns)
     kinds = raw.types or ["VARCHAR"] * len(columns)
     types = ", ".join(f'"{name}" {kind}' for name, kind in zip(columns, kinds, strict=True))
     engine.execute(f"CREATE TABLE {raw.table} (number BIGINT, {types})")
-    broken = []
+    broken: list[int] = []
+    if path is None:
+        return broken
     for part in raw.load(path, name) if raw.load else _read_text(raw, path):
         rows = part.rows.select(columns) if raw.header else part.rows.rename_columns(columns)
         engine.register("part", rows.add_column(0, "number", pa.array(part.numbers, pa.int64())))
@@ -209,6 +228,7 @@ def read_request_names(
         LogError: The file is missing, not UTF-8, or lacks a column.
     """
     path = _find(source, folder, raw)
+    assert path is not None, "A file of requests is not optional."
     parts = []
     for part in _read_text(raw, path):
         rows = part.rows if raw.header else part.rows.rename_columns(list(raw.columns))

@@ -69,7 +69,10 @@ def _write(tmp_path, **rows):
     folder, counts = tmp_path / "in", {}
     for part in ("train", "validation"):
         (folder / part).mkdir(parents=True)
-    for name, columns in FILES.items():
+    given = {name: rows[name.replace("/", "_")] for name in TEST if name.replace("/", "_") in rows}
+    if given:
+        (folder / "test").mkdir()
+    for name, columns in (FILES | {name: TEST[name] for name in given}).items():
         listed = rows.get(name.replace("/", "_"), [])
         fields = list(zip(*listed, strict=True)) or [()] * len(columns)
         arrays = [pa.array(f, kind) for f, kind in zip(fields, columns.values(), strict=True)]
@@ -85,6 +88,12 @@ FILES = {
     "validation/behaviors": SHOWN,
     "validation/history": READ,
 }
+UNLABELED = {
+    name: kind
+    for name, kind in SHOWN.items()
+    if name not in ("article_ids_clicked", "next_read_time")
+}
+TEST = {"test/behaviors": UNLABELED, "test/history": READ}
 NEWS = [_article(number) for number in range(1, 8)]
 
 
@@ -143,6 +152,32 @@ def test_histories_are_browses_once_and_without_the_clicks_of_impressions(tmp_pa
         "click of an impression": 1,
     }
     assert read["train/history.parquet"] == {"history": 2}
+
+
+def test_the_published_split_is_kept_and_the_test_part_is_unlabeled(tmp_path):
+    log, read = _import(
+        tmp_path,
+        train_behaviors=[_shown(1, 0, 70, [1, 2], [2])],
+        validation_behaviors=[_shown(1, 20, 70, [3, 4], [4])],
+        test_behaviors=[
+            (number, _local(40), [5, 6], 70 + row, 1) for row, number in enumerate((1, 0, 0))
+        ],
+        test_history=[_read(70, (4, 25, 1.0), (7, 30, 2.0))],
+    )
+    splits = pq.read_table(log.folder / "splits.parquet").to_pylist()
+    assert {row["request_id"]: row["split"] for row in splits} == {
+        "t1": "train",
+        "v1": "validation",
+    }
+    unclicked = [("5", False, None, None), ("6", False, None, None)]
+    assert requests(log, START, "unlabeled") == {
+        "e1": ("70", 40.0, "", unclicked),
+        "e0-2": ("71", 40.0, "", unclicked),
+        "e0-3": ("72", 40.0, "", unclicked),
+    }
+    assert read["test/behaviors.parquet"] == {"unlabeled request": 3}
+    # What the user clicked in an impression is no browse too.
+    assert browses(log, START) == [("70", 30.0, "7", 2.0)]
 
 
 def test_rows_that_cannot_be_read_are_quarantined(tmp_path):

@@ -121,3 +121,27 @@ def test_files_put_beside_the_tables_join_the_checksums(tmp_path):
         writer.finish({"name": "simulator"})
     manifest = json.loads((tmp_path / "log" / "log.json").read_text())
     assert manifest["files"]["truth/model.json"]["bytes"] == 2
+
+
+def test_documents_that_the_source_lacks_are_added_once_with_their_ids_as_titles(tmp_path):
+    batches = [
+        batch_documents("a"),
+        batch_requests(make_request(1, docs=("a", "new", "b")), make_request(2, docs=("new",))),
+        batch_browses(("anna", minute_at(1), "only read"), ("anna", minute_at(2), "")),
+    ]
+    report = write_log(tmp_path / "log", batches, PLAIN, add_documents=True)
+    log = open_log(tmp_path / "log")
+    titles = pq.read_table(log.documents, columns=["doc_id", "title"]).to_pylist()
+    assert {row["doc_id"]: row["title"] for row in titles} == {
+        "a": "title a",
+        **{doc: doc for doc in ("new", "b", "only read")},
+    }
+    assert report.tables["documents"].kept == len(titles) == 4
+    assert report.tables["requests"].kept == 2
+    assert report.tables["browses"].rules == {"doc-unknown": 1}
+
+
+def test_without_the_setting_their_rows_are_quarantined_and_the_message_names_it(tmp_path):
+    batches = [batch_documents("a"), batch_requests(make_request(1, docs=("a", "new")))]
+    with pytest.raises(LogError, match="--add_documents"):
+        write_log(tmp_path / "log", batches, LogSettings(mask_users=False))

@@ -16,6 +16,7 @@ def _add_labeled(log):
     """Twelve days of searches, recommendations and browses of two users."""
     for doc in "abcdeghi":
         log.document(doc, "title of a" if doc in "ghi" else None)
+    log.document("z", "shown to nobody else")
     for day in range(12):
         for user in ("u", "v"):
             at = day * DAY + (user == "v") * 7
@@ -33,7 +34,7 @@ def _add_unlabeled(log, split="unlabeled"):
     log.request("x2", "v", 11 * DAY + 607, "", h, "d", split=split)
     log.request("x3", "stranger", 5 * DAY, "of a", "a", i, split=split)
     if withheld:
-        log.request("x4", "other", DAY, "never seen words", "b", "a", split=split)
+        log.request("x4", "other", DAY, "never seen words", "b", "a", "z", split=split)
     return log
 
 
@@ -108,7 +109,7 @@ def test_a_list_to_rank_stays_under_every_protocol(tmp_path, log_builder, small_
     prepare(small_settings(tmp_path / "log", tmp_path / "dataset", eval_candidates=sampled))
     rows = open_dataset(tmp_path / "dataset").targets().to_pylist()
     lists = {row["request_id"]: row["candidates"] for row in rows if row["split"] == "unlabeled"}
-    assert lists == {"x1": [*"agbc"], "x2": [*"hd"], "x3": [*"ai"], "x4": [*"ba"]}
+    assert lists == {"x1": [*"agbc"], "x2": [*"hd"], "x3": [*"ai"], "x4": [*"baz"]}
     assert all(row["pseudo"] for row in rows if row["split"] == "test")
 
 

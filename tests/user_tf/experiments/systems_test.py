@@ -18,7 +18,7 @@ from user_tf.experiments.systems import (
     resolve,
 )
 from user_tf.registry import RANKERS
-from user_tf.training import config_rules, phases
+from user_tf.training import phases, run_checks
 
 ROOT = pathlib.Path(__file__).parents[3]
 SYSTEMS = ROOT / "configs" / "systems"
@@ -170,7 +170,7 @@ def test_the_training_command_reads_a_systems_flagfile(name, monkeypatch):
     flagtree.define(Config, values=values)
     files = ("configs/train/user.flags", f"configs/systems/{name}.flags")
     values(["train", *flagfiles.expand([f"--flagfile={file}" for file in files])])
-    config_rules.check(make_run_config(flagtree.read(Config, values=values), "dataset", "run", 1))
+    run_checks.check(make_run_config(flagtree.read(Config, values=values), "dataset", "run", 1))
 
 
 def test_every_system_of_the_project_stands_in_a_grid(monkeypatch):

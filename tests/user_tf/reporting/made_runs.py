@@ -5,7 +5,7 @@ import dataclasses
 from tests.user_tf.training import tiny_dataset
 from user_tf import run_folder
 from user_tf.config import Config, DataConfig, ModelConfig, TrainConfig
-from user_tf.training import checkpoints
+from user_tf.training.records import checkpoints
 
 MODEL = ModelConfig(width=tiny_dataset.WIDTH, num_heads=2, key_dim=3, intermediate_dim=10)
 

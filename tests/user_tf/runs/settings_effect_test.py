@@ -17,8 +17,8 @@ from tests.user_tf.reporting.made_runs import make_run
 from tests.user_tf.training import tiny_dataset
 from user_tf import run_folder
 from user_tf.config import Config
-from user_tf.training import loop, phases, strategy
-from user_tf.training.config_rules import check
+from user_tf.training import loop, phase_training, phases, strategy
+from user_tf.training.run_checks import check
 
 SMALL = {
     "model.width": 8,
@@ -108,20 +108,24 @@ def see_training(config):
     """Return how a training of the first phase is made up, which then does not start."""
     seen = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "make_train_step", lambda *arguments: seen.update(step=arguments[4:]))
         patch.setattr(
-            loop, "make_validation", lambda config, *_: seen.update(train=config.train) or float
+            phase_training, "make_train_step", lambda *arguments: seen.update(step=arguments[4:])
+        )
+        patch.setattr(
+            phase_training,
+            "make_validation",
+            lambda config, *_: seen.update(train=config.train) or float,
         )
         strategy.seed_process(1)
         run = pathlib.Path(config.run)
         plan = phases.plan(config, config.train.phases[0])
-        training = loop._PhaseTraining(
+        training = phase_training.PhaseTraining(
             config, plan, open_dataset(config.data.dataset), tf.distribute.get_strategy()
         )
     training.journal.close()
     position = training._position
     position.evaluations_without_improvement = 3
-    weights = {f"{n}": v.numpy() for n, v in enumerate(training._model.trainable_variables)}
+    weights = {f"{n}": v.numpy() for n, v in enumerate(training.model.trainable_variables)}
     return {
         "step": seen["step"],
         "batches": {name: spec.shape for name, spec in training._batches.element_spec.items()},
@@ -150,7 +154,9 @@ def see_steps(config):
     """Return the steps of a short training, and the checkpoints that it wrote."""
     saved = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop._PhaseTraining, "save", lambda self: saved.append(self._position.step))
+        patch.setattr(
+            phase_training.PhaseTraining, "save", lambda self: saved.append(self._position.step)
+        )
         plan = phases.plan(config, config.train.phases[0])
         dataset = open_dataset(config.data.dataset)
         limit = config.train.stop_after_steps

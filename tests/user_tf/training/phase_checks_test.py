@@ -10,7 +10,7 @@ import pytest
 from tests.user_tf.training import tiny_dataset
 from user_tf.api.fit import train_run
 from user_tf.config import Config, DataConfig, TrainConfig
-from user_tf.training.phase_checks import check_phases
+from user_tf.training.run_checks import check_phases
 
 
 @pytest.fixture(scope="module")

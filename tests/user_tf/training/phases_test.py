@@ -9,7 +9,7 @@ import pytest
 from user_tf import run_folder
 from user_tf.config import Config, DataConfig, RuntimeConfig, TrainConfig
 from user_tf.training import phases
-from user_tf.training.config_rules import check
+from user_tf.training.run_checks import check
 
 
 def with_phases(*phases):

@@ -18,7 +18,7 @@ from user_tf.serving.graph.openings import find_openings
 
 
 class TextFacts(NamedTuple):
-    """What F reads of texts, of any shape.
+    """Directions and tokens of texts, as F reads them, of any shape.
 
     Attributes:
         key: int64 [...], `hash_of` their strings.
@@ -36,7 +36,7 @@ class TextFacts(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What F needs of the users' pasts.
+    """The pasts of users, as F needs them.
 
     Attributes:
         opened: bool [B, O], real openings, in the order of becoming known.

@@ -44,11 +44,15 @@ def test_an_unknown_item_is_counted_and_any_other_reference_without_number_quara
         make_row("u", "s", 0, 1, "interaction item info", "unknown"),
         make_row("u", "s", 1, 2, "search for item", "Grand Hotel"),
         make_row("u", "s", 2, 3, "interaction item image", "11"),
+        make_row("u", "s", 3, 4, "interaction item deals", ""),
+        make_row("u", "s", 4, 5, "search for item", ""),
     ]
     log, read = import_sessions(tmp_path, rows)
     assert read["interaction item info"] == {"item unknown": 1}
+    assert read["interaction item deals"] == {"item unknown": 1}
+    assert read["search for item"] == {"item unknown": 1, "quarantined": 1}
     assert read_quarantine(log) == [("browses", 2, "item-id", "11 characters")]
-    assert read_browses(log) == [("u", 2, "11", None)]
+    assert read_browses(log) == [("u", 2, "11", 1.0)]
 
 
 def test_rows_that_are_wrong_by_themselves_are_quarantined_before_the_mapping(tmp_path):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from user_tf.training import journal
-from user_tf.training.checkpoints import Position
+from user_tf.training.records import journal
+from user_tf.training.records.checkpoints import Position
 
 
 def test_lines_of_evaluations_to_be_repeated_are_dropped(tmp_path):

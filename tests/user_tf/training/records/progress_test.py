@@ -3,7 +3,7 @@
 import io
 import re
 
-from user_tf.training import progress
+from user_tf.training.records import progress
 
 
 class Terminal(io.StringIO):

@@ -6,8 +6,8 @@ import pathlib
 import tensorflow as tf
 
 from user_tf.run_folder import METRICS
-from user_tf.training.checkpoints import Position
-from user_tf.training.progress import Progress, memory_gib
+from user_tf.training.records.checkpoints import Position
+from user_tf.training.records.progress import Progress, memory_gib
 
 
 class Journal:

@@ -1,0 +1,1 @@
+"""Write checkpoints and reports of a phase in training."""
