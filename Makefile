@@ -18,7 +18,7 @@ help:
 	@echo "make docs         build the documentation as a site in $(SITE)"
 	@echo "make house        print files, rooms, floors and circles of the code"
 	@echo "make faults       kill a preparation at 20 points (10 minutes)"
-	@echo "make fuzz         5,000 malformed rows and files for each table and source, 2,000 requests (an hour)"
+	@echo "make fuzz         5,000 malformed rows and files for each table and source, 2,000 damaged requests (an hour)"
 	@echo "make soak         100,000 requests to a served model; memory must stay (an hour)"
 	@echo "make test-serving run TensorFlow Serving itself over a model, where it is installed or docker runs"
 	@echo "make benchmarks   measure speed again (half an hour on an idle machine)"
@@ -59,6 +59,7 @@ faults: $(STAMP)
 fuzz: $(STAMP)
 	USER_TF_FUZZ_ROWS=5000 $(RUN) -m pytest tests/data_pipeline/importers/tables_fuzz_test.py tests/data_pipeline/importers/raw_fuzz_test.py
 	USER_TF_FUZZ_LINES=2000 $(RUN) -m pytest tests/user_tf/predict/predict_fuzz_test.py
+	USER_TF_FUZZ_REQUESTS=2000 $(RUN) -m pytest tests/user_tf/serving/request_fuzz_test.py
 
 # MODEL: a folder of user_tf.export; by default that of `make quickstart`.
 MODEL ?= $(WORK)/quickstart/model
@@ -75,6 +76,7 @@ benchmarks: $(STAMP)
 	$(RUN) -m benchmarks.start_up --work=$(WORK)/throughput
 	$(RUN) -m benchmarks.preparation_cost --work=$(WORK)/prepare
 	$(RUN) -m benchmarks.negative_search_cost
+	$(RUN) -m benchmarks.serving
 
 results: $(STAMP)
 	$(RUN) -m benchmarks.results_page.readme

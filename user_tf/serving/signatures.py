@@ -54,6 +54,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from user_tf.models.shared_weights import share_weights, stamp_of
 from user_tf.serving.graph.document_table import DocumentTable
 from user_tf.serving.graph.ranking import WATCHED, Graph
 from user_tf.serving.graph.request_batch import task_of
@@ -61,7 +62,7 @@ from user_tf.serving.graph.request_checks import check_request
 from user_tf.serving.graph.staged_ranking import StagedRanking
 from user_tf.serving.graph.task_routing import route
 from user_tf.serving.graph.user_state import StateLayout
-from user_tf.serving.shared_weights import share_weights, stamp_of
+from user_tf.serving.request import PADDING_SCORE
 
 _COUNT = tf.TensorSpec([None], tf.int64)
 _TEXT = tf.TensorSpec([None], tf.string)
@@ -187,8 +188,13 @@ class ServedModel:
         compute = getattr(self, f"_{name}")
 
         def serve(*arguments: Any) -> dict[str, Any]:
-            request = dict(zip(specs, arguments, strict=True))
-            return compute(check_request(request, self._graph.caps))
+            request = check_request(dict(zip(specs, arguments, strict=True)), self._graph.caps)
+            found = compute(request)
+            if "scores" in found:
+                count = tf.shape(found["scores"])[1]
+                real = tf.sequence_mask(request["candidate_count"], count)
+                found["scores"] = tf.where(real, found["scores"], PADDING_SCORE)
+            return found
 
         function = tf.function(serve, input_signature=[*specs.values()], autograph=False)
         return function.get_concrete_function()
