@@ -20,7 +20,7 @@ from user_tf.serving.signatures import SIGNATURES
 
 GROWTH = 0.05
 FIRST = 5_000
-WORDS = [f"word{number}" for number in range(5_000)]
+WORDS = np.array([f"word{number}" for number in range(5_000)])
 
 
 def memory_bytes():
@@ -72,7 +72,7 @@ def soak(signatures, vocabulary, requests, features=0, memory=memory_bytes, repo
 
     Args:
         signatures: Of a loaded SavedModel.
-        vocabulary: Words of the texts.
+        vocabulary: Words of the texts, string array.
         requests: Number of requests.
         features: Number of features of F.
         memory: Returns bytes.

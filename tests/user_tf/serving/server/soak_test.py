@@ -4,29 +4,47 @@ import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from tests.user_tf.serving.conftest import NAMES, WORDS
 from tests.user_tf.serving.server import real_server
-from tests.user_tf.serving.server.soak import GROWTH, soak
+from tests.user_tf.serving.server.soak import GROWTH, WORDS, soak
+from user_tf.serving.signatures import SIGNATURES
+
+
+def model_of(scores):
+    """Return signatures that check their arguments and answer with fixed values."""
+
+    def signature(name):
+        def serve(**tensors):
+            assert set(tensors) == set(SIGNATURES[name])
+            rows = {len(value) for value in tensors.values()}
+            assert len(rows) == 1
+            asked.add(name)
+            return {"scores": tf.constant(scores), "state": tf.zeros([rows.pop(), 3], tf.int32)}
+
+        return serve
+
+    asked = set()
+    return {name: signature(name) for name in SIGNATURES}, asked
 
 
 @pytest.mark.parametrize(("step", "grows"), [(0, False), (2**20, True)])
-def test_a_soak_measures_the_growth_of_memory(served, step, grows):
+def test_a_soak_measures_the_growth_of_memory(step, grows):
     size, lines = [2**20], []
 
     def memory():
         size[0] += step
         return size[0]
 
-    growth = soak(served, WORDS, 40, len(NAMES), memory, lines.append)
-    assert (growth > GROWTH) == grows
-    assert lines and lines[-1].split()[0].isdecimal() and int(lines[-1].split()[0]) >= 40
+    signatures, asked = model_of([0.5])
+    growth = soak(signatures, WORDS, 100, 2, memory, lines.append)
+    assert (growth > GROWTH) == grows and asked == set(SIGNATURES)
+    assert int(lines[-1].split()[0]) >= 100
 
 
-def test_a_soak_refuses_values_that_are_not_finite(served):
-    broken = {"rank": lambda **tensors: {"scores": served["rank"](**tensors)["scores"] * np.inf}}
-    with pytest.raises(AssertionError, match="rank gave values that are not finite"):
-        soak(broken, WORDS, 40, len(NAMES), lambda: 1, lambda line: None)
+def test_a_soak_refuses_values_that_are_not_finite():
+    with pytest.raises(AssertionError, match="gave values that are not finite"):
+        soak(model_of([np.nan])[0], WORDS, 40, 2, lambda: 1, lambda line: None)
 
 
 def test_without_a_server_a_sentence_says_so(capsys, monkeypatch):
