@@ -18,7 +18,7 @@ help:
 	@echo "make docs         build the documentation as a site in $(SITE)"
 	@echo "make house        print files, rooms, floors and circles of the code"
 	@echo "make faults       kill a preparation at 20 points (10 minutes)"
-	@echo "make fuzz         5,000 malformed rows and files for each table and source, 2,000 requests (an hour)"
+	@echo "make fuzz         5,000 malformed rows and files for each table and source, 2,000 requests and lines (an hour)"
 	@echo "make benchmarks   measure speed again (half an hour on an idle machine)"
 	@echo "make results      rewrite the results in README, RESULTS.md and the flagfiles"
 	@echo "make clean        remove what quickstart and docs made (not the virtual environment)"
@@ -56,6 +56,7 @@ faults: $(STAMP)
 
 fuzz: $(STAMP)
 	USER_TF_FUZZ_ROWS=5000 $(RUN) -m pytest tests/data_pipeline/importers/tables_fuzz_test.py tests/data_pipeline/importers/raw_fuzz_test.py
+	USER_TF_FUZZ_REQUESTS=2000 $(RUN) -m pytest tests/user_tf/serving/request_fuzz_test.py
 	USER_TF_FUZZ_LINES=2000 $(RUN) -m pytest tests/user_tf/predict/predict_fuzz_test.py
 
 benchmarks: $(STAMP)
@@ -64,6 +65,7 @@ benchmarks: $(STAMP)
 	$(RUN) -m benchmarks.start_up --work=$(WORK)/throughput
 	$(RUN) -m benchmarks.preparation_cost --work=$(WORK)/prepare
 	$(RUN) -m benchmarks.negative_search_cost
+	$(RUN) -m benchmarks.serving
 
 results: $(STAMP)
 	$(RUN) -m benchmarks.results_page.readme
