@@ -175,7 +175,7 @@ class ServedModel:
         before = tf.config.functions_run_eagerly()
         tf.config.run_functions_eagerly(True)
         try:
-            return getattr(self, f"_{name}")(check_request(request, self._graph.caps))
+            return self._answer(name, request)
         finally:
             tf.config.run_functions_eagerly(before)
 
@@ -185,19 +185,21 @@ class ServedModel:
             argument: tf.TensorSpec(spec.shape, spec.dtype, name=argument)
             for argument, spec in self._specs(name).items()
         }
-        compute = getattr(self, f"_{name}")
 
         def serve(*arguments: Any) -> dict[str, Any]:
-            request = check_request(dict(zip(specs, arguments, strict=True)), self._graph.caps)
-            found = compute(request)
-            if "scores" in found:
-                count = tf.shape(found["scores"])[1]
-                real = tf.sequence_mask(request["candidate_count"], count)
-                found["scores"] = tf.where(real, found["scores"], PADDING_SCORE)
-            return found
+            return self._answer(name, dict(zip(specs, arguments, strict=True)))
 
         function = tf.function(serve, input_signature=[*specs.values()], autograph=False)
         return function.get_concrete_function()
+
+    def _answer(self, name: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the outputs of a signature for a request that may break rules."""
+        request = check_request(request, self._graph.caps)
+        found = getattr(self, f"_{name}")(request)
+        if "scores" in found:
+            real = tf.sequence_mask(request["candidate_count"], tf.shape(found["scores"])[1])
+            found["scores"] = tf.where(real, found["scores"], PADDING_SCORE)
+        return found
 
     def _specs(self, name: str) -> dict[str, tf.TensorSpec]:
         specs = dict(SIGNATURES[name])
