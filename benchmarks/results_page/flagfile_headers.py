@@ -27,7 +27,7 @@ from user_tf.reporting.number_format import short, spread
 
 NOT_MEASURED = "not measured yet."
 COMMAND, RESULT = "# Command: ", "# Result: "
-GRIDS = ("table2", "table3", "departures", "figure4", "known_answers")
+GRIDS = ("table2", "table3", "departures", "figure4", "known_answers", "user_plus")
 # The world that the commands of systems and experiments are run in.
 _WORLD = "linked"
 # Flagfiles of a study's systems, and the systems of its JSON to report.
@@ -123,9 +123,10 @@ def _describe_experiment(name: str, grids: Mapping[str, Grid]) -> str:
         holds = [a.holds for a in known_answers.answers(grids) if a.holds is not None]
         answers = f"{sum(holds)} of {len(holds)} answers are the expected ones. RESULTS.md."
         return answers if holds else NOT_MEASURED
-    names = [] if grid is None else [system.name for system in grid.find(read_system_names(name))]
+    wanted = read_system_names(name)
+    names = [] if grid is None else [system.name for system in grid.find(wanted)]
     others = [other for other in names if grid and other != grid.reference]
-    if grid is None or not others:
+    if grid is None or not others or len(names) < len(wanted):
         return NOT_MEASURED
     parts = {task: compared["rankings"] for task, compared in grid.tasks.items()}
     if name == "figure4":
