@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from absl import app
+from absl import app, logging
 
 from data_pipeline.common import flagtree
 from data_pipeline.common.flagtree import setting
@@ -109,6 +109,7 @@ class Workload:
             settings=BatchSettings(),
             features=RequestFeatures(names, vectors, tokenizer.encode, CountTables(folder)),
             words=1 + WORDS,
+            row_subsets=True,
         )
         sizes = Sizes(vocabulary=1 + WORDS + BUCKETS, users=1 + USERS, features=count)
         keras.utils.set_random_seed(1)
@@ -258,6 +259,8 @@ def main(arguments: list[str]) -> None:
     """Measure and write the JSON."""
     del arguments
     settings = flagtree.read(ServingSettings)
+    # TensorFlow's saver reports every captured input at the level INFO.
+    logging.set_verbosity(logging.WARNING)
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     import tensorflow as tf
 

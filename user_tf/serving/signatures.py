@@ -54,6 +54,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from user_tf.models.shared_weights import share_weights, stamp_of
 from user_tf.serving.graph.document_table import DocumentTable
 from user_tf.serving.graph.ranking import WATCHED, Graph
 from user_tf.serving.graph.request_batch import task_of
@@ -61,7 +62,7 @@ from user_tf.serving.graph.request_checks import check_request
 from user_tf.serving.graph.staged_ranking import StagedRanking
 from user_tf.serving.graph.task_routing import route
 from user_tf.serving.graph.user_state import StateLayout
-from user_tf.serving.shared_weights import share_weights, stamp_of
+from user_tf.serving.request import PADDING_SCORE
 
 _COUNT = tf.TensorSpec([None], tf.int64)
 _TEXT = tf.TensorSpec([None], tf.string)
@@ -174,7 +175,7 @@ class ServedModel:
         before = tf.config.functions_run_eagerly()
         tf.config.run_functions_eagerly(True)
         try:
-            return getattr(self, f"_{name}")(check_request(request, self._graph.caps))
+            return self._answer(name, request)
         finally:
             tf.config.run_functions_eagerly(before)
 
@@ -184,14 +185,21 @@ class ServedModel:
             argument: tf.TensorSpec(spec.shape, spec.dtype, name=argument)
             for argument, spec in self._specs(name).items()
         }
-        compute = getattr(self, f"_{name}")
 
         def serve(*arguments: Any) -> dict[str, Any]:
-            request = dict(zip(specs, arguments, strict=True))
-            return compute(check_request(request, self._graph.caps))
+            return self._answer(name, dict(zip(specs, arguments, strict=True)))
 
         function = tf.function(serve, input_signature=[*specs.values()], autograph=False)
         return function.get_concrete_function()
+
+    def _answer(self, name: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the outputs of a signature for a request that may break rules."""
+        request = check_request(request, self._graph.caps)
+        found = getattr(self, f"_{name}")(request)
+        if "scores" in found:
+            real = tf.sequence_mask(request["candidate_count"], tf.shape(found["scores"])[1])
+            found["scores"] = tf.where(real, found["scores"], PADDING_SCORE)
+        return found
 
     def _specs(self, name: str) -> dict[str, tf.TensorSpec]:
         specs = dict(SIGNATURES[name])

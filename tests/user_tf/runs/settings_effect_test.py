@@ -236,7 +236,7 @@ EFFECTS = {
     "model.aspect_dim": (8, PLUS, see_model),
     "model.head_dim": (32, PLUS, see_model),
     "model.token_dropout": (0.5, PLUS, see_scores),
-    "model.part_dropout": (0.4, PLUS, see_scores),
+    "model.text_dropout": (0.4, PLUS, see_scores),
     "model.personal_rows": (40, {"model.name": "peps"}, see_model),
     "model.next_query_weight": (0.0, HTPS, see_scores),
     "train.phases": (("search",), {}, see_plan),

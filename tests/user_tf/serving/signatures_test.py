@@ -1,5 +1,7 @@
 """The served graph: signatures, scores, and every kind of emptiness."""
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 
@@ -39,6 +41,20 @@ def test_a_saved_model_scores_as_the_models_do(served, graph, copies):
     for row, task in enumerate(("search", "recommendation")):
         expected = copies[task](batch).numpy()[row, : len(found[row])]
         np.testing.assert_allclose(found[row], expected, atol=1e-4)
+
+
+def test_row_subsets_change_no_score(graph, copies):
+    """Texts of 1 to 6 tokens in three buckets, searches with and without clicks."""
+    wide = dataclasses.replace(graph, row_subsets=True)
+    requests = [SEARCH, replace(SEARCH, query="", candidates=("red hat sun rain shoe sock", ""))]
+    arguments = tensors(requests), tf.fill([2, 5, 2], np.nan)
+    batch = wide.add_row_subsets(wide.batch(*arguments))
+    assert {"texts_upto_2", "texts_upto_6", "clicked_searches"} <= set(batch)
+    for ranker in copies.values():
+        expected = graph.score(ranker, *arguments)
+        found = wide.score(ranker, *arguments)
+        for name, value in expected.items():
+            np.testing.assert_allclose(found[name], value, atol=1e-5)
 
 
 def test_each_task_has_its_own_copy(served, graph, copies):

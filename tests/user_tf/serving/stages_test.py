@@ -131,7 +131,7 @@ def test_a_state_is_refused_by_another_query_export_or_content(served, states):
             rank(wrong)
     with pytest.raises(
         tf.errors.InvalidArgumentError,
-        match=r"`state` must be a state of the task of the query. Got sea",
+        match=r"`state` must be a state of the task of the query.*Got 2",
     ):
         rank(state, RECOMMENDATION)
 

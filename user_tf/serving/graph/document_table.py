@@ -108,7 +108,7 @@ def _read(graph: Any, titles: Sequence[str]) -> tuple[Any, Any, Any]:
     tokens, keys, directions = [], [], []
     for at in range(0, len(titles), _CHUNK):
         group = tf.constant(titles[at : at + _CHUNK], tf.string)
-        texts = number_texts({"titles": group}, graph.tokenizer.encode)
+        texts = number_texts({"titles": group}, graph.encode)
         rows = texts.rows["titles"]
         tokens.append(tf.gather(texts.tokens, rows).numpy())
         if graph.features is not None:

@@ -21,7 +21,6 @@ from user_tf.serving.graph.request_batch import pack, task_of
 from user_tf.serving.graph.request_checks import RequestCaps
 from user_tf.serving.graph.user_memory import Memory
 from user_tf.serving.graph.user_table import UserTable
-from user_tf.serving.request import PADDING_SCORE
 
 # Rare counts reach 25 deviations; a limit of 10 would change what was evaluated.
 _DEVIATIONS = 100.0
@@ -67,7 +66,7 @@ class Graph:
 
     def encode(self, texts: Any) -> Any:
         """Return the token ids of texts, string [X]: int32 [X, L], L static."""
-        return self.tokenizer.encode(texts)
+        return self.features.encode(texts) if self.features else self.tokenizer.encode(texts)
 
     def batch(self, request: Mapping[str, Any], features: Any) -> dict[str, Any]:
         """Return the Batch of raw requests.
@@ -146,7 +145,7 @@ class Graph:
         """Return scores and what is watched, by one model for every request."""
         batch = self.batch(request, features)
         found = ranker(self.add_row_subsets(batch), training=False)
-        return {"scores": mask_scores(found, batch["candidate_mask"])} | self.watch(batch)
+        return {"scores": tf.cast(found, tf.float32)} | self.watch(batch)
 
     def add_row_subsets(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Return a Batch with row subsets, as in training, where they save more than they cost."""
@@ -164,7 +163,7 @@ class Graph:
         batch = self.batch(request, features)
         mask = batch["candidate_mask"]
         found = ranker.explain(batch)
-        scores = mask_scores(found["scores"], mask)
+        scores = tf.cast(found["scores"], tf.float32)
         attention = self._place_attention(request, batch, found["attention"])
         parts = tf.where(mask[:, :, tf.newaxis], tf.cast(found["contributions"], tf.float32), 0.0)
         outputs = {"scores": scores, "attention": attention, "contributions": parts}
@@ -207,8 +206,3 @@ class Graph:
             for holds in (tokens >= self.words, tokens > 0)
         )
         return unknown / tf.maximum(every, 1.0)
-
-
-def mask_scores(scores: Any, mask: Any) -> Any:
-    """Return scores, float32 [B, C], with `request.PADDING_SCORE` at padding."""
-    return tf.where(mask, tf.cast(scores, tf.float32), PADDING_SCORE)

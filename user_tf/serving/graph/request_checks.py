@@ -65,10 +65,9 @@ def _check_shapes(request: Mapping[str, Any], caps: RequestCaps) -> dict[str, An
     first = next(iter(request))
     rows = tf.shape(request[first], tf.int64)[0]
     rules.need(first, "have at least 1 row", rows > 0, rows, "send at least one request")
-    for name, value in request.items():
-        found = tf.shape(value, tf.int64)[0]
-        rule = f"have one row a request, as many as `{first}`"
-        rules.need(name, rule, tf.equal(found, rows), found, "give one row a request")
+    found = tf.stack([tf.shape(value, tf.int64)[0] for value in request.values()])
+    rule = f"have one row a request, as many as `{first}`"
+    rules.need_each([*request], rule, tf.equal(found, rows), found, "give one row a request")
     lists: dict[str, tuple[str, ...]] = {"history_count": HISTORY, "opened_count": OPENED}
     lists["candidate_count"] = ("candidates", "document_ids")
     for count, names in lists.items():
@@ -77,17 +76,17 @@ def _check_shapes(request: Mapping[str, Any], caps: RequestCaps) -> dict[str, An
         least = int(count == "candidate_count")
         value = request[count]
         rules.need(count, f"be at least {least}", value >= least, value, "count what you send")
-        for name in names:
-            if name in request:
-                columns = tf.shape(request[name], tf.int64)[1]
-                rule = f"be at most the number of columns of `{name}`"
-                rules.need(count, rule, value <= columns, value, f"count the items of `{name}`")
+        here = [name for name in names if name in request]
+        columns = tf.reduce_min([tf.shape(request[name], tf.int64)[1] for name in here])
+        lists_here = " and ".join(f"`{name}`" for name in here)
+        rule = f"be at most the number of columns of {lists_here}"
+        rules.need(count, rule, value <= columns, value, "count the items that you send")
         kind = "candidates" if least else "history"
         cap = getattr(caps, f"max_{kind}")
         rule = f"be at most {cap} for this model"
         fix = f"send fewer, the latest ones, or export with --max_{kind} set higher"
         if least:
-            value = tf.shape(request[next(name for name in names if name in request)], tf.int64)[1]
+            value = columns
         rules.need(count, rule, value <= cap, value, fix)
     if "features" in request:
         found, columns = (
@@ -164,8 +163,10 @@ def _check_texts(request: Mapping[str, Any], caps: RequestCaps) -> dict[str, Any
     if "task" in request:
         task = request["task"]
         holds = tf.reduce_any([tf.equal(task, label) for label in TASK_LABELS], axis=0)
+        size = tf.strings.length(task)
         fix = "name the task whose targets will be ranked"
-        rules.need("task", f"be one of {', '.join(TASK_LABELS)}", holds, task, fix)
+        rule = f"be one of {', '.join(TASK_LABELS)}; the length is shown"
+        rules.need("task", rule, holds, size, fix)
     return rules.guard(request)
 
 

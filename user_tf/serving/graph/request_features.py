@@ -54,7 +54,10 @@ class RequestFeatures(tf.Module):
         self.vectors = tf.Variable(
             np.asarray(word_vectors, np.float32), trainable=False, name="word_vectors"
         )
-        self._encode = encode
+        # Traced once: tokenizing takes more operations than anything else.
+        self.encode = tf.function(
+            encode, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
+        )
 
     @property
     def width(self) -> int:
@@ -69,7 +72,7 @@ class RequestFeatures(tf.Module):
         """
         mask = tf.sequence_mask(request["candidate_count"], tf.shape(request["candidates"])[1])
         titles = tf.where(mask, request["candidates"], "")
-        texts = number_texts({"query": request["query"], "titles": titles}, self._encode)
+        texts = number_texts({"query": request["query"], "titles": titles}, self.encode)
         facts = self.read(texts)
         query, candidates = (facts.at(texts.rows[name]) for name in ("query", "titles"))
         searched = tf.not_equal(request["query"], "")
@@ -81,7 +84,7 @@ class RequestFeatures(tf.Module):
 
     def remember(self, request: Mapping[str, Any]) -> Memory:
         """Return what F needs of the past of each request."""
-        return remember(request, self._encode, self.vectors)
+        return remember(request, self.encode, self.vectors)
 
     def compare(
         self, memory: Memory, searched: Any, query: TextFacts, titles: TextFacts, mask: Any

@@ -1,6 +1,6 @@
 """Refuse values that break a rule, inside the exported graph, by a message that names the argument."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -19,8 +19,10 @@ class Rules:
     """
 
     def __init__(self) -> None:
-        self._broken: list[Any] = []
-        self._messages: list[tuple[str, Any, Any, str]] = []
+        self._starts: list[str] = []
+        self._ends: list[str] = []
+        self._holds: list[Any] = []
+        self._got: list[Any] = []
 
     def need(self, name: str, rule: str, holds: Any, got: Any, fix: str) -> None:
         """Add a rule.
@@ -29,11 +31,17 @@ class Rules:
             name: Argument.
             rule: Rest of "`name` must ...".
             holds: bool, any shape.
-            got: Values of the argument, integers or strings, in that shape.
+            got: Values of the argument, in that shape; the largest that breaks the rule is shown.
             fix: What to do.
         """
-        self._broken.append(~tf.reduce_all(holds))
-        self._messages.append((f"`{name}` must {rule}. Got ", holds, got, f". Fix: {fix}."))
+        self.need_each([name], rule, tf.reshape(tf.reduce_all(holds), [1]), (holds, got), fix)
+
+    def need_each(self, names: Sequence[str], rule: str, holds: Any, got: Any, fix: str) -> None:
+        """Add a rule of one value for each argument: `holds` and `got` are vectors of their number."""
+        self._starts += [f"`{name}` must {rule}. Got " for name in names]
+        self._ends += [f". Fix: {fix}."] * len(names)
+        self._holds.append(holds)
+        self._got.append(got)
 
     def guard(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
         """Return the tensors, to be read only after the check.
@@ -41,24 +49,25 @@ class Rules:
         Raises:
             tf.errors.InvalidArgumentError: When run, if a rule is broken.
         """
-        broken = tf.stack(self._broken)
+        holds = tf.concat(self._holds, axis=0)
 
         def refuse() -> Any:
-            # The first `True`.
-            first = tf.argmax(tf.cast(broken, tf.int32))
-            message = tf.stack([self._write(*parts) for parts in self._messages])[first]
-            check = tf.debugging.Assert(False, [message])
+            first = tf.argmin(tf.cast(holds, tf.int32))
+            shown = tf.strings.as_string(tf.concat([_shown(got) for got in self._got], 0)[first])
+            start, end = tf.constant(self._starts)[first], tf.constant(self._ends)[first]
+            check = tf.debugging.Assert(False, [tf.strings.join([start, shown, end])])
             with tf.control_dependencies([] if check is None else [check]):
                 return tf.constant(False)
 
-        checked = tf.cond(tf.reduce_any(broken), refuse, lambda: tf.constant(True))
+        checked = tf.cond(tf.reduce_all(holds), lambda: tf.constant(True), refuse)
         with tf.control_dependencies([checked]):
             return {name: tf.identity(value) for name, value in tensors.items()}
 
-    @staticmethod
-    def _write(start: str, holds: Any, got: Any, end: str) -> Any:
-        """Return the message of a rule with the first value that breaks it, string []."""
-        got = tf.broadcast_to(got, tf.shape(holds))
-        values = tf.boolean_mask(tf.reshape(got, [-1]), ~tf.reshape(holds, [-1]))
-        shown = values if values.dtype == tf.string else tf.strings.as_string(values)
-        return tf.strings.join([start, tf.concat([shown, [""]], 0)[0], end])
+
+def _shown(got: Any) -> Any:
+    """Return the values to show of a rule, int64 [arguments]."""
+    if not isinstance(got, tuple):
+        return tf.cast(got, tf.int64)
+    holds, values = got
+    broken = tf.where(holds, tf.int64.min, tf.cast(values, tf.int64))
+    return tf.reshape(tf.reduce_max(broken), [1])

@@ -12,7 +12,7 @@ import tensorflow as tf
 from data_pipeline.common.codes import TASK_LABELS, Task
 from user_tf.models.batch_ops import EncodedPast, EncodedTexts
 from user_tf.serving.graph.distinct_texts import number_texts
-from user_tf.serving.graph.ranking import WATCHED, Graph, mask_scores
+from user_tf.serving.graph.ranking import WATCHED, Graph
 from user_tf.serving.graph.request_batch import pack, task_of, trim
 from user_tf.serving.graph.rules import Rules
 from user_tf.serving.graph.task_routing import route
@@ -66,7 +66,7 @@ class StagedRanking:
                 {**part, **target},
                 no_features,
                 graph.limits,
-                graph.tokenizer.encode,
+                graph.encode,
                 graph.users.find,
             )
             encoded = ranker.encode_tables(graph.add_row_subsets(batch))[2]._asdict()
@@ -110,16 +110,15 @@ class StagedRanking:
         if len({id(ranker) for ranker in self.copies.values()}) == 1:
             # One model for both tasks: a state serves both.
             return dict(request)
-        labels = tf.gather(["", *(Task(code).label for code in sorted(Task))], task)
-        rule = "be a state of the task of the query"
-        rules.need("state", rule, holds, labels, "encode the user with `task` of the query")
+        rule = "be a state of the task of the query; its task is shown, 1 for recommendation"
+        rules.need("state", rule, holds, task, "encode the user with `task` of the query")
         return rules.guard(request)
 
     def _score_titles(self, ranker: Any, request: Mapping[str, Any]) -> dict[str, Any]:
         query, titles = request["query"], request["candidates"]
         mask = tf.sequence_mask(request["candidate_count"], tf.shape(titles)[1])
         groups = {"query_text": query, "candidate_text": tf.where(mask, titles, "")}
-        texts = number_texts(groups, self.graph.tokenizer.encode)
+        texts = number_texts(groups, self.graph.encode)
         state = self._unpack(ranker, request)
 
         def compare() -> Any:
@@ -142,7 +141,7 @@ class StagedRanking:
             "query_text": query,
             "candidate_text": tf.where(mask & ~known, request["candidates"], ""),
         }
-        texts = number_texts(groups, self.graph.tokenizer.encode)
+        texts = number_texts(groups, self.graph.encode)
         state = self._unpack(ranker, request)
 
         def compare() -> Any:
@@ -198,8 +197,8 @@ class StagedRanking:
         """Return scores, and what is watched of the past."""
         if len(self.copies) == 2 and ranker is self.copies["recommendation"]:
             batch = batch | _no_searches(batch["task"])
-        scores = mask_scores(ranker.score_past(batch, texts, state.past), batch["candidate_mask"])
-        return {"scores": scores} | self._watch_past(state.user, state.past)
+        scores = ranker.score_past(batch, texts, state.past)
+        return {"scores": tf.cast(scores, tf.float32)} | self._watch_past(state.user, state.past)
 
     def _watch_past(self, user: Any, past: EncodedPast) -> dict[str, Any]:
         kept = tf.math.count_nonzero(past.session_types, axis=1, dtype=tf.int32)

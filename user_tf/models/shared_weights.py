@@ -1,4 +1,4 @@
-"""Store the weights that copies of a ranker share once, in a served model."""
+"""Find the weights that copies of a ranker for each task may share, so that they are stored once."""
 
 import contextlib
 import zlib
