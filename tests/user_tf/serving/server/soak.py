@@ -23,6 +23,10 @@ FIRST = 5_000
 WORDS = np.array([f"word{number}" for number in range(5_000)])
 
 
+def _print(line):
+    print(line, flush=True)
+
+
 def memory_bytes():
     """Return the resident memory of this process."""
     pages = pathlib.Path("/proc/self/statm").read_text().split()[1]
@@ -67,7 +71,7 @@ def arguments_of(signature, requests, features, signatures):
     return as_tensors({name: values[name] for name in SIGNATURES[signature]})
 
 
-def soak(signatures, vocabulary, requests, features=0, memory=memory_bytes, report=print):
+def soak(signatures, vocabulary, requests, features=0, memory=memory_bytes, report=_print):
     """Send requests; return the growth of memory after the first ones, as a share.
 
     Args:
