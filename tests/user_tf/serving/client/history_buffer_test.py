@@ -1,5 +1,8 @@
 """The buffer of events gives the history that preparation gives, target by target."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -222,3 +225,18 @@ def test_a_buffer_takes_its_rules_from_the_manifest_of_a_model():
     assert (request.session, request.history[0].titles) == (2, ("Boot",))
     buffer.add_browse(20, "Clog")
     assert len(buffer.request(30, ["a"]).history) == 1
+
+
+def test_a_client_over_rest_needs_neither_tensorflow_nor_an_engine():
+    script = (
+        "import sys\n"
+        "absent = ('tensorflow', 'keras', 'grpc', 'ibis', 'duckdb', 'pandas')\n"
+        "sys.modules.update(dict.fromkeys(absent))\n"
+        "from user_tf.serving.client import check_server, history_buffer, rest_transport\n"
+        "sys.argv = ['check_server', '--model=absent', '--rest=http://127.0.0.1:9']\n"
+        "check_server.run()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 2 and done.stderr.startswith("error: `model` must be a folder")
