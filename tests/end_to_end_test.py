@@ -140,7 +140,7 @@ def test_no_raw_user_id_and_no_key_is_in_anything_written_or_printed(work, tmp_p
     written = written_below(work, "")
     assert {"run", "model", "dataset", "log"} <= {name.split("/")[0] for name in written}
     assert found_in(written, [*raw, KEY]) == set()
-    # A client with another key is told.
+    # A client compares it with that of its own key.
     fingerprints = found_in(written, [key_fingerprint(KEY.encode())])
     assert "model/1/assets.extra/export.json" in {where for where, _ in fingerprints}
     # The scan sees users where there are some.
