@@ -219,8 +219,8 @@ class HistoryBuffer:
         seen = UserHistories(events, self._scenario, self._settings).at(_USER, now, session)
         texts = ["", *strings]
         history = behaviors_in_words(seen, texts, document_text)
-        opened = opens_in_words(seen, texts, document_text)
-        return seen.session, self._newest(history), opened[-self._limit :]
+        openings = opens_in_words(seen, texts, document_text)
+        return seen.session, self._newest(history), openings[-self._limit :]
 
     def _newest(self, history: tuple[Behavior, ...]) -> tuple[Behavior, ...]:
         """Return the newest behaviors within the limit, which counts their titles too."""
