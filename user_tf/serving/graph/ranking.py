@@ -4,6 +4,7 @@ Axis letters: B requests, H history slots, C candidates, n features, m signals o
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -75,6 +76,15 @@ class Graph:
             request: Arguments of `rank` by name.
             features: float32 [B, C, n] raw F to use instead of the graph's; NaN: the graph's.
         """
+        arguments = {name: value for name, value in request.items() if name != "features"}
+        return self._packed(arguments, features)
+
+    @functools.cached_property
+    def _packed(self) -> Any:
+        # Traced once for both tasks and all signatures.
+        return tf.function(self._pack, autograph=False, reduce_retracing=True)
+
+    def _pack(self, request: Mapping[str, Any], features: Any) -> dict[str, Any]:
         query = request["query"]
         mask = tf.sequence_mask(request["candidate_count"], tf.shape(request["candidates"])[1])
 
