@@ -9,16 +9,18 @@ SITE ?= $(WORK)/site
 # No advertisement of the docs builder between the lines of a check.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
-.PHONY: help install quickstart test lint types unit test-all faults fuzz benchmarks results docs house clean
+.PHONY: help install quickstart test lint types unit test-all faults fuzz soak test-serving benchmarks results docs house clean
 
 help:
 	@echo "make quickstart   simulate, prepare, train, evaluate, export and rank one example"
 	@echo "make test         lint, types, tests"
-	@echo "make test-all     also the slow tests: XLA compiles the baselines, minutes each"
+	@echo "make test-all     also the slow tests: XLA and training of every baseline"
 	@echo "make docs         build the documentation as a site in $(SITE)"
 	@echo "make house        print files, rooms, floors and circles of the code"
 	@echo "make faults       kill a preparation at 20 points (10 minutes)"
-	@echo "make fuzz         5,000 malformed rows and files for each table and source, 2,000 requests and lines (an hour)"
+	@echo "make fuzz         5,000 malformed rows and files for each table and source, 2,000 damaged requests (an hour)"
+	@echo "make soak         100,000 requests to a served model; memory must stay (an hour)"
+	@echo "make test-serving run TensorFlow Serving itself over a model, where it is installed or docker runs"
 	@echo "make benchmarks   measure speed again (half an hour on an idle machine)"
 	@echo "make results      rewrite the results in README, RESULTS.md and the flagfiles"
 	@echo "make clean        remove what quickstart and docs made (not the virtual environment)"
@@ -56,8 +58,17 @@ faults: $(STAMP)
 
 fuzz: $(STAMP)
 	USER_TF_FUZZ_ROWS=5000 $(RUN) -m pytest tests/data_pipeline/importers/tables_fuzz_test.py tests/data_pipeline/importers/raw_fuzz_test.py
-	USER_TF_FUZZ_REQUESTS=2000 $(RUN) -m pytest tests/user_tf/serving/request_fuzz_test.py
 	USER_TF_FUZZ_LINES=2000 $(RUN) -m pytest tests/user_tf/predict/predict_fuzz_test.py
+	USER_TF_FUZZ_REQUESTS=2000 $(RUN) -m pytest tests/user_tf/serving/request_fuzz_test.py
+
+# MODEL: a folder of user_tf.export; by default that of `make quickstart`.
+MODEL ?= $(WORK)/quickstart/model
+
+soak: $(STAMP)
+	$(RUN) -m tests.user_tf.serving.server.soak $(MODEL)
+
+test-serving: $(STAMP)
+	$(RUN) -m tests.user_tf.serving.server.real_server $(MODEL)
 
 benchmarks: $(STAMP)
 	$(RUN) -m benchmarks.layout_speed --work=$(WORK)/throughput

@@ -2,7 +2,7 @@
 
     python -m benchmarks.layout_speed --work=work/throughput
 
-USER trains on its packed batches, `benchmarks.plain_transcription` on the same groups in the layout
+USER trains on its packed batches, `benchmarks.peers.plain_transcription` on the same groups in the layout
 of the authors' released code. Both have the paper's widths, 4 negatives a group, dropout, Adam and
 the same number of threads. A round alternates their steps, so that other work of the machine slows
 both down; the ratio is taken round by round. Batches are made before the clock starts. Writes
@@ -61,7 +61,7 @@ class PlainTrainer:
         import keras
         import numpy as np
 
-        from benchmarks.plain_transcription import PlainTranscription, pad_layout
+        from benchmarks.peers.plain_transcription import PlainTranscription, pad_layout
 
         self.layouts = []
         for batch in batches:

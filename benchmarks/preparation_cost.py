@@ -4,7 +4,7 @@
 
 Simulates logs with their lists, prepares each as the paper does (8 of 13 weeks are history, all three
 views) without word2vec, and does the relational steps of a smaller one also in straightforward pandas
-(`benchmarks.pandas_steps`) in memory. Writes benchmarks/results/preparation_cost.json.
+(`benchmarks.peers.pandas_steps`) in memory. Writes benchmarks/results/preparation_cost.json.
 """
 
 import dataclasses
@@ -83,7 +83,7 @@ def compare_with_pandas(settings: PrepareBenchmark, cores: list[int]) -> dict:
     ours = measure(settings, settings.pandas_millions, cores)
     work = pathlib.Path(settings.work)
     log = work / f"log-{settings.pandas_millions:g}"
-    cost = commands.call(f"benchmarks.pandas_steps {log}", work / "pandas.txt", cores)
+    cost = commands.call(f"benchmarks.peers.pandas_steps {log}", work / "pandas.txt", cores)
     seconds = sum(ours["steps"][name]["seconds"] for name in RELATIONAL)
     return {
         "behaviors": ours["behaviors"],

@@ -155,8 +155,7 @@ STUDIES = {
             "trivago": _TRIVAGO,
         },
         systems=(
-            # Lists of the linked world have 10 documents.
-            System("USER+, linked", "linked", ("--data.batch.negatives=9",)),
+            System("USER+, linked", "linked"),
             System("USER+, trivago", "trivago"),
         ),
     ),

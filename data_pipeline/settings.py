@@ -199,7 +199,11 @@ class BatchSettings:
 
     windows_per_batch: int = setting(16, "Windows of a training batch.")
     evaluation_windows_per_batch: int = setting(16, "Windows of an evaluation batch.")
-    negatives: int = setting(4, "Negatives drawn for each group, anew each epoch (K).")
+    negatives: int = setting(
+        4,
+        "Negatives drawn for each group, anew each epoch (K). As many as the longest list has, or "
+        "more: whole lists.",
+    )
     share_texts: bool = setting(
         True, "Encode each distinct text of a batch once; off only to measure what sharing saves."
     )

@@ -42,6 +42,7 @@ MISTAKES = {
     "data_pipeline.prepare": ["--log=absent", "--output=new"],
     "data_pipeline.simulate": ["--output=new", "--world.senses=5"],
     "data_pipeline.truth": ["--log=absent", "--dataset=absent", "--output=new"],
+    "user_tf.debug_batch": ["--run=absent"],
     "user_tf.evaluate": ["--run=absent"],
     "user_tf.experiment": ["--dataset=absent", "--runs=new"],
     "user_tf.explain": ["--run=absent", "--output=new"],

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import user_tf
+from data_pipeline.log.user_ids import key_fingerprint
 from tests.byte_scan import found_in, written_below
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -139,6 +140,9 @@ def test_no_raw_user_id_and_no_key_is_in_anything_written_or_printed(work, tmp_p
     written = written_below(work, "")
     assert {"run", "model", "dataset", "log"} <= {name.split("/")[0] for name in written}
     assert found_in(written, [*raw, KEY]) == set()
+    # A client compares it with that of its own key.
+    fingerprints = found_in(written, [key_fingerprint(KEY.encode())])
+    assert "model/1/assets.extra/export.json" in {where for where, _ in fingerprints}
     # The scan sees users where there are some.
     masked = set(pq.read_table(work / "dataset" / "targets.parquet")["user_id"].to_pylist())
     assert {where for where, _ in found_in(written, masked)} & {"dataset/users.parquet"}

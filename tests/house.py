@@ -55,7 +55,7 @@ ORDER = {
         "user_tf.api",
         "user_tf",
     ],
-    "benchmarks": ["benchmarks", "benchmarks.results_page"],
+    "benchmarks": ["benchmarks.peers", "benchmarks", "benchmarks.results_page"],
 }
 # The packages each package may import.
 MAY_IMPORT = {

@@ -104,8 +104,8 @@ class ModelConfig:
     aspects: int = setting(8, "USER+: number of aspects under which texts are compared.")
     aspect_dim: int = setting(16, "USER+: width of an aspect.")
     token_dropout: float = setting(0.15, "USER+: share of tokens left out in training.")
-    part_dropout: float = setting(
-        0.15, "USER+: share of targets in training for which a part of the score is left out."
+    text_dropout: float = setting(
+        0.2, "USER+: share of targets in training whose score is left with F alone."
     )
 
     # Baselines.

@@ -27,7 +27,7 @@ from user_tf.reporting.number_format import short, spread
 
 NOT_MEASURED = "not measured yet."
 COMMAND, RESULT = "# Command: ", "# Result: "
-GRIDS = ("table2", "table3", "departures", "figure4", "known_answers")
+GRIDS = ("table2", "table3", "departures", "figure4", "known_answers", "user_plus")
 # The world that the commands of systems and experiments are run in.
 _WORLD = "linked"
 # Flagfiles of a study's systems, and the systems of its JSON to report.
@@ -35,7 +35,7 @@ _STUDIES = {
     "simulated": ("USER, linked",),
     "quickstart": ("USER, quickstart",),
     "user": ("USER, settings of the paper",),
-    "user_plus": ("USER+",),
+    "user_plus": ("USER+, linked", "USER+, trivago"),
     "trivago": ("USER with F", "USER with F, its query-free part for recommendations too"),
 }
 
@@ -48,10 +48,7 @@ def expected_results(folder: pathlib.Path = RESULTS) -> dict[str, str]:
     """
     grids, tunings = read_grids(folder), read_tunings(folder)
     configs = ROOT / "configs"
-    found = {
-        f"train/{name}": _describe_study(folder / f"{name}.json", names)
-        for name, names in _STUDIES.items()
-    }
+    found = {f"train/{name}": describe_study(name, folder) for name in _STUDIES}
     found |= {f"experiments/{name}": _describe_experiment(name, grids) for name in GRIDS}
     for path in sorted((configs / "systems").glob("*.flags")):
         found[f"systems/{path.stem}"] = _describe_system(path.stem, grids.get(_WORLD))
@@ -84,17 +81,28 @@ def with_result(text: str, result: str) -> str:
     return f"{command}\n{RESULT}{result}\n{rest}"
 
 
-def _describe_study(path: pathlib.Path, names: Sequence[str]) -> str:
+def describe_study(name: str, folder: pathlib.Path = RESULTS) -> str:
+    """Return the MAP of a study's reported systems in one line.
+
+    Args:
+        name: Name of the study.
+        folder: Folder of the JSON files.
+
+    Example:
+        >>> describe_study("user", pathlib.Path("nowhere"))
+        'not measured yet.'
+    """
+    path = folder / f"{name}.json"
     if not path.exists():
         return NOT_MEASURED
     content = json.loads(path.read_text(encoding="utf-8"))
     results = []
-    for name in names:
+    for system in _STUDIES[name]:
         maps = [
             f"{task} {spread(found['rankings'][found['model']]['map'])}"
-            for task, found in content["systems"][name]["tasks"].items()
+            for task, found in content["systems"][system]["tasks"].items()
         ]
-        results.append(f"{name}: {', '.join(maps)}")
+        results.append(f"{system}: {', '.join(maps)}")
     return f"{content['split']} MAP ({_count_seeds(len(content['seeds']))}). {'; '.join(results)}."
 
 
@@ -115,9 +123,10 @@ def _describe_experiment(name: str, grids: Mapping[str, Grid]) -> str:
         holds = [a.holds for a in known_answers.answers(grids) if a.holds is not None]
         answers = f"{sum(holds)} of {len(holds)} answers are the expected ones. RESULTS.md."
         return answers if holds else NOT_MEASURED
-    names = [] if grid is None else [system.name for system in grid.find(read_system_names(name))]
+    wanted = read_system_names(name)
+    names = [] if grid is None else [system.name for system in grid.find(wanted)]
     others = [other for other in names if grid and other != grid.reference]
-    if grid is None or not others:
+    if grid is None or not others or len(names) < len(wanted):
         return NOT_MEASURED
     parts = {task: compared["rankings"] for task, compared in grid.tasks.items()}
     if name == "figure4":

@@ -56,6 +56,7 @@ _STUDIES = {
     "trivago": "Study: trivago with F and without",
     "quickstart": "Study: the quickstart",
     "user": "Study: the settings of the paper",
+    "user_plus": "Study: USER+",
     "layout_speed": "Speed against the layout of the released code",
     "train_throughput": "Speed of training",
     "start_up": "Start-up, input, evaluation",
@@ -104,6 +105,9 @@ def block(folder: pathlib.Path = RESULTS) -> str:
         lines += [*to_lines(headline(grids)), "", _MARKS, ""]
         if set(grids) == set(_MAIN):
             lines += [*fill_notes(_HEADLINE, grids, folder / NOTES.name), ""]
+    plus = flagfile_headers.describe_study("user_plus", folder)
+    if plus != flagfile_headers.NOT_MEASURED:
+        lines += [f"[USER+](docs/user_plus.md), a ranker beyond the paper: {plus}", ""]
     lines += [f"All tables, with their costs and tuning: [{PAGE}]({PAGE}).", ""]
     measured = _read(folder / "layout_speed.json")
     if measured:

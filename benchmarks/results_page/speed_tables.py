@@ -52,7 +52,7 @@ def layouts(content: dict[str, Any], origin: str) -> list[str]:
         "",
         "Training at the paper's widths, groups of a target and 4 negatives; medians and ranges over "
         "rounds that alternate steps of both layouts in one process. The released layout is "
-        "`benchmarks/plain_transcription.py`: the same equations in plain Keras, every target alone "
+        "`benchmarks/peers/plain_transcription.py`: the same equations in plain Keras, every target alone "
         f"with its padded history and nothing shared. {origin}{load}",
         "",
     ]

@@ -1,5 +1,6 @@
 """Build Batches from windows with tf.data; `data_pipeline.batching.spec` describes a Batch."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -63,9 +64,11 @@ def training_batches(
         worker, workers: This worker's share: every `workers`-th window after skipping.
 
     Returns:
-        Batches with C = 1 + K candidates. Fixed sizes are the same for all seeds and epochs.
+        Batches with C = 1 + K candidates, at most as many as the longest list has. Fixed sizes are the same for all seeds and epochs.
     """
     tables = tables_of(dataset)
+    negatives = min(settings.negatives, dataset.max_candidates - 1)
+    settings = dataclasses.replace(settings, negatives=negatives)
 
     def pack(seed: int, epoch: int) -> Callable[[tf.Tensor], Batch]:
         def batch(records: tf.Tensor) -> Batch:

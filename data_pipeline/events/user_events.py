@@ -83,7 +83,7 @@ def connect_events(
     """Build behaviors, sessions and clicks from columns.
 
     Args:
-        requests: user, time, query of request 1, 2, ..., in the order of users and times.
+        requests: user, time, query, given_split of request 1, 2, ..., in the order of users and times.
         clicks: As `LogTables.clicks`.
         browses: As `LogTables.browses`.
         document_text, settings: As for `build_events`.

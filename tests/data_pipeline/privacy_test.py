@@ -15,6 +15,7 @@ from data_pipeline.import_log import ImportSettings, import_log
 from data_pipeline.log.log_folder import open_log
 from data_pipeline.log.schema import LogError
 from data_pipeline.log.user_ids import key_fingerprint, mask_user, read_key
+from data_pipeline.preparation.checks import open_inputs
 from data_pipeline.preparation.prepare_folder import prepare
 from data_pipeline.settings import LogSettings, PrepareSettings
 from data_pipeline.simulator.world_settings import SimulateSettings
@@ -125,6 +126,24 @@ def test_nothing_that_is_written_or_printed_holds_a_raw_user_id(
     assert expected <= found_in(written, masked)
     tables = open_log(tmp_path / "out" / "log").report.tables
     assert tables["browses"].quarantined == 8 and tables["requests"].quarantined == 13
+
+
+def test_logs_masked_with_different_keys_are_not_prepared_together(source, tmp_path):
+    folders = []
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.key").write_text(name)
+        settings = ImportSettings(
+            input=str(source), output=str(tmp_path / name), columns=("browses.user_id=uid",)
+        )
+        key = LogSettings(key_file=str(tmp_path / f"{name}.key"), quarantine_share=1.0)
+        import_log(settings, key)
+        folders.append(settings.output)
+    assert open_log(folders[0]).key_fingerprint == key_fingerprint(b"first")
+    assert len(open_inputs(PrepareSettings(log=(folders[0], folders[0])))) == 2
+    with pytest.raises(
+        ValueError, match="`log` must name logs whose users were masked with one key"
+    ):
+        open_inputs(PrepareSettings(log=tuple(folders)))
 
 
 def test_without_masking_the_same_scan_finds_them(source, tmp_path, small_settings, capsys):

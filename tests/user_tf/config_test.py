@@ -31,7 +31,7 @@ def test_the_defaults_are_possible():
         ("train.phases", ("fine",)),
         ("model.dropout", 1.0),
         ("model.token_dropout", 1.0),
-        ("model.part_dropout", 0.6),
+        ("model.text_dropout", 1.0),
         ("model.aspects", 0),
         ("model.width", 0),
         ("data.batch.negatives", 0),

@@ -145,6 +145,7 @@ def test_the_manifest_names_the_source_of_the_model(folder, version):
     assert manifest["tasks"] == sorted(PHASES)
     assert manifest["features"] == open_dataset(folder / "dataset").feature_names
     assert "of the test split" in manifest["example"]
+    assert manifest["key_fingerprint"] is None and not manifest["data"]["logs"][0]["masked"]
     assert sorted(item.name for item in (folder / "served").iterdir()) == ["3"]
 
 
@@ -212,7 +213,19 @@ def test_a_served_model_computes_f_and_newer_counts_need_no_training(folder, ver
     np.testing.assert_allclose(old.scores([bare])[0], before, atol=1e-5)
     [first], [second] = (ranker.scores([search]) for ranker in (old, updated))
     np.testing.assert_allclose(first, second, atol=1e-5)
+    for ranker in (old, updated):
+        example, expected = expected_scores(ranker.version)
+        np.testing.assert_allclose(ranker.scores([example])[0], expected, atol=1e-4)
+    assert expected_scores(old.version)[1] != expected_scores(updated.version)[1]
     shutil.rmtree(newer)
+
+
+def expected_scores(version):
+    """Return the example beside a version, without F, and its expected scores."""
+    extra = version / "assets.extra"
+    example = from_json((extra / "example_request.jsonl").read_text("utf-8"))
+    scores = json.loads((extra / "expected_scores.json").read_text())["scores"]
+    return dataclasses.replace(example, features=None), scores
 
 
 def means(folder, request):
@@ -245,5 +258,9 @@ def test_a_served_model_is_evaluated_through_raw_strings(folder, version):
     found = written["tasks"]["search"]
     assert found["served"]["auc_pooled"] != found["served without `opened`"]["auc_pooled"]
     assert "served without `opened`" in str(result)
+    card = (version / "assets.extra" / "model_card.md").read_text("utf-8")
+    assert (
+        f"| search | served | {found['served']['queries']} | {found['served']['map']:.4f}" in card
+    )
     with pytest.raises(ValueError, match="known before the validation split"):
         evaluate_served(run, version, folder / "log", "validation", content, "")

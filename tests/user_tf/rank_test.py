@@ -4,12 +4,16 @@ import csv
 import io
 import json
 import random
+import types
 
 import keras
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from data_pipeline.common import flagtree
+from data_pipeline.common.codes import Task
 from data_pipeline.dataset.dataset_folder import Dataset, open_dataset
 from data_pipeline.importers import mind, trivago
 from data_pipeline.log.log_folder import open_log, write_log
@@ -24,9 +28,11 @@ from data_pipeline.settings import (
 )
 from tests.data_pipeline.importers.trivago.trivago_files import make_row, write_sessions
 from user_tf import make_requests, rank, run_folder
+from user_tf.api import rankings
 from user_tf.api.rankings import Ranking, write_rankings
 from user_tf.config import Config, DataConfig, ModelConfig, TrainConfig
 from user_tf.serving.request_file import rank_file
+from user_tf.serving.request_json import from_json
 from user_tf.serving.run_export import export_run
 
 KEY = b"a key"
@@ -79,8 +85,10 @@ def work(tmp_path_factory):
     )
     config = Config(
         run=str(root / "run"),
-        data=DataConfig(dataset=str(root / "dataset"), batch=BatchSettings(features=False)),
-        model=ModelConfig(width=8, num_heads=2, key_dim=4, intermediate_dim=16),
+        data=DataConfig(
+            dataset=str(root / "dataset"), batch=BatchSettings(features=False, length_buckets=0)
+        ),
+        model=ModelConfig(width=8, num_heads=2, key_dim=4, intermediate_dim=16, knrm=False),
         train=TrainConfig(phases=("search",)),
     )
     run = run_folder.open_run(config)
@@ -122,12 +130,12 @@ def test_every_withheld_request_is_ranked_with_its_documents_best_first(work, li
 
 def test_the_csv_of_trivago_names_rows_as_its_file_does(work, lines):
     # In another order than the file.
-    rankings = [
+    listed = [
         Ranking(name, 0, tuple(row["documents"]), tuple(row["scores"]))
         for name, row in sorted(lines.items())
     ]
     file = io.StringIO()
-    write_rankings(file, rankings, "trivago", str(work / "test.csv"))
+    write_rankings(file, listed, "trivago", str(work / "test.csv"))
     rows = list(csv.DictReader(io.StringIO(file.getvalue())))
     withheld = [row for row in _make_sessions() if row[4] == "clickout item" and not row[5]]
     names = ("user_id", "session_id", "timestamp", "step")
@@ -143,38 +151,58 @@ def test_prediction_txt_of_mind_holds_the_rank_of_each_news_in_the_order_of_the_
     rows = [f"{number + 70}\tU{number}\t1/2/2020 1:00:00 PM\t\tN1 N2 N3" for number in range(3)]
     (tmp_path / "behaviors.tsv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
     documents = ("N1", "N2", "N3")
-    rankings = [
+    listed = [
         Ranking("m3", 5, documents, (0.1, 0.3, 0.2)),
         Ranking("m1", 6, documents, (0.2, 0.2, 0.9)),
     ]
     file = io.StringIO()
-    write_rankings(file, rankings, "mind", str(tmp_path))
+    write_rankings(file, listed, "mind", str(tmp_path))
     assert file.getvalue() == "70 [2,3,1]\n72 [3,1,2]\n"
     assert mind.read_names(tmp_path)["impression_id"].to_pylist() == ["70", "71", "72"]
     with pytest.raises(
         ValueError, match=r"`source` must be what the log was imported from.* 2 of 3"
     ):
-        write_rankings(file, [*rankings, Ranking("m9", 1, (), ())], "mind", str(tmp_path))
+        write_rankings(file, [*listed, Ranking("m9", 1, (), ())], "mind", str(tmp_path))
 
 
-def test_requests_made_of_the_log_are_ranked_by_the_served_model_alike(work, lines, monkeypatch):
+@pytest.fixture(scope="module")
+def requests(work):
+    """Call the command; return its requests as JSON values."""
     output = work / "requests.jsonl"
-    _call(
-        monkeypatch,
-        make_requests,
-        make_requests.MakeRequestsSettings(
-            dataset=str(work / "dataset"),
-            log=str(work / "log"),
-            split="unlabeled",
-            output=str(output),
-        ),
+    settings = make_requests.MakeRequestsSettings(
+        dataset=str(work / "dataset"),
+        log=str(work / "log"),
+        split="unlabeled",
+        output=str(output),
     )
-    requests = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
-    assert {request["user_id"] for request in requests} == {
-        mask_user(KEY, f"USER{user:04}") for user in range(20)
-    }
+    with pytest.MonkeyPatch.context() as patch:
+        _call(patch, make_requests, settings)
+    return [json.loads(line) for line in output.read_text("utf-8").splitlines()]
+
+
+def test_requests_made_of_the_log_have_masked_users_titles_and_the_past(work, requests, lines):
+    titles = dict(zip(*pq.read_table(work / "log" / "documents.parquet").columns[:2], strict=True))
+    titles = {str(doc): str(title) for doc, title in titles.items()}
+    for user, request in enumerate(
+        sorted(requests, key=lambda request: int(request["request_id"][1:]))
+    ):
+        assert request["request_id"] == f"t{20 * user + 16}"
+        assert request["user_id"] == mask_user(KEY, f"USER{user:04}")
+        assert request["query"] == "Opera"
+        listed = lines[request["request_id"]]["documents"]
+        assert sorted(request["candidates"]) == sorted(titles[doc] for doc in listed)
+        # Three complete sessions of two requests and a browse, and the current one.
+        assert request["session"] == 4
+        searches = [item for item in request["history"] if item.get("query")]
+        assert len(searches) == 3 and len(request["history"]) == 3 * 3 + 2
+        # What the model serves is computed from strings: no number of the dataset is in it.
+        assert from_json(json.dumps(request)).task == "search" and "features" not in request
+
+
+@pytest.mark.slow
+def test_the_served_model_ranks_the_requests_as_the_run_does(work, lines, requests):
     export_run(work / "run", work / "served", {"search": "search"}, 1, "", "the command")
-    rank_file(work / "served", output, work / "answers.jsonl")
+    rank_file(work / "served", work / "requests.jsonl", work / "answers.jsonl")
     answers = (work / "answers.jsonl").read_text("utf-8").splitlines()
     found = {answer["request_id"]: answer for answer in map(json.loads, answers)}
     assert set(found) == set(lines)
@@ -184,6 +212,24 @@ def test_requests_made_of_the_log_are_ranked_by_the_served_model_alike(work, lin
         assert best == row["documents"]
         scores = [answer["scores"][place] for place in answer["ranking"]]
         np.testing.assert_allclose(scores, row["scores"], atol=1e-4)
+
+
+def test_requests_of_a_task_that_the_run_lacks_are_counted(monkeypatch, capsys):
+    rows = {
+        "target_id": [4, 7, 9],
+        "split": ["unlabeled", "unlabeled", "test"],
+        "task": pa.array([Task.SEARCH, Task.RECOMMENDATION, Task.RECOMMENDATION], pa.int8()),
+        "request_id": ["a", "b", "c"],
+        "candidates": [["x", "y"], ["x"], ["x"]],
+    }
+    trained = types.SimpleNamespace(
+        phases={"search": "search"},
+        data=types.SimpleNamespace(targets=lambda columns: pa.table(rows), path="dataset"),
+        score=lambda split, task: (np.array([4]), np.array([[0.1, 0.2, np.nan]])),
+    )
+    monkeypatch.setattr(rankings, "TrainedRun", lambda run, dataset: trained)
+    assert rankings.rank_split(None, "unlabeled") == [Ranking("a", 4, ("x", "y"), (0.1, 0.2))]
+    assert "Not ranked: 1 requests of recommendation" in capsys.readouterr().out
 
 
 def test_a_split_without_targets_is_an_error_and_leaves_no_file(work, tmp_path, monkeypatch):

@@ -45,6 +45,8 @@ class Ranking:
 def rank_split(run: Run, split: str, dataset: str = "") -> list[Ranking]:
     """Rank the requests of a split with the scores that `evaluate` uses, in the order of targets.
 
+    Prints how many are of a task that the run was not trained on.
+
     Args:
         run: A trained run.
         split: `validation`, `test` or `unlabeled`.
@@ -73,6 +75,9 @@ def rank_split(run: Run, split: str, dataset: str = "") -> list[Ranking]:
             f"`split` must have targets of a task of the run, {' or '.join(trained.phases)}. Got "
             f"{split!r} with {len(chosen)} targets in {os.fspath(trained.data.path)!r}. Fix: {how}"
         )
+    for task in present - set(tasks):
+        count = sum(Task(row["task"]).label == task for row in chosen)
+        print(f"Not ranked: {count:,} requests of {task}, a task the run was not trained on.")
     scores: dict[int, Array] = {}
     for task in tasks:
         ids, lists = trained.score(split, task)

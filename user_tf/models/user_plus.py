@@ -15,8 +15,8 @@ from user_tf.models.batch_ops import padded_history, padded_session, split_by_le
 from user_tf.models.user import User
 
 FEATURE_LIMIT = 5.0
-VARIANTS = {"features": (0.0, 0.0), "features and match": (0.0, 1.0), "all": (1.0, 1.0)}
-"""Parts a score may have: (USER's own score, match); the head over F is always there."""
+VARIANTS = ("features", "all")
+"""Parts a score may have: the head over F alone, or also what is read in texts."""
 
 
 @keras.saving.register_keras_serializable(package="user_tf")
@@ -33,19 +33,19 @@ class UserPlus(User):
         near    the density of D among the other candidates of its list (`ListContext`)
         query   log k_a(D, q)
 
-    Some logs have nothing to read in their texts (titles are ids). So parts are left out at random
-    in training, target by target, which makes each of `VARIANTS` a ranker of its own; validation
-    chooses among them (`choose_variant`).
+    Some logs have nothing to read in their texts (titles are ids). So for some targets, drawn at
+    random in training, all but F is left out, which makes each of `VARIANTS` a ranker of its own;
+    validation chooses one (`choose_variant`).
 
     Args:
         config: `ModelConfig`; `aspects`, `aspect_dim`, `head_dim`, `token_dropout` and
-            `part_dropout` beside those of `User`.
+            `text_dropout` beside those of `User`.
         sizes: `Sizes` of the dataset.
     """
 
     # Scores need single behaviors.
     staged = False
-    variants = tuple(VARIANTS)
+    variants = VARIANTS
 
     def __init__(self, config, sizes, **kwargs):
         super().__init__(config, sizes, **kwargs)
@@ -60,7 +60,7 @@ class UserPlus(User):
         self.click_match = KernelMatch(dtype=precise_type, name="click_match")
         self.list_context = ListContext(dtype=precise_type, name="list_context")
         self.head = ResidualHead(config.head_dim, config.dropout, dtype=precise_type, name="head")
-        self.part_seeds = keras.random.SeedGenerator()
+        self.text_seeds = keras.random.SeedGenerator()
 
     def build(self, batch_shape=None):
         """Create the weights of every layer; they do not depend on the sizes of a batch."""
@@ -93,14 +93,14 @@ class UserPlus(User):
         batch, texts, past = self.encode_tables(batch, training)
         features = self.score_signals(batch, texts, past, training)
         matched, known = self.match(batch, aspects, texts.vectors, ops.any(texts.mask, axis=1))
-        user, match = self.parts(batch, training)
+        reads = self.reads_texts(batch, training)
         mask = batch["candidate_mask"]
         own, count = features.shape[-1] - self.sizes.features, self.sizes.features
         clipped = ops.clip(features[..., own:], -FEATURE_LIMIT, FEATURE_LIMIT)
         signals = [
-            centre(features[..., :own], mask) * user,
+            centre(features[..., :own], mask) * reads,
             centre(clipped, mask) if count else clipped,
-            centre(matched, mask) * match,
+            centre(matched, mask) * reads,
         ]
         tasks = ops.one_hot(batch["task"] - 1, len(Task), dtype=known.dtype)
         residual = self.head(
@@ -109,7 +109,7 @@ class UserPlus(User):
             tasks=batch["task"],
             training=training,
         )
-        return self.scorer.score(features) * user[..., 0] + residual
+        return self.scorer.score(features) * reads[..., 0] + residual
 
     def encode_aspects(self, batch):
         """Return the aspect vectors of the distinct texts, `[X, A, w]`."""
@@ -121,17 +121,15 @@ class UserPlus(User):
             ]
         )
 
-    def parts(self, batch, training):
-        """Return the gates of USER's own score and of match, each `[T, 1, 1]`."""
-        rate = self.config.part_dropout
-        gates = ops.convert_to_tensor(list(VARIANTS.values()), precise_dtype(self.compute_dtype))
+    def reads_texts(self, batch, training):
+        """Return 1 for targets whose texts count, otherwise 0, `[T, 1, 1]`."""
+        precise_type = precise_dtype(self.compute_dtype)
         targets = ops.shape(batch["task"])[0]
-        chosen = ops.repeat(self.variant[None], targets)
+        reads = ops.repeat((self.variant == VARIANTS.index("all"))[None], targets)
         if training:
-            drawn = keras.random.uniform((targets,), dtype=gates.dtype, seed=self.part_seeds)
-            chosen = ops.cast(drawn > rate, "int32") + ops.cast(drawn > 2 * rate, "int32")
-        chosen = ops.take(gates, chosen, axis=0)
-        return chosen[:, None, :1], chosen[:, None, 1:]
+            drawn = keras.random.uniform((targets,), dtype=precise_type, seed=self.text_seeds)
+            reads = drawn >= self.config.text_dropout
+        return ops.cast(reads, precise_type)[:, None, None]
 
     def match(self, batch, aspects, vectors, real_texts):
         """Compare every candidate with single behaviors, with its list and with the query.

@@ -92,11 +92,9 @@ def check(config: Config) -> None:
             f"must be {data.scenario} with the data of that task only",
             f"set --train.phases={data.scenario}, or --data.scenario=unified",
         )
-    for name in ("dropout", "token_dropout"):
+    for name in ("dropout", "token_dropout", "text_dropout"):
         if not 0 <= getattr(model, name) < 1:
             _refuse(config, f"model.{name}", "must be in [0, 1)", f"set --model.{name}")
-    if not 0 <= model.part_dropout <= 0.5:
-        _refuse(config, "model.part_dropout", "must be in [0, 0.5]", "set --model.part_dropout")
     if model.head == "mlp" and model.score_tanh:
         _refuse(
             config,

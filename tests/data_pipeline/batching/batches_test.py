@@ -46,6 +46,22 @@ def test_an_epoch_holds_every_group_once(dataset):
     assert set(found) == all_groups(dataset)
 
 
+def test_more_negatives_than_a_list_has_give_whole_lists_without_padding_for_the_rest(dataset):
+    longest = dataset.max_candidates
+    whole, many = (
+        list(
+            training_batches(
+                dataset, "unified", dataclasses.replace(SETTINGS, negatives=count), seed=1, epoch=0
+            ).take(3)
+        )
+        for count in (longest - 1, 2 * longest)
+    )
+    assert many[0]["candidate_doc"].shape[1] == longest
+    for batch, expected in zip(many, whole, strict=True):
+        for name, value in expected.items():
+            np.testing.assert_array_equal(batch[name], value, err_msg=name)
+
+
 def test_evaluation_holds_every_target_once_with_its_complete_list(dataset):
     batches = list(evaluation_batches(dataset, "unified", "validation", SETTINGS))
     labels = dict(zip(rows(batches, "target_id").tolist(), rows(batches, "labels"), strict=True))

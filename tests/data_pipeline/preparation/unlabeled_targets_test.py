@@ -35,6 +35,8 @@ def _add_unlabeled(log, split="unlabeled"):
     log.request("x3", "stranger", 5 * DAY, "of a", "a", i, split=split)
     if withheld:
         log.request("x4", "other", DAY, "never seen words", "b", "a", "z", split=split)
+        # After all others: it does not stretch the time that the history period is a share of.
+        log.request("x5", "other", 20 * DAY, "title of", "a", "b", split=split)
     return log
 
 
@@ -48,9 +50,10 @@ def resolved(tmp_path_factory, log_builder, small_settings, resolve):
         if name not in made:
             log = _add_labeled(log_builder())
             if name != "without":
-                _add_unlabeled(log, "unlabeled" if name == "with" else "test")
+                _add_unlabeled(log, "unlabeled" if name == "with" else "")
             log.write(root / name / "log")
-            settings = small_settings(root / name / "log", root / name / "dataset")
+            share = {"history_share": 0.2}
+            settings = small_settings(root / name / "log", root / name / "dataset", split=share)
             prepare(settings)
             dataset = open_dataset(root / name / "dataset")
             made[name] = dataset, {kind: resolve(dataset, kind) for kind in SCENARIOS}
@@ -80,7 +83,7 @@ def test_statistics_vocabulary_boundaries_and_known_users_are_as_without_them(re
         assert after.manifest[name] == before.manifest[name]
     assert after.vocabulary == before.vocabulary
     assert after.user_ids == before.user_ids
-    assert after.manifest["counts"]["unlabeled"] == 4
+    assert after.manifest["counts"]["unlabeled"] == 5
     assert before.manifest["counts"]["unlabeled"] == 0
     assert not list(before.path.glob("windows/*/unlabeled*"))
 
@@ -90,7 +93,7 @@ def test_they_are_ranked_with_the_inputs_they_would_have_with_answers(resolved, 
     (_, withheld), (_, answered) = resolved("with"), resolved("answered")
     found = _inputs(withheld[scenario], unlabeled=True)
     wanted = _inputs(answered[scenario], unlabeled=False)
-    searches = {"x1", "x3", "x4"}
+    searches = {"x1", "x3", "x4", "x5"}
     ids = {"unified": {*searches, "x2"}, "search": searches, "recommendation": {"x2"}}[scenario]
     assert {request for _, _, request in found} == ids
     for key, target in found.items():
@@ -98,7 +101,7 @@ def test_they_are_ranked_with_the_inputs_they_would_have_with_answers(resolved, 
         if key in wanted:
             other = {"labels": target["labels"], "split": "unlabeled"}
             assert target == wanted[key] | other
-    assert len(set(found) & set(wanted)) == len(ids - {"x4"})
+    assert len(set(found) & set(wanted)) == len(ids - {"x4", "x5"})
 
 
 def test_a_list_to_rank_stays_under_every_protocol(tmp_path, log_builder, small_settings):
@@ -109,6 +112,7 @@ def test_a_list_to_rank_stays_under_every_protocol(tmp_path, log_builder, small_
     prepare(small_settings(tmp_path / "log", tmp_path / "dataset", eval_candidates=sampled))
     rows = open_dataset(tmp_path / "dataset").targets().to_pylist()
     lists = {row["request_id"]: row["candidates"] for row in rows if row["split"] == "unlabeled"}
+    assert lists.pop("x5") == ["a", "b"]
     assert lists == {"x1": [*"agbc"], "x2": [*"hd"], "x3": [*"ai"], "x4": [*"baz"]}
     assert all(row["pseudo"] for row in rows if row["split"] == "test")
 

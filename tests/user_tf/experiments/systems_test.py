@@ -25,11 +25,12 @@ SYSTEMS = ROOT / "configs" / "systems"
 FLAGFILES = sorted(path.stem for path in SYSTEMS.glob("*.flags"))
 VARIANTS = read_variants(str(ROOT / "configs" / "experiments" / "departures.toml"), SYSTEMS)
 NAMES = [*FLAGFILES, *VARIANTS]
-GRIDS = ["table2", "table3", "figure4", "departures", "known_answers"]
+GRIDS = ["table2", "table3", "figure4", "departures", "known_answers", "user_plus"]
 WORLDS = ["linked", "independent", "session_only", "refinding", "trivago"]
 # What makes a system; all else is common, so that systems are compared and not their trainings.
 OF_A_SYSTEM = {
     "data.scenario",
+    "data.batch.negatives",
     "data.batch.next_queries",
     "data.batch.recommendation_features",
     "model.name",
@@ -42,6 +43,7 @@ OF_A_SYSTEM = {
     "model.history_positions",
     "model.session_passes",
     "model.score_tanh",
+    "model.head",
     "train.phases",
     "train.pretrain_epochs",
 }

@@ -141,8 +141,8 @@ def match(target, slot):
     return np.concatenate(signals), np.log1p(np.concatenate([own_known, clicks_known]))
 
 
-def scores(batch, weights, config, user=1.0, matching=1.0):
-    """Scores `[T, C]` of a Batch where the parts have these gates; 0 at padding."""
+def scores(batch, weights, config, reads=1.0):
+    """Scores `[T, C]` of a Batch, without what is read in texts if `reads` is 0; 0 at padding."""
     result = np.zeros(batch["candidate_text"].shape)
     signals = numpy_user.signals(batch, weights, config)
     for number in np.flatnonzero(batch["task"]):
@@ -153,9 +153,9 @@ def scores(batch, weights, config, user=1.0, matching=1.0):
         found = [match(target, slot) for slot in slots]
         known = found[0][1]
         parts = (
-            (own[:, : own.shape[1] - features], user),
+            (own[:, : own.shape[1] - features], reads),
             (np.clip(own[:, own.shape[1] - features :], -5, 5), 1.0),
-            (np.array([row for row, _ in found]), matching),
+            (np.array([row for row, _ in found]), reads),
         )
         x = np.concatenate([gate * (rows - rows.mean(axis=0)) for rows, gate in parts], axis=1)
         context = np.concatenate([[target.task == 1, target.task == 2], known])
@@ -163,7 +163,7 @@ def scores(batch, weights, config, user=1.0, matching=1.0):
         for slot, row, raw in zip(slots, x, own, strict=True):
             hidden = np.concatenate([row, context]) @ head["dense/kernel"] + head["dense/bias"]
             result[number, slot] = (
-                user * (raw @ weights["scorer/linear/kernel"][:, 0])
+                reads * (raw @ weights["scorer/linear/kernel"][:, 0])
                 + row @ head["linear"][target.task]
                 + gelu(hidden) @ head["output"][target.task]
             )

@@ -35,7 +35,7 @@ def test_scores_equal_the_equations_written_target_by_target(name):
     model = randomize(make(), seed=5)
     model.choose_variant(name)
     batch = batch_with_known_documents(1)
-    expected = numpy_user_plus.scores(batch, weights_of(model), model.config, *VARIANTS[name])
+    expected = numpy_user_plus.scores(batch, weights_of(model), model.config, float(name == "all"))
     real = batch["candidate_mask"]
     np.testing.assert_allclose(score(model, batch)[real], expected[real], rtol=1e-9, atol=1e-9)
 
@@ -51,19 +51,19 @@ def test_the_first_score_is_that_of_user():
     np.testing.assert_allclose(score(model, batch), score(user, batch), rtol=1e-12, atol=1e-12)
 
 
-def test_parts_are_left_out_in_training_alone():
-    model = randomize(make(dropout=0.0, token_dropout=0.0, part_dropout=0.33), seed=5)
+def test_texts_are_left_out_in_training_alone():
+    model = randomize(make(dropout=0.0, token_dropout=0.0, text_dropout=0.5), seed=5)
     batch = tensors(random_batch(3, targets=40))
     whole = np.asarray(model(batch))
     np.testing.assert_array_equal(whole, np.asarray(model(batch)))
     left_out = [np.asarray(model(batch, training=True)) != whole for _ in range(3)]
     shares = [rows.any(axis=1).mean() for rows in left_out]
-    assert all(0.3 < share < 1 for share in shares)
+    assert all(0.2 < share < 0.8 for share in shares)
     assert not np.array_equal(left_out[0], left_out[1])
 
 
 def test_token_dropout_changes_scores_in_training_alone():
-    model = randomize(make(dropout=0.0, part_dropout=0.0, token_dropout=0.5), seed=5)
+    model = randomize(make(dropout=0.0, text_dropout=0.0, token_dropout=0.5), seed=5)
     batch = tensors(random_batch(3))
     assert not np.allclose(np.asarray(model(batch, training=True)), np.asarray(model(batch)))
     np.testing.assert_array_equal(np.asarray(model(batch)), np.asarray(model(batch)))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.common.array_types import Columns
-from data_pipeline.common.codes import SECOND, Scenario
+from data_pipeline.common.codes import NO_SPLIT, SECOND, Scenario
 from data_pipeline.events.user_events import connect_events
 from data_pipeline.events.user_histories import UserHistories
 from data_pipeline.settings import SequenceSettings
@@ -46,7 +46,8 @@ class HistoryBuffer:
     Args:
         settings: Rules of sessions and satisfied clicks. Default: 30 minutes, 30 seconds.
         scenario: Behaviors the model was trained on. Default: both kinds.
-        limit: Requests and browses kept, the newest ones. Default: 2,000.
+        limit: Behaviors, their titles, and documents opened that a request carries, each: the
+            newest ones. Default: 2,000.
 
     Example:
         >>> buffer = HistoryBuffer()
@@ -82,8 +83,9 @@ class HistoryBuffer:
 
         Args:
             manifest: Content of the model's assets.extra/export.json.
-            limit: As for the class.
+            limit: As for the class; never above the model's own.
         """
+        limit = min(limit, manifest["limits"]["max_history"])
         return cls(SequenceSettings(**manifest["sequence"]), manifest["scenario"], limit)
 
     def add_request(self, request_id: str, time: Time, query: str = "") -> None:
@@ -189,6 +191,7 @@ class HistoryBuffer:
             "user": [_USER] * len(searched),
             "time": [*(known[key][0] for key in order), now],
             "query": [text_of[text] for text in searched],
+            "given_split": [NO_SPLIT] * len(searched),
         }
         events = connect_events(
             _columns(requests),
@@ -215,11 +218,15 @@ class HistoryBuffer:
         session = int(events.requests["session"][-1])
         seen = UserHistories(events, self._scenario, self._settings).at(_USER, now, session)
         texts = ["", *strings]
-        return (
-            seen.session,
-            behaviors_in_words(seen, texts, document_text),
-            opens_in_words(seen, texts, document_text),
-        )
+        history = behaviors_in_words(seen, texts, document_text)
+        openings = opens_in_words(seen, texts, document_text)
+        return seen.session, self._newest(history), openings[-self._limit :]
+
+    def _newest(self, history: tuple[Behavior, ...]) -> tuple[Behavior, ...]:
+        """Return the newest behaviors within the limit, which counts their titles too."""
+        titles = np.cumsum([len(behavior.titles) for behavior in reversed(history)])
+        fit = int(np.searchsorted(titles, self._limit, side="right"))
+        return history[len(history) - min(fit, self._limit) :]
 
     def _opened(self, time: Time, title: str, dwell: float | None, doc_id: str) -> _Opened:
         enough = dwell is None or dwell > self._settings.satisfied_seconds

@@ -129,6 +129,7 @@ class RankerProperties:
         assert np.abs(scores - score(shared(name, "float32"), batch)).mean() < 0.2
         assert all(np.isfinite(gradient).all() for gradient in gradients.values())
 
+    @pytest.mark.slow
     def test_training_learns_and_repeats_from_its_seeds(self, name):
         """With lists of recommendations and of searches, as either kind of baseline needs."""
         batch = tensors(random_batch(11))

@@ -60,7 +60,7 @@ def test_a_server_with_the_version_gives_the_expected_scores(version, addresses,
     assert all("5 scores as expected" in line for line in printed)
 
 
-def test_a_server_with_another_version_is_told_apart(version, addresses, tmp_path):
+def test_a_server_with_another_version_is_refused(version, addresses, tmp_path):
     shutil.copytree(version, tmp_path / "1")
     file = tmp_path / "1" / "assets.extra" / "expected_scores.json"
     expected = json.loads(file.read_text())

@@ -1,5 +1,8 @@
 """The buffer of events gives the history that preparation gives, target by target."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -195,14 +198,17 @@ def test_a_list_that_was_only_shown_keeps_a_session_alive():
     assert buffer.request(3000, ["a"]).session == 1
 
 
-def test_the_oldest_events_are_dropped_beyond_the_limit():
+def test_a_request_carries_the_newest_within_the_limit():
     buffer = HistoryBuffer(limit=2)
     for number in range(9):
         buffer.add_request(f"r{number}", number * 60, f"q{number}")
         buffer.add_browse(number * 60 + 1, f"t{number}")
-        assert len(buffer.request(1000, ["a"]).history) <= 8
-    newest = [item.query or item.titles[0] for item in buffer.request(1000, ["a"]).history]
-    assert newest[-4:] == ["q7", "t7", "q8", "t8"]
+    request = buffer.request(1000, ["a"])
+    assert [item.query or item.titles[0] for item in request.history] == ["q8", "t8"]
+    assert [item.title for item in request.opened] == ["t7", "t8"]
+    buffer.add_click("r8", 500, "Boot")
+    buffer.add_click("r8", 501, "Clog")
+    assert [item.titles for item in buffer.request(1000, ["a"]).history] == [("t8",)]
     with pytest.raises(RequestError, match=r"`request_id` must be one of the lists added.*'r0'"):
         buffer.add_click("r0", 5, "Boot")
     with pytest.raises(ValueError, match="`limit` must be at least 1"):
@@ -211,8 +217,26 @@ def test_the_oldest_events_are_dropped_beyond_the_limit():
 
 def test_a_buffer_takes_its_rules_from_the_manifest_of_a_model():
     sequence = vars(SequenceSettings(session_minutes=5, relevance="click", filter_sessions=True))
-    buffer = HistoryBuffer.for_model({"sequence": sequence, "scenario": "unified"})
+    manifest = {"sequence": sequence, "scenario": "unified", "limits": {"max_history": 1}}
+    buffer = HistoryBuffer.for_model(manifest)
     buffer.add_request("r", 0, "shoes")
     buffer.add_click("r", 10, "Boot", dwell_seconds=1)
     request = buffer.request("1970-01-01T00:06:40Z", ["a"])
     assert (request.session, request.history[0].titles) == (2, ("Boot",))
+    buffer.add_browse(20, "Clog")
+    assert len(buffer.request(30, ["a"]).history) == 1
+
+
+def test_a_client_over_rest_needs_neither_tensorflow_nor_an_engine():
+    script = (
+        "import sys\n"
+        "absent = ('tensorflow', 'keras', 'grpc', 'ibis', 'duckdb', 'pandas')\n"
+        "sys.modules.update(dict.fromkeys(absent))\n"
+        "from user_tf.serving.client import check_server, history_buffer, rest_transport\n"
+        "sys.argv = ['check_server', '--model=absent', '--rest=http://127.0.0.1:9']\n"
+        "check_server.run()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 2 and done.stderr.startswith("error: `model` must be a folder")

@@ -219,7 +219,9 @@ def _rest_handler(server):
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
-            self.wfile.write(text)
+            # A client that waits no longer is gone.
+            with contextlib.suppress(ConnectionError):
+                self.wfile.write(text)
 
         def _answer(self, path, body):
             model, version, label = path[1], int(path[2] or 0), path[3] or ""

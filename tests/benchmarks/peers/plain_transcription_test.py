@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from benchmarks.plain_transcription import PlainTranscription, pad_layout
+from benchmarks.peers.plain_transcription import PlainTranscription, pad_layout
 from tests.user_tf.layer_testing import randomize, weights_of
 from tests.user_tf.models.ranker_testing import (
     empty_history,

@@ -1,6 +1,6 @@
 """Do the relational steps of preparation in straightforward pandas, for comparison.
 
-    python -m benchmarks.pandas_steps LOG
+    python -m benchmarks.peers.pandas_steps LOG
 
 Numbers users, documents and texts, unnests the lists, cuts sessions at gaps of 30 minutes, finds
 behaviors, satisfied clicks and valid targets of a simulated log: what `data_pipeline.prepare` does

@@ -1,0 +1,1 @@
+"""Other implementations of the same work, which the project is compared with."""
