@@ -3,7 +3,7 @@
     python -m benchmarks.serving
 
 Makes a model at the paper's widths with random weights (latency does not depend on their values):
-20,000 words, 5,000 users, 20,000 encoded documents, titles of 5 to 20 words by Zipf's law. Calls every
+20,000 words, 5,000 users, 5,000 encoded documents, titles of 5 to 20 words by Zipf's law. Calls every
 signature in one process that is bound to one core and one thread, in turns over the cases, so that
 other load affects all of them; a case's first calls are not counted. Writes
 benchmarks/results/serving.json: milliseconds by the clock (p50, p95, p99), of processor time (median and
@@ -29,7 +29,7 @@ from user_tf.run_folder import write_json
 CANDIDATES = (20, 200)
 HISTORIES = (0, 20, 100)
 BATCHES = (1, 16)
-WORDS, USERS, DOCUMENTS, BUCKETS = 20_000, 5_000, 20_000, 1_000
+WORDS, USERS, DOCUMENTS, BUCKETS = 20_000, 5_000, 5_000, 1_000
 STAGED = ("rank_with_state", "rank_documents")
 
 
