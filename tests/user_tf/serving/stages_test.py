@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from data_pipeline.features.feature_columns import FEATURES
 from tests.user_tf.serving.conftest import DOCUMENTS
 from tests.user_tf.serving.served_requests import (
     HISTORY,
@@ -14,6 +15,10 @@ from tests.user_tf.serving.served_requests import (
     tensors,
 )
 from tests.user_tf.serving.server_batching import lay_together
+from user_tf.models.batch_ops import EncodedPast
+from user_tf.serving.graph.distinct_texts import number_texts
+from user_tf.serving.graph.request_features import RequestFeatures
+from user_tf.serving.graph.user_state import StateLayout, UserState
 from user_tf.serving.request import PADDING_SCORE, Behavior, Opening, to_arrays
 from user_tf.serving.signatures import SIGNATURES
 
@@ -162,6 +167,29 @@ def test_a_behavior_that_is_not_kept_gets_no_attention(served):
     request = replace(SEARCH, history=history, session=2)
     found = call(served, "explain", arrays_of("explain", request))["attention"][0]
     assert found[0] == 0 and (found[1:] > 0).all()
+
+
+def test_f_of_a_state_is_that_of_the_request(graph):
+    """All columns of F, of which the served model of these tests has two."""
+    old = graph.features
+    names = [feature.name for feature in FEATURES]
+    features = RequestFeatures(names, old.vectors, old.encode, old.counts)
+    layout = StateLayout(1, history=0, session=0, types=5, width=16, word_width=features.width)
+    requests = tensors(REQUESTS)
+    numbers = tf.zeros([len(REQUESTS)], tf.int32)
+    past = EncodedPast(None, None, None, tf.zeros([len(REQUESTS), 5], tf.int32))
+    state = UserState(numbers, numbers, past, features.remember(requests))
+    memory = layout.unpack(layout.check({"state": layout.pack(state)})["state"]).memory
+    mask = tf.sequence_mask(requests["candidate_count"], requests["candidates"].shape[1])
+    titles = tf.where(mask, requests["candidates"], "")
+    texts = number_texts({"query": requests["query"], "titles": titles}, features.encode)
+    query, candidates = (features.read(texts).at(texts.rows[key]) for key in texts.rows)
+    searched = tf.not_equal(requests["query"], "")
+    found = features.compare(memory, searched, query, candidates, mask)
+    expected = features.compute(requests).numpy()
+    np.testing.assert_array_equal(found, expected)
+    of_user = [names.index(name) for name in ("user_document_clicks", "query_repeated_by_user")]
+    assert (expected[:, :, of_user].max(axis=(0, 1)) > 0).all()
 
 
 def test_two_openings_of_a_state_are_counted(graph):
