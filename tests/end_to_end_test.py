@@ -85,7 +85,7 @@ def make_work(tmp_path_factory):
     return make
 
 
-@pytest.fixture(scope="module", params=["lists", "browses"])
+@pytest.fixture(scope="module", params=["lists", pytest.param("browses", marks=pytest.mark.slow)])
 def work(request, make_work):
     """Return the folder of all that the commands made of a log of either shape."""
     return make_work(request.param)
@@ -174,6 +174,7 @@ def from_python(make_work):
     return work, run, result, user_tf.load_served(work / "python/model")
 
 
+@pytest.mark.slow
 def test_training_from_python_gives_the_results_of_the_command(from_python):
     work, run, _, _ = from_python
     commanded = user_tf.Run(work / "run")
@@ -188,6 +189,7 @@ def test_training_from_python_gives_the_results_of_the_command(from_python):
         assert maps == expected
 
 
+@pytest.mark.slow
 def test_a_trained_model_loads_and_a_finished_run_is_returned(from_python, capsys):
     _, run, _, _ = from_python
     trained = run.load_model("search")
@@ -205,6 +207,7 @@ def test_a_trained_model_loads_and_a_finished_run_is_returned(from_python, capsy
     assert again == run and capsys.readouterr().out.count("done before") == 3
 
 
+@pytest.mark.slow
 def test_evaluating_from_python_gives_the_numbers_of_the_command(from_python):
     work, run, result, _ = from_python
     expected = json.loads((work / "run/evaluation/test.json").read_text())
@@ -218,6 +221,7 @@ def test_evaluating_from_python_gives_the_numbers_of_the_command(from_python):
     assert f"{result.metrics['recommendation']['mrr']:.4f}" in page
 
 
+@pytest.mark.slow
 def test_ranking_from_python_gives_the_scores_of_the_command(from_python):
     work, _, _, served = from_python
     example = served.version / "assets.extra/example_request.jsonl"

@@ -63,6 +63,21 @@ def write(path: pathlib.Path, seed: int = 0) -> Dataset:
                     "std": [1.0, 1.0],
                     "query_free": [True, True],
                 },
+                "logs": [
+                    {
+                        "source": {"name": "tiny"},
+                        "masked": True,
+                        "report": {
+                            "first_time": 0,
+                            "last_time": 1,
+                            "users": USERS,
+                            "searches": 1,
+                            "recommendations": 1,
+                        },
+                    }
+                ],
+                "boundaries": {},
+                "statistics": {},
                 "vocabulary_size": WORDS,
                 "oov_buckets": BUCKETS,
                 "text_length": LENGTH,
