@@ -151,8 +151,11 @@ def test_the_manifest_names_the_source_of_the_model(folder, version):
 
 def test_the_summary_names_signatures_and_a_command(version):
     text = summary(version)
-    for part in ("signature rank\n", "signature rank_with_features", "saved_model_cli run --dir"):
+    arguments = "candidate_count, candidates, history_count, history_query"
+    for part in (f"signature rank\n  from {arguments}", "signature rank_with_features\n"):
         assert part in text
+    assert "\n  to   history_kept, known_user, scores, unknown_words\n" in text
+    assert "saved_model_cli run --dir" in text
 
 
 def test_the_user_table_is_an_asset_of_its_own(folder, version):

@@ -15,14 +15,9 @@ def summary(version: pathlib.Path) -> str:
     lines = []
     signatures = load(version).signatures
     for name, signature in sorted(signatures.items()):
-        lines.append(f"signature {name}")
-        for kind, specs in (
-            ("in ", signature.structured_input_signature[1]),
-            ("out", signature.structured_outputs),
-        ):
-            for key, spec in sorted(specs.items()):
-                shape = ", ".join("?" if size is None else str(size) for size in spec.shape)
-                lines.append(f"  {kind} {key:16} {spec.dtype.name:8} [{shape}]")
+        arguments = ", ".join(sorted(signature.structured_input_signature[1]))
+        results = ", ".join(sorted(signature.structured_outputs))
+        lines.append(f"signature {name}\n  from {arguments}\n  to   {results}")
     extra = version / layout.EXTRA
     lines += [
         "",
