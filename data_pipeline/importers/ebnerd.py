@@ -5,7 +5,7 @@ test/ if there is one.
 
 * Requests: every impression is a recommendation, at `impression_time`. Impression ids of the parts are
   kept apart by t, v and e. `article_ids_inview` is the list; its order has no meaning. Impressions of the
-  test part have no clicks and are unlabeled; those with the id 0 are told apart by their row.
+  test part have no clicks and are unlabeled; those with the id 0 get one from their row.
 * Clicks: `article_ids_clicked`, without a time: they are known from the user's next session on. Of an
   impression with one click, `next_read_time` is its dwell; of several clicks the dwell is not known.
 * Browses: the history of a user, with times and dwell. An article that is in several parts' histories at
