@@ -106,9 +106,12 @@ def _train_phases(config: Config, dataset: Dataset, distribution: tf.distribute.
         strategy.seed_process(phase.seed)
         with StopRequest() as stop, named_corruption(dataset):
             steps_left -= train_phase(config, phase, dataset, distribution, steps_left, stop)
-        if not done.exists():
+        finished = done.exists()
+        if not finished:
             print(f"{name}: stopped; rerun the same command to continue", flush=True)
-            stop.end()
+        # Also a signal during the last step of a phase, which is then done.
+        stop.end()
+        if not finished:
             return Run(folder)
     print(f"Trained models in {folder}", flush=True)
     return Run(folder)

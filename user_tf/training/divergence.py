@@ -11,9 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from user_tf import run_folder
-from user_tf.training.loss import listwise_softmax
 from user_tf.training.records import checkpoints
-from user_tf.training.step import StepResult, reseed, seed_states
+from user_tf.training.step import StepResult, reseed, seed_states, summed_loss
 
 BATCH = "not_finite.npz"
 
@@ -94,10 +93,7 @@ def find_first(
     found: list[str] = []
     _watch(model, found)
     with tf.GradientTape() as tape:
-        scores = model(batch, training=True)
-        losses = listwise_softmax(batch["labels"], scores, batch["candidate_mask"])
-        total = tf.reduce_sum(losses * tf.cast(batch["target_weight"], losses.dtype))
-        total = sum(model.losses, start=total)
+        total = summed_loss(model, batch)
     if found:
         return Finding("output", found[0])
     weights = model.trainable_variables

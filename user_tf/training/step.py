@@ -60,6 +60,19 @@ def reseed(
         state.assign(tf.cast(value, state.dtype))
 
 
+def summed_loss(model: keras.Model, batch: Any) -> tf.Tensor:
+    """Return the loss of training, summed over the real groups of a Batch, with the model's own losses.
+
+    Args:
+        model: Ranker, called in training mode.
+        batch: A Batch.
+    """
+    scores = model(batch, training=True)
+    losses = listwise_softmax(batch["labels"], scores, batch["candidate_mask"])
+    total = tf.reduce_sum(losses * tf.cast(batch["target_weight"], losses.dtype))
+    return sum(model.losses, start=total)
+
+
 def make_train_step(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
@@ -93,10 +106,7 @@ def make_train_step(
 
     def forward_and_gradient(batch: Any) -> tuple[tf.Tensor, list[tf.Tensor]]:
         with tf.GradientTape() as tape:
-            scores = model(batch, training=True)
-            losses = listwise_softmax(batch["labels"], scores, batch["candidate_mask"])
-            total = tf.reduce_sum(losses * tf.cast(batch["target_weight"], losses.dtype))
-            total = sum(model.losses, start=total)
+            total = summed_loss(model, batch)
         gradients = tape.gradient(
             total, model.trainable_variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
