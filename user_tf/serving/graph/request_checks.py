@@ -38,6 +38,17 @@ class RequestCaps:
                 )
 
 
+# Arguments whose columns lie beside those of another one, and the fix.
+_BESIDE = (
+    ("features", "candidates", "give one list of values a candidate"),
+    (
+        "candidates",
+        "document_ids",
+        "give one title a document, an empty one where the model knows the id",
+    ),
+)
+
+
 def check_request(request: Mapping[str, Any], caps: RequestCaps) -> dict[str, Any]:
     """Return the arguments of a request without columns that no request fills.
 
@@ -88,20 +99,11 @@ def _check_shapes(request: Mapping[str, Any], caps: RequestCaps) -> dict[str, An
         if least:
             value = columns
         rules.need(count, rule, value <= cap, value, fix)
-    if "features" in request:
-        found, columns = (
-            tf.shape(request[name], tf.int64)[1] for name in ("features", "candidates")
-        )
-        rule = "have as many columns as `candidates`"
-        fix = "give one list of values a candidate"
-        rules.need("features", rule, tf.equal(found, columns), found, fix)
-    if "document_ids" in request:
-        found, columns = (
-            tf.shape(request[name], tf.int64)[1] for name in ("candidates", "document_ids")
-        )
-        rule = "have as many columns as `document_ids`"
-        fix = "give one title a document, an empty one where the model knows the id"
-        rules.need("candidates", rule, tf.equal(found, columns), found, fix)
+    for name, beside, fix in _BESIDE:
+        if name in request and beside in request:
+            found, columns = (tf.shape(request[part], tf.int64)[1] for part in (name, beside))
+            rule = f"have as many columns as `{beside}`"
+            rules.need(name, rule, tf.equal(found, columns), found, fix)
     return rules.guard(request)
 
 
