@@ -14,6 +14,7 @@ from user_tf.training.divergence import check_finite
 from user_tf.training.feeding import replica_batches, steps_per_epoch, windows_per_step
 from user_tf.training.records import checkpoints
 from user_tf.training.records.journal import Journal
+from user_tf.training.records.projector import write_projector
 from user_tf.training.steps.replicas import of_chief
 from user_tf.training.stopping import StopRequest
 from user_tf.training.trainer import Trainer
@@ -66,6 +67,13 @@ class PhaseTraining:
         self.steps_done = 0
         self._unread: list[tuple[int, Any, Any]] = []
         self._clock = self._saved_at = time.perf_counter()
+
+    @property
+    def _summaries(self) -> pathlib.Path | None:
+        """Folder of the TensorBoard summaries; None: this process writes none."""
+        if self._config.runtime.tensorboard and self._replicas.chief:
+            return self._folder.parent / run_folder.TENSORBOARD / self._phase.name
+        return None
 
     def _resume(self) -> str:
         """Restore the checkpoint of this phase; return what to say of it, empty without one."""
@@ -126,13 +134,13 @@ class PhaseTraining:
 
     def _open_journal(self, resumed: bool) -> Journal:
         """Return the reports of the phase."""
-        summaries = None
-        if self._config.runtime.tensorboard and self._replicas.chief:
-            summaries = self._folder.parent / run_folder.TENSORBOARD / self._phase.name
         steps = self._phase.epochs * self._steps
-        return Journal(
-            self._folder, summaries, self._position, resumed, steps, self._replicas.chief
+        journal = Journal(
+            self._folder, self._summaries, self._position, resumed, steps, self._replicas.chief
         )
+        if not resumed:
+            journal.add_settings(self._config)
+        return journal
 
     def _read_batches(self) -> Any:
         """Return the rest of the current epoch as a stream of steps."""
@@ -281,5 +289,8 @@ class PhaseTraining:
                     "input_seconds": position.input_seconds,
                 },
             )
+        if self._summaries is not None:
+            self.model.load_weights(self._folder / run_folder.BEST)
+            write_projector(self._summaries, self.model, self._dataset.vocabulary)
         # The next phase reads what the chief has written.
         self._replicas.total([0.0])
