@@ -81,6 +81,8 @@ class Workload:
         write_vocabulary(folder / "vocabulary.txt", ["", *self._words])
         config, count = Config(), len(FEATURES)
         tokens = 1 + WORDS + BUCKETS
+        vectors = self._draw.normal(size=(tokens, config.model.width))
+        vectors[0] = 0
         dataset = types.SimpleNamespace(
             manifest={"settings": {"text": {"text_length": 30}}},
             tokenizer="words",
@@ -88,7 +90,7 @@ class Workload:
             vocabulary_size=1 + WORDS,
             oov_buckets=BUCKETS,
             user_ids=["", *(f"u{number}" for number in range(USERS))],
-            word_vectors=self._draw.normal(size=(tokens, config.model.width)),
+            word_vectors=vectors,
             text_tokens=np.zeros([1, 30], np.int32),
             document_texts=np.zeros([1], np.int64),
             feature_names=[feature.name for feature in FEATURES],

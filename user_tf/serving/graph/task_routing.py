@@ -12,15 +12,6 @@ Shapes = Mapping[str, tuple[tuple[Any, ...], Any]]
 """By output: its shape after the rows, and its dtype."""
 
 
-def apart(compute: Callable[..., Any]) -> Any:
-    """Return a function whose operations stay out of the graph that calls it.
-
-    A branch of `tf.cond` becomes part of its graph, and each operation of the branch that is not
-    taken still costs time.
-    """
-    return tf.function(compute, autograph=False, experimental_attributes={"_noinline": True})
-
-
 def route(
     copies: Mapping[str, Any],
     task_codes: Any,
@@ -63,13 +54,10 @@ def route(
     for task in TASK_LABELS:
         mine = tf.where(is_task[task])[:, 0]
 
-        def compute_mine(part: Mapping[str, Any], task: str = task) -> Any:
+        def compute_some(task: str = task, mine: Any = mine) -> Any:
+            part = {name: tf.gather(value, mine) for name, value in arguments.items()}
             with scope(copies[task]):
                 return compute(copies[task], part)
-
-        def compute_some(compute_mine: Any = compute_mine, mine: Any = mine) -> Any:
-            part = {name: tf.gather(value, mine) for name, value in arguments.items()}
-            return apart(compute_mine)(part)
 
         def compute_none() -> Any:
             return {name: tf.zeros([0, *shape], dtype) for name, (shape, dtype) in shapes.items()}
