@@ -18,6 +18,7 @@ n features, S numbers of a state:
 | opened_session | int64 [B, O] | number of the session of each, 0: some earlier one; oldest first |
 | opened_query | string [B, O] | query of the search of each, "" without one |
 | opened_titles | string [B, O] | title of each |
+| opened_together | int64 [B, O] | 1: it became known at the same time as the one before, 0: later |
 | state | int32 [B, S] | result of `encode_user` |
 | candidate_count | int64 [B] | candidates of each request |
 | document_ids | string [B, C] | candidates by id |
@@ -82,6 +83,7 @@ _USER = {
     "opened_session": _COUNTS,
     "opened_query": _TEXTS,
     "opened_titles": _TEXTS,
+    "opened_together": _COUNTS,
 }
 _TARGET = {"query": _TEXT, "candidate_count": _COUNT, "candidates": _TEXTS}
 _STATE = {"state": tf.TensorSpec([None, None], tf.int32)}

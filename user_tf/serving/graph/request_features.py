@@ -161,7 +161,7 @@ def _count_openings(memory: Memory, searched: Any, query: Any, titles: Any) -> d
     kinds = tf.stack([real, same_query, same_session], axis=2)
     # Exact: float32 holds counts up to 2^24.
     counts = _double(tf.matmul(tf.cast(same, tf.float32), tf.cast(kinds, tf.float32)))
-    rank = tf.cumsum(_double(real), axis=1)
+    rank = _double(_rank_openings(real, memory.opened_together))
     return {
         "user_opens": counts[..., 0],
         "user_query_opens": counts[..., 1],
@@ -173,6 +173,25 @@ def _count_openings(memory: Memory, searched: Any, query: Any, titles: Any) -> d
         "user_opens_all": tf.reduce_sum(_double(real), axis=1),
         "user_query_opens_all": tf.reduce_sum(_double(same_query), axis=1),
     }
+
+
+def _rank_openings(real: Any, together: Any) -> Any:
+    """Return how many openings were known when each one became known, int32 [B, O].
+
+    Args:
+        real: bool [B, O], the first ones of each row.
+        together: bool [B, O], those that became known with the one before.
+
+    Example:
+        >>> real, together = tf.constant([[True] * 3]), tf.constant([[False, True, False]])
+        >>> _rank_openings(real, together).numpy().tolist()
+        [[2, 2, 3]]
+    """
+    moment = tf.cumsum(tf.cast(~together, tf.int32), axis=1)
+    moment = tf.where(real, moment, tf.int32.max)
+    # One more column, so that there is one.
+    moment = tf.pad(moment, [[0, 0], [0, 1]], constant_values=tf.int32.max)
+    return tf.searchsorted(moment, moment, side="right")[:, :-1]
 
 
 def _below_last_opened(mask: Any, position: Any, last_rank: Any) -> Any:

@@ -42,6 +42,7 @@ class Memory(NamedTuple):
         opened: bool [B, O], real openings, in the order of becoming known.
         opened_title, opened_query: int64 [B, O], keys of title and query of each.
         opened_here: bool [B, O], those of the current session.
+        opened_together: bool [B, O], those that became known with the one before.
         asked: bool [B, H], real searches.
         asked_query: int64 [B, H], keys of their queries.
         last_query: float64 [B, d], direction of the last query.
@@ -52,6 +53,7 @@ class Memory(NamedTuple):
     opened_title: Any
     opened_query: Any
     opened_here: Any
+    opened_together: Any
     asked: Any
     asked_query: Any
     last_query: Any
@@ -114,6 +116,7 @@ def remember(past: Past, facts: TextFacts, rows: Mapping[str, Any]) -> Memory:
         opened_title=tf.gather(facts.key, rows["opened_titles"]),
         opened_query=hash_of(past.openings["query"]),
         opened_here=tf.equal(past.openings["session"], past.session[:, tf.newaxis]),
+        opened_together=past.openings["together"] > 0,
         asked=past.asked,
         asked_query=hash_of(past.queries),
         last_query=tf.gather(facts.direction, rows["last_query"]),
