@@ -121,6 +121,30 @@ class UserPlus(User):
             ]
         )
 
+    def explain_match(self, batch):
+        """Return what is compared of single behaviors and candidates, and by which words.
+
+        Args:
+            batch: A Batch without buckets of short texts.
+
+        Returns:
+            `shares` `[X, A, L]`, of each word in each aspect of a text; `likeness` `[T, C, E, A]`,
+            log k_a of a candidate and the title or query of a behavior: E places of past sessions,
+            then those of the current one.
+        """
+        tokens = batch["text_tokens"]
+        words, words_mask = self.word_embedding(tokens), tokens > 0
+        aspects = self.aspect_encoder(words, words_mask=words_mask)
+        candidates = ops.take(aspects, batch["candidate_text"], axis=0)
+        sequences = padded_history(batch), padded_session(batch)
+        slots = ops.concatenate([sequence.behaviors for sequence in sequences], axis=1)
+        texts = ops.take(batch["behavior_text"], slots, axis=0)
+        kernel = self.kernel(candidates, y=ops.take(aspects, texts, axis=0))
+        return {
+            "shares": self.aspect_encoder.shares(words, words_mask),
+            "likeness": ops.transpose(ops.log(kernel), (0, 2, 3, 1)),
+        }
+
     def reads_texts(self, batch, training):
         """Return 1 for targets whose texts count, otherwise 0, `[T, 1, 1]`."""
         precise_type = precise_dtype(self.compute_dtype)

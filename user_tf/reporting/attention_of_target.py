@@ -13,8 +13,7 @@ from data_pipeline.dataset.dataset_folder import Dataset, open_dataset
 from user_tf import run_folder
 from user_tf.config import Config
 from user_tf.reporting.alignment import align
-
-UNKNOWN_WORD = "▯"
+from user_tf.reporting.decoded_words import decode
 
 
 def explain_target(
@@ -88,17 +87,6 @@ def merge(seen: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any
             }
         )
     return merged
-
-
-def decode(tokens: Sequence[int], vocabulary: Sequence[str]) -> str:
-    """Return the words of a text, with a mark for each that is not in the vocabulary.
-
-    Example:
-        >>> decode([2, 9, 1, 0], ["", "hat", "sun"])
-        'sun ▯ hat'
-    """
-    known = len(vocabulary)
-    return " ".join(vocabulary[t] if t < known else UNKNOWN_WORD for t in tokens if t)
 
 
 def _check(configs: Mapping[pathlib.Path, Config]) -> None:

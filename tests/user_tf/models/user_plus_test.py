@@ -10,6 +10,7 @@ from tests.user_tf.models import numpy_user_plus
 from tests.user_tf.models.ranker_testing import score, tensors
 from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig
+from user_tf.models.batch_ops import padded_history, padded_session
 from user_tf.models.user import User
 from user_tf.models.user_plus import VARIANTS, UserPlus
 
@@ -77,3 +78,28 @@ def test_without_document_ids_the_score_is_that_of_documents_never_met():
     new = batch | {"candidate_doc": batch["candidate_doc"] + 1000}
     np.testing.assert_array_equal(score(model, unknown), score(model, new))
     assert not np.allclose(met, score(model, unknown))
+
+
+def test_likeness_names_the_behavior_and_the_words_that_speak_for_a_candidate():
+    model = randomize(make(), seed=5)
+    batch = random_batch(1)
+    found = {name: np.asarray(value) for name, value in model.explain_match(tensors(batch)).items()}
+    tokens, weights = batch["text_tokens"], weights_of(model)
+    filled = (tokens > 0).any(axis=1)
+    np.testing.assert_allclose(found["shares"].sum(axis=2), np.repeat(filled[:, None], 3, axis=1))
+    words = [[token for token in row if token] for row in tokens.tolist()]
+    read = np.array([numpy_user_plus.aspects(text, weights, 3) for text in words])
+    sharpness = numpy_user_plus.softplus(weights["kernel/sharpness"])
+    history = np.asarray(padded_history(tensors(batch)).behaviors)
+    session = np.asarray(padded_session(tensors(batch)).behaviors)
+    slots = np.concatenate([history, session], axis=1)
+    assert found["likeness"].shape == (*batch["candidate_text"].shape, slots.shape[1], 3)
+    compared = 0
+    for target, candidates in enumerate(batch["candidate_text"]):
+        for place in np.flatnonzero(slots[target]):
+            text = batch["behavior_text"][slots[target, place]]
+            cosines = np.einsum("caw,aw->ca", read[candidates], read[text])
+            expected = sharpness * (cosines - 1)
+            np.testing.assert_allclose(found["likeness"][target, :, place], expected, atol=1e-9)
+            compared += 1
+    assert compared > 10

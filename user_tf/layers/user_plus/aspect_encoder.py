@@ -48,10 +48,13 @@ class AspectEncoder(keras.layers.Layer):
             name="projection",
         )
 
-    def call(self, words, words_mask):
-        # [X, A, L]: the share of each word in each aspect.
+    def shares(self, words, words_mask):
+        """Return the share of each word in each aspect, `[X, A, L]`; 0 at padding."""
         logits = ops.transpose(ops.matmul(words, self.attention), (0, 2, 1))
-        shares = masked_softmax(logits, words_mask[:, None, :])
+        return masked_softmax(logits, words_mask[:, None, :])
+
+    def call(self, words, words_mask):
+        shares = self.shares(words, words_mask)
         length = ops.shape(words)[1]
         seen = ops.reshape(
             precise(ops.matmul(words, self.projection)),
