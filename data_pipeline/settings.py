@@ -204,6 +204,11 @@ class BatchSettings:
         "Negatives drawn for each group, anew each epoch (K). As many as the longest list has, or "
         "more: whole lists.",
     )
+    multi_positive: bool = setting(
+        False,
+        "One training group a list, with all its positives; off: one a positive, as in the paper. "
+        "Needs whole lists (--data.batch.negatives).",
+    )
     share_texts: bool = setting(
         True, "Encode each distinct text of a batch once; off only to measure what sharing saves."
     )

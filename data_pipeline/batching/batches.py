@@ -66,9 +66,19 @@ def training_batches(
     Returns:
         Batches with C = 1 + K candidates, at most as many as the longest list has. Fixed sizes are
         the same for all seeds, epochs and tasks.
+
+    Raises:
+        ValueError: `multi_positive` without whole lists.
     """
     tables = tables_of(dataset)
     negatives = min(settings.negatives, dataset.max_candidates - 1)
+    if settings.multi_positive and negatives < dataset.max_candidates - 1:
+        raise ValueError(
+            "`data.batch.multi_positive` must have whole lists. Got "
+            f"--data.batch.negatives={settings.negatives}; the longest list has "
+            f"{dataset.max_candidates} candidates. Fix: set --data.batch.negatives="
+            f"{dataset.max_candidates - 1} or more."
+        )
     settings = dataclasses.replace(settings, negatives=negatives)
 
     def pack(seed: int, epoch: int, tasks: Sequence[str]) -> Callable[[tf.Tensor], Batch]:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from data_pipeline.batching import keyed_draws, row_subsets, spec
-from data_pipeline.batching.parsing import Batch, Tables, where
+from data_pipeline.batching.parsing import Batch, Tables, select, where
 from data_pipeline.common.codes import Task
 from data_pipeline.settings import BatchSettings
 
@@ -19,8 +19,12 @@ def draw_group(parsed: Batch, settings: BatchSettings, seed: int, epoch: tf.Tens
     """Draw the K negatives of every group and, for recommendations, the unknown user.
 
     The group keeps its candidates in original order, so that the slot of the positive carries no
-    information; slots beyond the negatives that exist are masked.
+    information; slots beyond the negatives that exist are masked. With `multi_positive` a list is one
+    group, whole.
     """
+    if settings.multi_positive:
+        first = tf.argmax(parsed["labels"], axis=1, output_type=parsed["positive"].dtype)
+        parsed = select(parsed, parsed["positive"] == first)
     slots = tf.shape(parsed["labels"])[1]
     keys = (seed, epoch, parsed["target_id"], parsed["positive"])
     eligible = parsed["candidate_mask"] & (parsed["labels"] == 0)
@@ -28,6 +32,9 @@ def draw_group(parsed: Batch, settings: BatchSettings, seed: int, epoch: tf.Tens
     drawn = keyed_draws.draw_slots(eligible, count, *keys)
     positive = tf.cast(parsed["positive"], tf.int32)[:, tf.newaxis]
     group = tf.sort(tf.concat([positive, drawn], 1))
+    if settings.multi_positive:
+        group = tf.where(parsed["candidate_mask"], tf.range(slots)[tf.newaxis], slots)
+        count = slots - 1
     group = tf.pad(group, [[0, 0], [0, settings.negatives - count]], constant_values=slots)
     group = tf.ensure_shape(group, [None, settings.negatives + 1])
     mask = group < slots
@@ -44,7 +51,8 @@ def draw_group(parsed: Batch, settings: BatchSettings, seed: int, epoch: tf.Tens
         "candidate_mask": mask,
         "candidate_doc": where(mask, pick("candidate_doc")),
         "candidate_rank": where(mask, group + 1),
-        "labels": tf.cast(group == positive, tf.int64),
+        # Of a list's positives only its own are in a group.
+        "labels": where(mask, pick("labels")),
         "features": where(mask[..., tf.newaxis], pick("features")),
     }
 

@@ -46,6 +46,29 @@ def test_an_epoch_holds_every_group_once(dataset):
     assert set(found) == all_groups(dataset)
 
 
+def test_a_list_is_one_group_with_all_its_positives(dataset):
+    whole = dataclasses.replace(SETTINGS, negatives=dataset.max_candidates, multi_positive=True)
+    batches = list(training_batches(dataset, "unified", whole, seed=1, epoch=0))
+    table = dataset.targets(columns=["target_id", "split", "labels"]).to_pylist()
+    expected = {
+        row["target_id"]: row["labels"]
+        for row in table
+        if row["split"] == "train" and sum(row["labels"])
+    }
+    targets, labels = rows(batches, "target_id").tolist(), rows(batches, "labels")
+    masks = rows(batches, "candidate_mask")
+    assert sorted(targets) == sorted(expected)
+    assert max(map(sum, expected.values())) > 1
+    for target, found, mask in zip(targets, labels, masks, strict=True):
+        assert found[mask].tolist() == expected[target] and not found[~mask].any()
+
+
+def test_several_positives_without_whole_lists_are_refused(dataset):
+    settings = dataclasses.replace(SETTINGS, multi_positive=True)
+    with pytest.raises(ValueError, match=r"Fix: set --data.batch.negatives="):
+        training_batches(dataset, "unified", settings, seed=1, epoch=0)
+
+
 def test_more_negatives_than_a_list_has_give_whole_lists_without_padding_for_the_rest(dataset):
     longest = dataset.max_candidates
     whole, many = (

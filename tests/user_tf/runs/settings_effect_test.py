@@ -189,6 +189,7 @@ EFFECTS = {
     "data.batch.windows_per_batch": (3, {}, see_batches),
     "data.batch.evaluation_windows_per_batch": (3, {}, see_batches),
     "data.batch.negatives": (2, {}, see_batches),
+    "data.batch.multi_positive": (True, {"data.batch.negatives": 24}, see_batches),
     "data.batch.share_texts": (False, {}, see_batches),
     "data.batch.length_buckets": (0, {}, see_batches),
     "data.batch.unknown_user_rate": (1.0, {}, see_batches),
