@@ -1,0 +1,159 @@
+"""The reasons of a ranking: attention over past behaviors, and parts of the scores.
+
+`reasons_of` is the one place that asks a trained ranker why it ranks as it does. A ranker that learns
+to say more (a `User.explain` of its own) shows it here and nowhere else.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from data_pipeline.batching.parsing import Batch
+from data_pipeline.common.codes import BehaviorType
+from data_pipeline.dataset.dataset_folder import Dataset
+from user_tf.config import ModelConfig
+from user_tf.reporting.attention_of_target import decode
+
+_TOLERANCE = 1e-4
+_COSINES = ("cos(I_s, r_D)", "cos(I_s, r_l)", "cos(I_l, r_D)", "cos(I_l, r_l)")
+WITHOUT_PARTS = "{name} gives no parts of its scores: it shows order and scores."
+WITHOUT_ATTENTION = "{name} has no attention over past behaviors."
+ONE_PART = (
+    "{name} explains a part of its scores only, that of USER: the bars do not add up to the score, and "
+    "which single behaviors, words and aspects raised a candidate is not shown yet."
+)
+HISTORY_NOT_SEEN = "{name} sees no past behavior of this user."
+
+
+@dataclasses.dataclass(frozen=True)
+class SeenBehavior:
+    """A past behavior as a ranker sees it.
+
+    Attributes:
+        part: `past sessions` or `current session`.
+        type: `search` or `browse`.
+        text: Its words; a mark replaces those outside the vocabulary.
+        clicked: Titles clicked in a search.
+        weight: Attention to it; None for a ranker without attention.
+    """
+
+    part: str
+    type: str
+    text: str
+    clicked: tuple[str, ...]
+    weight: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Reasons:
+    """Why a list is ranked as it is; empty where a ranker cannot say.
+
+    Attributes:
+        signals: Names of the parts of a score.
+        contributions: By candidate, in the order given, the part of each signal in its score.
+        behaviors: Past behaviors seen, oldest first.
+        notes: Sentences about what is not explained.
+    """
+
+    signals: tuple[str, ...] = ()
+    contributions: tuple[tuple[float, ...], ...] = ()
+    behaviors: tuple[SeenBehavior, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def reasons_of(
+    model: Any, batch: Batch, count: int, dataset: Dataset, name: str
+) -> tuple[tuple[float, ...], Reasons]:
+    """Return the scores of a batch of one target by a trained ranker, and their reasons.
+
+    Args:
+        model: A built `user_tf.models.ranker.Ranker`.
+        batch: A Batch of one target.
+        count: Its candidates.
+        dataset: The dataset of the batch.
+        name: Name of the ranker in sentences.
+    """
+    notes, weights = [], None
+    signals: tuple[str, ...] = ()
+    contributions: tuple[tuple[float, ...], ...] = ()
+    found = model.explain(batch) if hasattr(model, "explain") else {}
+    # A staged ranker explains its complete score; of another one it may be a part.
+    scored = found["scores"] if found and model.staged else model(batch, training=False)
+    scores = np.asarray(scored, np.float64)[0, :count]
+    if found:
+        weights = np.asarray(found["attention"], np.float64)[0]
+        parts = np.asarray(found["contributions"], np.float64)[0, :count]
+        signals = contribution_names(model.config, model.sizes.features, dataset.feature_names)
+        contributions = tuple(map(tuple, parts.tolist()))
+        explained = np.asarray(found["scores"], np.float64)[0, :count]
+        if not np.allclose(explained, scores, atol=_TOLERANCE, rtol=_TOLERANCE):
+            notes.append(ONE_PART.format(name=name))
+    else:
+        notes.append(WITHOUT_PARTS.format(name=name))
+        if hasattr(model, "attention"):
+            weights = np.asarray(model.attention(batch), np.float64)[0]
+        else:
+            notes.append(WITHOUT_ATTENTION.format(name=name))
+    behaviors = see_behaviors(batch, dataset, weights)
+    if not behaviors:
+        notes.append(HISTORY_NOT_SEEN.format(name=name))
+    return tuple(scores.tolist()), Reasons(signals, contributions, behaviors, tuple(notes))
+
+
+def contribution_names(
+    config: ModelConfig, features: int, feature_names: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the names of USER's contributions, in order.
+
+    Args:
+        config: Settings of the model.
+        features: Number of features that the model reads.
+        feature_names: Their names in the dataset.
+
+    Example:
+        >>> contribution_names(ModelConfig(history_encoder=False), 1, ["document_clicks"])
+        ('cos(I_s, r_D)', 'knrm', 'document_clicks')
+    """
+    return (
+        *_COSINES[: 4 if config.history_encoder else 1],
+        *(["knrm"] if config.knrm else []),
+        *(feature_names if features else ()),
+        *(["hidden layer"] if config.head == "mlp" else []),
+    )
+
+
+def see_behaviors(
+    batch: Mapping[str, Any], dataset: Dataset, weights: Any = None
+) -> tuple[SeenBehavior, ...]:
+    """Return the past behaviors that a batch of one target holds, oldest first.
+
+    Args:
+        batch: A Batch of one target.
+        dataset: Its dataset.
+        weights: float [n], attention over the places of history, then of session. Default: none.
+    """
+    from user_tf.models.batch_ops import padded_history, padded_session
+
+    def words(text: int) -> str:
+        return decode(batch["text_tokens"][text].numpy().tolist(), dataset.vocabulary)
+
+    seen, first = [], 0
+    parts = {"past sessions": padded_history(batch), "current session": padded_session(batch)}
+    for part, sequence in parts.items():
+        pointers, types = (np.asarray(x)[0] for x in (sequence.behaviors, sequence.types))
+        for position in np.flatnonzero(pointers).tolist():
+            pointer = int(pointers[position])
+            clicked = batch["behavior_clicked"][pointer].numpy()
+            seen.append(
+                SeenBehavior(
+                    part=part,
+                    type=BehaviorType(types[position]).name.lower(),
+                    text=words(int(batch["behavior_text"][pointer])),
+                    clicked=tuple(words(int(title)) for title in clicked if title),
+                    weight=None if weights is None else float(weights[first + position]),
+                )
+            )
+        first += len(pointers)
+    return tuple(seen)
