@@ -96,7 +96,10 @@ def main(arguments: list[str]) -> None:
     from user_tf.explore.site import make_site
 
     local = is_loopback(settings.host)
-    found = open_exploration(settings.run, settings.model, settings.log, settings.dataset)
+    print("Loading, some 10 seconds for each model", flush=True)
+    found = open_exploration(
+        settings.run, settings.model, settings.log, settings.dataset, compiled=True
+    )
     with listen(settings.host, settings.port) as listener:
         port = listener.getsockname()[1]
         site = make_site(found, LOOPBACK if local else ())

@@ -9,10 +9,11 @@ from data_pipeline.dataset.dataset_folder import Dataset, open_dataset
 from data_pipeline.settings import BatchSettings
 from user_tf import run_folder
 from user_tf.api.served import ServedRanker
-from user_tf.explore.rankers import TargetRanker, Windows, label_runs, open_rankers
+from user_tf.explore.rankers import TargetRanker, label_runs, open_rankers
 from user_tf.explore.reasons import SeenBehavior, see_behaviors
 from user_tf.explore.served_question import warm_up
 from user_tf.explore.target_catalogue import Target, TargetCatalogue
+from user_tf.explore.target_windows import Windows
 from user_tf.explore.user_log import UserLog, check_masked
 from user_tf.explore.user_sequence import Session, UserSequence
 from user_tf.reporting.attention_of_target import decode
@@ -84,7 +85,11 @@ class Exploration:
 
 
 def open_exploration(
-    runs: Sequence[str], model: str = "", logs: Sequence[str] = (), moved: str = ""
+    runs: Sequence[str],
+    model: str = "",
+    logs: Sequence[str] = (),
+    moved: str = "",
+    compiled: bool = False,
 ) -> Exploration:
     """Open runs, their dataset, its log and a served model.
 
@@ -93,6 +98,7 @@ def open_exploration(
         model: Folder made by `user_tf.export`. Default: none.
         logs: Folders of the log the dataset was prepared from. Default: none.
         moved: Place of the dataset, if it was moved. Default: as recorded.
+        compiled: Whether to compile the models, which takes seconds for each. Default: False.
 
     Raises:
         FileNotFoundError: A folder is no run, log, dataset or model, or a run has no weights.
@@ -108,5 +114,5 @@ def open_exploration(
     served = ServedRanker(model) if model else None
     if served is not None:
         warm_up(served)
-    rankers = open_rankers(labels, dataset, catalogue)
+    rankers = open_rankers(labels, dataset, catalogue, compiled)
     return Exploration(labels, dataset, catalogue, rankers, log, served)

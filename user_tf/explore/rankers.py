@@ -1,12 +1,10 @@
 """Rankers of a target, side by side: trained runs, LambdaMART runs and heuristics."""
 
 import dataclasses
-import functools
 import json
 import pathlib
-import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -17,30 +15,14 @@ from user_tf import run_folder
 from user_tf.config import Config
 from user_tf.evaluation import heuristics
 from user_tf.experiments import lambdamart_system
-from user_tf.explore.reasons import Reasons, reasons_of
+from user_tf.explore.reasons import Reasons
 from user_tf.explore.target_catalogue import Target, TargetCatalogue
-from user_tf.explore.target_windows import TargetWindows
-from user_tf.training import phases
+from user_tf.explore.target_windows import Windows
+from user_tf.explore.trained_ranker import TargetRanking, TrainedRanker
 
 HEURISTICS = (heuristics.ORIGINAL, "most recently touched", "popularity")
 """Rankings that need no run."""
-_REMEMBERED = 256
 _SUFFIX = {"unified": "", "search": "-s", "recommendation": "-r"}
-
-
-@dataclasses.dataclass(frozen=True)
-class TargetRanking:
-    """The scores of a target's candidates by one ranker.
-
-    Attributes:
-        label: Name of the ranker.
-        scores: In original order.
-        reasons: Why.
-    """
-
-    label: str
-    scores: tuple[float, ...]
-    reasons: Reasons
 
 
 class TargetRanker(Protocol):
@@ -62,77 +44,6 @@ class TargetRanker(Protocol):
         Raises:
             ValueError: It cannot rank this target.
         """
-
-
-class Windows:
-    """The windows of a dataset by scenario and split, each opened once.
-
-    Args:
-        dataset: Opened dataset.
-    """
-
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
-        self._opened: dict[tuple[str, str], TargetWindows] = {}
-
-    def batch(self, target: Target, scenario: str, settings: BatchSettings) -> Any:
-        """Return the Batch of a target in a scenario; None where its windows do not hold it."""
-        key = (scenario, target.split)
-        if key not in self._opened:
-            self._opened[key] = TargetWindows(self.dataset, scenario, target.split)
-        return self._opened[key].batch(target.target_id, settings)
-
-
-class TrainedRanker:
-    """The models of a run, one a task; each is loaded once.
-
-    Args:
-        folder: Folder made by `user_tf.train`.
-        label: Name on the page.
-        windows: Windows of the run's dataset.
-
-    Raises:
-        FileNotFoundError: The folder is no run, or a model has no weights.
-    """
-
-    def __init__(self, folder: pathlib.Path, label: str, windows: Windows) -> None:
-        self.label = label
-        self._windows = windows
-        self._config = Config.load(folder)
-        self.scenario = self._config.data.scenario
-        self._phases = phases.by_task(self._config)
-        # Two tasks may share a phase, and so its model.
-        models = {
-            phase: run_folder.load_model(folder, phase, windows.dataset.path)[0]
-            for phase in set(self._phases.values())
-        }
-        self._models = {task: models[phase] for task, phase in self._phases.items()}
-        self.tasks: Sequence[str] = tuple(self._models)
-        self._lock = threading.Lock()
-        self._ranked = functools.lru_cache(_REMEMBERED)(self._rank)
-
-    def rank(self, target: Target) -> TargetRanking:
-        """Return scores and reasons of a target; see `TargetRanker`."""
-        return self._ranked(target)
-
-    def _rank(self, target: Target) -> TargetRanking:
-        if target.task not in self._models:
-            raise ValueError(
-                f"`run` must be trained on {target.task} to rank this target. Got {self.label!r}, "
-                f"trained on {' and '.join(self._models)}. Fix: choose a target of its task, or "
-                "another run."
-            )
-        with self._lock:
-            batch = self._windows.batch(target, self.scenario, self._config.data.batch)
-            if batch is None:
-                raise ValueError(
-                    f"`target` must be in the windows of the scenario {self.scenario}. "
-                    f"Got {target.target_id}, which is not. Fix: choose another target."
-                )
-            model = self._models[target.task]
-            count = len(target.candidates)
-            scores, reasons = reasons_of(model, batch, count, self._windows.dataset, self.label)
-        return TargetRanking(self.label, scores, reasons)
 
 
 class HeuristicRanker:
@@ -241,7 +152,10 @@ def _model_name(folder: pathlib.Path) -> str:
 
 
 def open_rankers(
-    runs: Mapping[str, pathlib.Path], dataset: Dataset, catalogue: TargetCatalogue
+    runs: Mapping[str, pathlib.Path],
+    dataset: Dataset,
+    catalogue: TargetCatalogue,
+    compiled: bool = False,
 ) -> dict[str, TargetRanker]:
     """Load the models of runs, and return all rankers by name, the original order first.
 
@@ -249,6 +163,7 @@ def open_rankers(
         runs: Result of `label_runs`.
         dataset: Their dataset.
         catalogue: Its targets.
+        compiled: As for `TrainedRanker`. Default: False.
 
     Raises:
         FileNotFoundError: A run has no weights.
@@ -273,7 +188,7 @@ def open_rankers(
         rankers.append(
             LambdaMartRanker(run, label, windows, catalogue)
             if label not in trained
-            else TrainedRanker(run, label, windows)
+            else TrainedRanker(run, label, windows, compiled)
         )
     rankers += [HeuristicRanker(name, catalogue) for name in HEURISTICS[1:]]
     return {ranker.label: ranker for ranker in rankers}

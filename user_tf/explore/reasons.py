@@ -63,43 +63,62 @@ class Reasons:
     notes: tuple[str, ...] = ()
 
 
-def reasons_of(
-    model: Any, batch: Batch, count: int, dataset: Dataset, name: str
-) -> tuple[tuple[float, ...], Reasons]:
-    """Return the scores of a batch of one target by a trained ranker, and their reasons.
+def compute(model: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `scores`, and what a trained ranker says of them; TensorFlow may compile it.
 
     Args:
         model: A built `user_tf.models.ranker.Ranker`.
+        batch: A Batch.
+
+    Returns:
+        `scores` [T, C]; if the ranker has them `attention` [T, n], `contributions` [T, C, m] and
+        `explained` [T, C], the scores that the contributions add up to.
+    """
+    if not hasattr(model, "explain"):
+        found = {"scores": model(batch, training=False)}
+        return found | (
+            {"attention": model.attention(batch)} if hasattr(model, "attention") else {}
+        )
+    found = dict(model.explain(batch))
+    found["explained"] = found["scores"]
+    if not model.staged:
+        # What such a ranker explains may be a part of its score.
+        found["scores"] = model(batch, training=False)
+    return found
+
+
+def reasons_of(
+    found: Mapping[str, Any], model: Any, batch: Batch, dataset: Dataset, name: str
+) -> Reasons:
+    """Return the reasons of the ranking of a batch of one target by a trained ranker.
+
+    Args:
+        found: Result of `compute`.
+        model: A built `user_tf.models.ranker.Ranker`.
         batch: A Batch of one target.
-        count: Its candidates.
         dataset: The dataset of the batch.
         name: Name of the ranker in sentences.
     """
-    notes, weights = [], None
+    notes = []
+    first = {key: np.asarray(value, np.float64)[0] for key, value in found.items()}
+    real = np.asarray(batch["candidate_mask"])[0]
     signals: tuple[str, ...] = ()
     contributions: tuple[tuple[float, ...], ...] = ()
-    found = model.explain(batch) if hasattr(model, "explain") else {}
-    # A staged ranker explains its complete score; of another one it may be a part.
-    scored = found["scores"] if found and model.staged else model(batch, training=False)
-    scores = np.asarray(scored, np.float64)[0, :count]
-    if found:
-        weights = np.asarray(found["attention"], np.float64)[0]
-        parts = np.asarray(found["contributions"], np.float64)[0, :count]
+    if "contributions" in first:
         signals = contribution_names(model.config, model.sizes.features, dataset.feature_names)
-        contributions = tuple(map(tuple, parts.tolist()))
-        explained = np.asarray(found["scores"], np.float64)[0, :count]
-        if not np.allclose(explained, scores, atol=_TOLERANCE, rtol=_TOLERANCE):
+        contributions = tuple(map(tuple, first["contributions"][real].tolist()))
+        gap = np.abs(first["explained"] - first["scores"])[real]
+        if (gap > _TOLERANCE * (1 + np.abs(first["scores"][real]))).any():
             notes.append(ONE_PART.format(name=name))
     else:
         notes.append(WITHOUT_PARTS.format(name=name))
-        if hasattr(model, "attention"):
-            weights = np.asarray(model.attention(batch), np.float64)[0]
-        else:
-            notes.append(WITHOUT_ATTENTION.format(name=name))
+    weights = first.get("attention")
+    if weights is None:
+        notes.append(WITHOUT_ATTENTION.format(name=name))
     behaviors = see_behaviors(batch, dataset, weights)
     if not behaviors:
         notes.append(HISTORY_NOT_SEEN.format(name=name))
-    return tuple(scores.tolist()), Reasons(signals, contributions, behaviors, tuple(notes))
+    return Reasons(signals, contributions, behaviors, tuple(notes))
 
 
 def contribution_names(

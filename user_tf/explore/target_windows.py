@@ -12,6 +12,7 @@ from data_pipeline.batching.parsing import Batch, parse, select
 from data_pipeline.dataset.corrupt_windows import named_corruption
 from data_pipeline.dataset.dataset_folder import Dataset
 from data_pipeline.settings import BatchSettings
+from user_tf.explore.target_catalogue import Target
 
 _WINDOWS_AT_ONCE = 512
 
@@ -79,3 +80,22 @@ class TargetWindows:
                 }
                 first += len(records)
         return places
+
+
+class Windows:
+    """The windows of a dataset by scenario and split, each opened once.
+
+    Args:
+        dataset: Opened dataset.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+        self._opened: dict[tuple[str, str], TargetWindows] = {}
+
+    def batch(self, target: Target, scenario: str, settings: BatchSettings) -> Any:
+        """Return the Batch of a target in a scenario; None where its windows do not hold it."""
+        key = (scenario, target.split)
+        if key not in self._opened:
+            self._opened[key] = TargetWindows(self.dataset, scenario, target.split)
+        return self._opened[key].batch(target.target_id, settings)
