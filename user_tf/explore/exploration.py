@@ -1,10 +1,11 @@
 """Open all that the pages show: the runs, their dataset, its log and a served model."""
 
 import dataclasses
+import itertools
 import pathlib
 from collections.abc import Iterable, Sequence
 
-from data_pipeline.common.codes import Scenario
+from data_pipeline.common.codes import TASK_LABELS, Scenario
 from data_pipeline.dataset.dataset_folder import Dataset, open_dataset
 from data_pipeline.settings import BatchSettings
 from user_tf import run_folder
@@ -12,7 +13,7 @@ from user_tf.api.served import ServedRanker
 from user_tf.explore.rankers import TargetRanker, label_runs, open_rankers
 from user_tf.explore.reasons import SeenBehavior, see_behaviors
 from user_tf.explore.served_question import warm_up
-from user_tf.explore.target_catalogue import Target, TargetCatalogue
+from user_tf.explore.target_catalogue import Choice, Target, TargetCatalogue
 from user_tf.explore.target_windows import Windows
 from user_tf.explore.user_log import UserLog, check_masked
 from user_tf.explore.user_sequence import Session, UserSequence
@@ -115,4 +116,19 @@ def open_exploration(
     if served is not None:
         warm_up(served)
     rankers = open_rankers(labels, dataset, catalogue, compiled)
-    return Exploration(labels, dataset, catalogue, rankers, log, served)
+    found = Exploration(labels, dataset, catalogue, rankers, log, served)
+    if compiled:
+        _rank_once(found)
+    return found
+
+
+def _rank_once(found: Exploration) -> None:
+    """Rank a target of each task by every ranker: the first one takes seconds."""
+    catalogue = found.catalogue
+    for split, task in itertools.product(catalogue.splits[:1], TASK_LABELS):
+        _, rows = catalogue.choose(Choice(split=split, task=task, order="newest"))
+        for row in rows[:1]:
+            target = catalogue.find(row["target_id"])
+            for ranker in found.rankers.values():
+                if task in ranker.tasks:
+                    ranker.rank(target)

@@ -43,8 +43,8 @@ class TrainedRanker:
         folder: Folder made by `user_tf.train`.
         label: Name on the page.
         windows: Windows of the run's dataset.
-        compiled: Whether TensorFlow compiles each model as it is loaded, which takes seconds; a
-            target then takes a tenth of a second instead of one. Default: False.
+        compiled: Whether TensorFlow compiles each model at its first target, which takes seconds;
+            later ones then take a tenth of a second instead of one. Default: False.
 
     Raises:
         FileNotFoundError: The folder is no run, or a model has no weights.
@@ -101,6 +101,4 @@ def _compile(function: Callable[[Any], Any], sizes: Any) -> Any:
     """Return a compiled function of Batches of any number of rows; `sizes` are the dataset's."""
     fields = spec.batch_fields(sizes)
     signature = {name: tf.TensorSpec(shape, kind) for name, (shape, kind) in fields.items()}
-    compiled = tf.function(function, input_signature=[signature], autograph=False)
-    compiled.get_concrete_function()
-    return compiled
+    return tf.function(function, input_signature=[signature], autograph=False)
