@@ -20,9 +20,12 @@ _TOLERANCE = 1e-4
 _COSINES = ("cos(I_s, r_D)", "cos(I_s, r_l)", "cos(I_l, r_D)", "cos(I_l, r_l)")
 WITHOUT_PARTS = "{name} gives no parts of its scores: it shows order and scores."
 WITHOUT_ATTENTION = "{name} has no attention over past behaviors."
+BEYOND = "beyond USER"
 ONE_PART = (
-    "{name} explains a part of its scores only, that of USER: the bars do not add up to the score, and "
-    "which single behaviors, words and aspects raised a candidate is not shown yet."
+    "{name} explains a part of its scores only, that of USER. The bar “"
+    + BEYOND
+    + "” is all that it adds: which single behaviors, words and aspects raised a candidate is not shown "
+    "yet."
 )
 HISTORY_NOT_SEEN = "{name} sees no past behavior of this user."
 
@@ -106,10 +109,13 @@ def reasons_of(
     contributions: tuple[tuple[float, ...], ...] = ()
     if "contributions" in first:
         signals = contribution_names(model.config, model.sizes.features, dataset.feature_names)
-        contributions = tuple(map(tuple, first["contributions"][real].tolist()))
-        gap = np.abs(first["explained"] - first["scores"])[real]
-        if (gap > _TOLERANCE * (1 + np.abs(first["scores"][real]))).any():
+        parts = first["contributions"][real]
+        beyond = (first["scores"] - first["explained"])[real]
+        if (np.abs(beyond) > _TOLERANCE * (1 + np.abs(first["scores"][real]))).any():
+            signals = (*signals, BEYOND)
+            parts = np.concatenate([parts, beyond[:, np.newaxis]], axis=1)
             notes.append(ONE_PART.format(name=name))
+        contributions = tuple(map(tuple, parts.tolist()))
     else:
         notes.append(WITHOUT_PARTS.format(name=name))
     weights = first.get("attention")

@@ -10,7 +10,7 @@ from data_pipeline.batching.batches import evaluation_batches
 from user_tf import run_folder
 from user_tf.evaluation import evaluator
 from user_tf.explore import rankers
-from user_tf.explore.reasons import ONE_PART, WITHOUT_PARTS
+from user_tf.explore.reasons import BEYOND, ONE_PART, WITHOUT_PARTS
 
 
 def test_a_target_alone_has_the_scores_of_evaluation(exploration):
@@ -25,19 +25,21 @@ def test_a_target_alone_has_the_scores_of_evaluation(exploration):
         np.testing.assert_allclose(found.scores, expected[: len(target.candidates)], atol=1e-5)
 
 
-def test_contributions_of_user_add_up_to_its_scores(exploration, targets):
+@pytest.mark.parametrize(("name", "beyond"), [("user", ()), ("user_plus", (BEYOND,))])
+def test_contributions_add_up_to_the_scores(exploration, targets, name, beyond):
     for target in (targets["search"][0], targets["recommendation"][0]):
-        found = exploration.rankers["user"].rank(target)
+        found = exploration.rankers[name].rank(target)
         parts = np.array(found.reasons.contributions)
         assert parts.shape == (len(target.candidates), len(found.reasons.signals))
         np.testing.assert_allclose(parts.sum(axis=1), found.scores, atol=1e-5)
-        assert found.reasons.notes == ()
+        assert found.reasons.signals[len(exploration.dataset.feature_names) + 5 :] == beyond
         weights = [item.weight for item in found.reasons.behaviors]
         assert len(weights) > 3 and 0.99 < sum(weights) < 2.01
 
 
 def test_what_a_ranker_cannot_explain_is_said_in_a_sentence(exploration, targets):
     search, read = targets["search"][0], targets["recommendation"][0]
+    assert exploration.rankers["user"].rank(search).reasons.notes == ()
     assert exploration.rankers["user_plus"].rank(search).reasons.notes == (
         ONE_PART.format(name="user_plus"),
     )
