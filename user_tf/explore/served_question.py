@@ -18,9 +18,11 @@ from user_tf.serving.request import Request, to_arrays
 from user_tf.serving.request_json import from_json
 from user_tf.serving.saved_ranker import rank
 
+LEFT_OUT = 20
+"""Newest behaviors that are left out one at a time, where a model cannot explain."""
 WITHOUT_EXPLAIN = (
-    "This model has no signature `explain`: it shows order and scores. Remove a behavior to see what "
-    "it did."
+    "This model has no signature `explain`. The bars of a candidate are what its score loses when one "
+    f"behavior is left out, of the newest {LEFT_OUT}; the effect of several together may be another."
 )
 
 
@@ -114,7 +116,8 @@ class Answer:
         candidates: Titles, in the order given.
         scores: Of each.
         order: Positions, best first.
-        signals, contributions: Parts of the scores, by candidate; empty without `explain`.
+        signals, contributions: Parts of the scores, by candidate; without `explain` the effect of
+            each of the newest behaviors.
         attention: Weight of each behavior of the form; empty without `explain`.
         notes: Sentences about the answer.
     """
@@ -179,7 +182,12 @@ def answer(model: ServedRanker, question: Question) -> Answer:
     found = Answer(request.candidates, tuple(scores), tuple(rank(scores)))
     explain = model.signature("explain")
     if explain is None:
-        return dataclasses.replace(found, notes=(WITHOUT_EXPLAIN,))
+        return dataclasses.replace(
+            found,
+            signals=name_behaviors(request),
+            contributions=leave_one_out(model, request, scores),
+            notes=(WITHOUT_EXPLAIN,),
+        )
     outputs = explain(**as_tensors(to_arrays([request])))
     parts = np.asarray(outputs["contributions"], np.float64)[0, : len(scores)]
     weights = np.zeros(len(question.history))
@@ -190,6 +198,39 @@ def answer(model: ServedRanker, question: Question) -> Answer:
         contributions=tuple(map(tuple, parts.tolist())),
         attention=tuple(weights.tolist()),
     )
+
+
+def name_behaviors(request: Request) -> tuple[str, ...]:
+    """Return the names of the newest behaviors of a request: their places and words."""
+    named = [
+        f"{place}. {item.query or item.titles[0]}"
+        for place, item in enumerate(request.history, start=1)
+    ]
+    return tuple(named[-LEFT_OUT:])
+
+
+def leave_one_out(
+    model: ServedRanker, request: Request, scores: Sequence[float]
+) -> tuple[tuple[float, ...], ...]:
+    """Return by candidate what its score loses without each of the newest behaviors, oldest first.
+
+    Args:
+        model: Served model; it ranks all changed requests at once.
+        request: A checked request.
+        scores: Its scores.
+
+    Raises:
+        RequestError: The model refuses a request.
+    """
+    history = request.history
+    others = [
+        dataclasses.replace(request, history=(*history[:place], *history[place + 1 :]))
+        for place in range(max(0, len(history) - LEFT_OUT), len(history))
+    ]
+    if not others:
+        return ()
+    lost = np.asarray(scores) - np.asarray(model.scores(others))
+    return tuple(map(tuple, lost.T.tolist()))
 
 
 def warm_up(model: ServedRanker) -> None:

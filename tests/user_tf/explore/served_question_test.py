@@ -1,5 +1,6 @@
 """A question becomes a request, and the served model's answer."""
 
+import dataclasses
 import json
 
 import pytest
@@ -69,10 +70,18 @@ def test_a_mistake_is_a_sentence(model, changes, message):
         lib.answer(model, lib.Question(**(vars(QUESTION) | changes)))
 
 
-def test_a_model_that_cannot_explain_says_so(model, monkeypatch):
+def test_a_model_that_cannot_explain_shows_what_each_behavior_does(model, monkeypatch):
     monkeypatch.setattr(model, "signature", lambda name: None)
     found = lib.answer(model, QUESTION)
-    assert found.notes == (lib.WITHOUT_EXPLAIN,) and found.contributions == ()
+    assert found.notes == (lib.WITHOUT_EXPLAIN,) and found.attention == ()
+    assert found.signals == ("1. hats", "2. Red shoe")
+    assert found.contributions == ((0, 0), (10, 0), (0, 10), (0, 0))
+    alone = lib.answer(model, dataclasses.replace(QUESTION, history=()))
+    assert alone.signals == () and alone.contributions == ()
+    many = (lib.PastBehavior("browse", "1", "Sock"),) * 30
+    longer = lib.answer(model, dataclasses.replace(QUESTION, history=many))
+    assert longer.signals[0] == "11. Sock" and len(longer.contributions[0]) == lib.LEFT_OUT
+    assert longer.contributions[3] == (10,) * lib.LEFT_OUT
 
 
 def test_the_body_is_the_json_of_a_request():
