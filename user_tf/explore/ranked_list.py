@@ -40,6 +40,7 @@ class RankedItem:
         score: Its score.
         clicked: Whether it was clicked.
         parts: Parts of its score, the largest first; none where a ranker has none.
+        effects: What its score loses without a past behavior; none where that is not computed.
     """
 
     rank: int
@@ -48,6 +49,7 @@ class RankedItem:
     score: float
     clicked: bool
     parts: tuple[Part, ...]
+    effects: tuple[Part, ...] = ()
 
     @property
     def moved(self) -> int:
@@ -61,6 +63,8 @@ def rank_items(
     labels: Sequence[int] = (),
     signals: Sequence[str] = (),
     contributions: Sequence[Sequence[float]] = (),
+    behaviors: Sequence[str] = (),
+    effects: Sequence[Sequence[float]] = (),
 ) -> list[RankedItem]:
     """Return the candidates of a list, best first; equal scores keep the order given.
 
@@ -69,12 +73,15 @@ def rank_items(
         labels: 1 where clicked. Default: unknown.
         signals: Names of the parts of a score. Default: none.
         contributions: By candidate the part of each signal. Default: none.
+        behaviors: Names of past behaviors. Default: none.
+        effects: By candidate the effect of each behavior. Default: none.
 
     Example:
         >>> [(item.title, item.moved) for item in rank_items(["a", "b", "c"], [0.1, 0.2, 0.3])]
         [('c', 2), ('b', 0), ('a', -2)]
     """
     parts = split_scores(signals, contributions)
+    lost = split_scores(behaviors, effects)
     return [
         RankedItem(
             rank=number,
@@ -83,6 +90,7 @@ def rank_items(
             score=scores[position],
             clicked=bool(labels and labels[position]),
             parts=parts[position] if parts else (),
+            effects=lost[position] if lost else (),
         )
         for number, position in enumerate(rank(scores), start=1)
     ]

@@ -5,7 +5,7 @@ to say more (a `User.explain` of its own) shows it here and nowhere else.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,18 +14,18 @@ from data_pipeline.batching.parsing import Batch
 from data_pipeline.common.codes import BehaviorType
 from data_pipeline.dataset.dataset_folder import Dataset
 from user_tf.config import ModelConfig
+from user_tf.explore import left_out
 from user_tf.reporting.attention_of_target import decode
 
 _TOLERANCE = 1e-4
 _COSINES = ("cos(I_s, r_D)", "cos(I_s, r_l)", "cos(I_l, r_D)", "cos(I_l, r_l)")
-WITHOUT_PARTS = "{name} gives no parts of its scores: it shows order and scores."
+WITHOUT_PARTS = "{name} gives no parts of its scores."
 WITHOUT_ATTENTION = "{name} has no attention over past behaviors."
 BEYOND = "beyond USER"
 ONE_PART = (
     "{name} explains a part of its scores only, that of USER. The bar “"
     + BEYOND
-    + "” is all that it adds: which single behaviors, words and aspects raised a candidate is not shown "
-    "yet."
+    + "” is all that it adds: which words and aspects raised a candidate is not shown yet."
 )
 HISTORY_NOT_SEEN = "{name} sees no past behavior of this user."
 
@@ -57,12 +57,15 @@ class Reasons:
         signals: Names of the parts of a score.
         contributions: By candidate, in the order given, the part of each signal in its score.
         behaviors: Past behaviors seen, oldest first.
+        effects: By candidate, what its score loses without each of `behaviors`; only of rankers whose
+            contributions are not all of the score.
         notes: Sentences about what is not explained.
     """
 
     signals: tuple[str, ...] = ()
     contributions: tuple[tuple[float, ...], ...] = ()
     behaviors: tuple[SeenBehavior, ...] = ()
+    effects: tuple[tuple[float, ...], ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -91,12 +94,18 @@ def compute(model: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def reasons_of(
-    found: Mapping[str, Any], model: Any, batch: Batch, dataset: Dataset, name: str
+    function: Callable[[Any], Mapping[str, Any]],
+    found: Mapping[str, Any],
+    model: Any,
+    batch: Batch,
+    dataset: Dataset,
+    name: str,
 ) -> Reasons:
     """Return the reasons of the ranking of a batch of one target by a trained ranker.
 
     Args:
-        found: Result of `compute`.
+        function: `compute` of the model.
+        found: Its result of the batch.
         model: A built `user_tf.models.ranker.Ranker`.
         batch: A Batch of one target.
         dataset: The dataset of the batch.
@@ -124,7 +133,11 @@ def reasons_of(
     behaviors = see_behaviors(batch, dataset, weights)
     if not behaviors:
         notes.append(HISTORY_NOT_SEEN.format(name=name))
-    return Reasons(signals, contributions, behaviors, tuple(notes))
+    lost: tuple[tuple[float, ...], ...] = ()
+    if behaviors and (not signals or BEYOND in signals):
+        values = left_out.effects(function, batch, first["scores"])[real]
+        lost = tuple(map(tuple, values.tolist()))
+    return Reasons(signals, contributions, behaviors, lost, tuple(notes))
 
 
 def contribution_names(

@@ -56,7 +56,13 @@ def describe_rankings(
             continue
         reasons = found.reasons
         items = rank_items(
-            titles, found.scores, target.labels, reasons.signals, reasons.contributions
+            titles,
+            found.scores,
+            target.labels,
+            reasons.signals,
+            reasons.contributions,
+            [f"{n}. {item.text}" for n, item in enumerate(reasons.behaviors, start=1)],
+            reasons.effects,
         )
         seen = tuple(item for item in reasons.behaviors if item.weight is not None)
         precision = average_precision(found.scores, target.labels)
@@ -78,7 +84,7 @@ def merge_attention(columns: Sequence[Column]) -> list[dict[str, Any]]:
     """Return the parts of the past with one row a behavior, oldest first, and every run's weight.
 
     Returns:
-        Parts with `name`, `totals` by run, and `rows` of `type`, `text`, `clicked`, and `cells` by
+        Parts with `name`, `totals` by run, and `rows` of `order`, `type`, `text`, `clicked`, and `cells` by
         run: None where its scenario leaves the behavior out, otherwise `weight` and `share`, the
         weight in the largest of the run and part.
     """
@@ -108,7 +114,7 @@ def merge_attention(columns: Sequence[Column]) -> list[dict[str, Any]]:
                 "totals": [sum(row["weights"][label] or 0 for row in rows) for label in labels],
                 "rows": [
                     {
-                        **{key: row[key] for key in ("type", "text", "clicked")},
+                        **{key: row[key] for key in ("order", "type", "text", "clicked")},
                         "cells": [
                             None
                             if relative[label][place] is None

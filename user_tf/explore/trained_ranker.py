@@ -92,7 +92,7 @@ class TrainedRanker:
                 )
             model, function = self._models[target.task]
             found = function(batch)
-            reasons = reasons_of(found, model, batch, self._windows.dataset, self.label)
+            reasons = reasons_of(function, found, model, batch, self._windows.dataset, self.label)
         scores = np.asarray(found["scores"], np.float64)[0, : len(target.candidates)]
         return TargetRanking(self.label, tuple(scores.tolist()), reasons)
 

@@ -6,11 +6,14 @@ import os
 import numpy as np
 import pytest
 
+from data_pipeline.batching import spec
 from data_pipeline.batching.batches import evaluation_batches
 from user_tf import run_folder
 from user_tf.evaluation import evaluator
 from user_tf.explore import rankers
-from user_tf.explore.reasons import BEYOND, ONE_PART, WITHOUT_PARTS
+from user_tf.explore.left_out import leave_out
+from user_tf.explore.reasons import BEYOND, ONE_PART, WITHOUT_PARTS, see_behaviors
+from user_tf.explore.target_windows import Windows
 
 
 def test_a_target_alone_has_the_scores_of_evaluation(exploration):
@@ -35,6 +38,31 @@ def test_contributions_add_up_to_the_scores(exploration, targets, name, beyond):
         assert found.reasons.signals[len(exploration.dataset.feature_names) + 5 :] == beyond
         weights = [item.weight for item in found.reasons.behaviors]
         assert len(weights) > 3 and 0.99 < sum(weights) < 2.01
+
+
+def test_effects_are_scores_less_those_without_a_behavior(exploration, targets):
+    ranker, target = exploration.rankers["user_plus"], targets["search"][0]
+    found = ranker.rank(target)
+    count = len(found.reasons.behaviors)
+    assert np.shape(found.reasons.effects) == (len(target.candidates), count)
+    assert exploration.rankers["user"].rank(target).reasons.effects == ()
+    model, config, dataset = run_folder.load_model(exploration.runs["user_plus"], "pretrain")
+    batch = Windows(dataset).batch(target, "unified", config.data.batch)
+    behaviors = see_behaviors(batch, dataset)
+    for place in (0, count // 2, count - 1):
+        row = {
+            name: tensor[place : place + 1]
+            for name, tensor in leave_out(batch).items()
+            if spec.BY_NAME[name].letters[0] == "T"
+        }
+        alone = {**leave_out(batch), **row}
+        kept = see_behaviors(alone, dataset)
+        assert [(b.type, b.text) for b in kept] == [
+            (b.type, b.text) for n, b in enumerate(behaviors) if n != place
+        ]
+        scores = np.asarray(model(alone))[0, : len(target.candidates)]
+        expected = np.array(found.scores) - scores
+        np.testing.assert_allclose(np.array(found.reasons.effects)[:, place], expected, atol=1e-5)
 
 
 def test_what_a_ranker_cannot_explain_is_said_in_a_sentence(exploration, targets):
