@@ -17,7 +17,7 @@ help:
 	@echo "make test-all     also the slow tests: XLA and training of every baseline"
 	@echo "make docs         build the documentation as a site in $(SITE)"
 	@echo "make house        print files, rooms, floors and circles of the code"
-	@echo "make faults       kill a preparation at 20 points (10 minutes)"
+	@echo "make faults       kill a preparation at 20 points, a training at 25, a worker (half an hour)"
 	@echo "make fuzz         5,000 malformed rows and files for each table and source, 2,000 damaged requests (an hour)"
 	@echo "make soak         100,000 requests to a served model; memory must stay (an hour)"
 	@echo "make test-serving run TensorFlow Serving itself over a model, where it is installed or docker runs"
@@ -56,6 +56,8 @@ test-all: $(STAMP)
 
 faults: $(STAMP)
 	USER_TF_KILLS=20 $(RUN) -m pytest tests/data_pipeline/preparation/prepare_faults_test.py
+	USER_TF_KILLS=25 $(RUN) -m pytest tests/user_tf/train_faults_test.py
+	$(RUN) -m pytest tests/user_tf/training/steps/workers_test.py
 
 fuzz: $(STAMP)
 	USER_TF_FUZZ_ROWS=5000 $(RUN) -m pytest tests/data_pipeline/importers/tables_fuzz_test.py tests/data_pipeline/importers/raw_fuzz_test.py

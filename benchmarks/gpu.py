@@ -147,11 +147,9 @@ def measure(
     keras.config.set_dtype_policy(precision)
     keras.utils.set_random_seed(settings.seed)
     model = build_ranker(settings.model, Sizes(**sizes))
-    optimizer = keras.optimizers.Adam(
-        TrainConfig.learning_rate, global_clipnorm=TrainConfig.clip_norm
-    )
+    optimizer = keras.optimizers.Adam(TrainConfig.learning_rate)
     optimizer.build(model.trainable_variables)
-    trainer = JaxTrainer(model, optimizer, batches)
+    trainer = JaxTrainer(model, optimizer, batches, TrainConfig.clip_norm)
     losses = [trainer.train(1)]
     seconds = []
     for _ in range(settings.rounds):

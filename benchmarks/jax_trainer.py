@@ -1,4 +1,4 @@
-"""USER's training step under JAX, compiled beforehand for every padded size of its batches.
+"""The training step of `--runtime.backend=jax`, compiled beforehand for every padded size.
 
 Keras is imported only where it is used: its back end must be chosen before.
 """
@@ -10,17 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.packed_batches import Arrays
-
-
-def mean_loss(batch: Any, scores: Any) -> Any:
-    """Mean listwise softmax of the real groups; the same in training (`user_tf.training.step`)."""
-    from keras import ops
-
-    from user_tf.training.loss import ops_listwise_softmax
-
-    losses = ops_listwise_softmax(batch["labels"], scores, batch["candidate_mask"])
-    weights = ops.cast(batch["target_weight"], losses.dtype)
-    return ops.sum(losses * weights) / ops.maximum(ops.sum(weights), 1.0)
 
 
 def matrix_operations(jaxpr: Any) -> int:
@@ -58,32 +47,36 @@ class JaxTrainer:
         program_bytes: Device memory of the largest program: arguments, results, temporaries.
     """
 
-    def __init__(self, model: Any, optimizer: Any, batches: Sequence[Arrays]):
+    def __init__(self, model: Any, optimizer: Any, batches: Sequence[Arrays], clip_norm: float):
         import jax
+        import numpy as np
 
-        def loss_of(trainable: Any, others: Any, batch: Any) -> Any:
-            scores, others = model.stateless_call(trainable, others, batch, training=True)
-            return mean_loss(batch, scores), others
+        from user_tf.training.steps.jax_step import AXIS, device_fields, jit_step
+        from user_tf.training.steps.replicas import StepSettings
 
-        def step(state: Any, batch: Any) -> Any:
-            trainable, others, moments = state
-            differentiate = jax.value_and_grad(loss_of, has_aux=True)
-            (loss, others), gradients = differentiate(trainable, others, batch)
-            trainable, moments = optimizer.stateless_apply(moments, gradients, trainable)
-            return (trainable, others, moments), loss
-
+        mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), (AXIS,))
+        jitted = jit_step(model, optimizer, mesh, StepSettings(clip_norm))
+        self._jax, self._step = jax, 0
+        everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
         groups = (model.trainable_variables, model.non_trainable_variables, optimizer.variables)
         # Copies: a step takes the memory of the state it was given.
-        self._state = tuple([jax.numpy.array(v.value) for v in group] for group in groups)
-        self._batches = jax.device_put(list(batches))
-        self._jax, jitted = jax, jax.jit(step, donate_argnums=0)
+        values = [[jax.numpy.array(variable.value) for variable in group] for group in groups]
+        self._weights, self._others, self._moments = jax.device_put(values, everywhere)
+        self._batches = [
+            jax.device_put(
+                {name: value[None] for name, value in device_fields(batch).items()},
+                jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS)),
+            )
+            for batch in batches
+        ]
+        self._seed = np.array([1, 0], np.int32)
         self.operations = 0
         programs: dict[Any, Any] = {}
         started = time.perf_counter()
         for batch in self._batches:
             shapes = batch_shapes(batch)
             if shapes not in programs:
-                traced = jitted.trace(self._state, batch)
+                traced = jitted.trace(*self._arguments(batch))
                 programs[shapes] = traced.lower().compile(), matrix_operations(traced.jaxpr)
             self.operations += programs[shapes][1]
         self.compile_seconds = time.perf_counter() - started
@@ -97,14 +90,21 @@ class JaxTrainer:
             for need in needs
         )
 
+    def _arguments(self, batch: Any) -> tuple:
+        import numpy as np
+
+        state = self._weights, self._others, self._moments
+        return (*state, batch, np.int32(self._step), self._seed)
+
     def train(self, passes: int) -> list[float]:
         """Loss of every step; all steps are enqueued before the host waits."""
         losses = []
         for _ in range(passes):
             for program, batch in zip(self._programs, self._batches, strict=True):
-                self._state, loss = program(self._state, batch)
-                losses.append(loss)
-        self._jax.block_until_ready((self._state, losses))
+                self._step += 1
+                self._weights, self._moments, result = program(*self._arguments(batch))
+                losses.append(result.loss)
+        self._jax.block_until_ready((self._weights, losses))
         return [float(loss) for loss in losses]
 
     def memory(self) -> dict[str, int] | None:

@@ -16,6 +16,7 @@ import os
 import pathlib
 import tempfile
 import time
+import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -68,30 +69,31 @@ class Workload:
     def _write(self, folder: pathlib.Path) -> None:
         import keras
 
-        from data_pipeline.batching.parsing import Tables
         from data_pipeline.features.feature_columns import FEATURES
-        from data_pipeline.settings import BatchSettings
-        from data_pipeline.text.words import Tokenizer, write_vocabulary
-        from user_tf.config import ModelConfig
+        from data_pipeline.text.words import write_vocabulary
+        from user_tf.config import Config
         from user_tf.models.ranker import Sizes
         from user_tf.registry import build_ranker
-        from user_tf.serving.graph.count_tables import CountTables, write_counts
+        from user_tf.serving.bundle import make_graph
         from user_tf.serving.graph.document_table import DocumentTable
-        from user_tf.serving.graph.history_selection import HistoryLimits
-        from user_tf.serving.graph.ranking import Graph
-        from user_tf.serving.graph.request_features import RequestFeatures
-        from user_tf.serving.graph.user_table import UserTable, write_users
         from user_tf.serving.signatures import ServedModel
 
         write_vocabulary(folder / "vocabulary.txt", ["", *self._words])
-        write_users(folder / "users.txt", ["", *(f"u{number}" for number in range(USERS))])
-        write_counts(folder, None)
-        tokenizer = Tokenizer(folder / "vocabulary.txt", BUCKETS, text_length=30)
-        config, count = ModelConfig(), len(FEATURES)
-        vectors = self._draw.normal(size=(1 + WORDS + BUCKETS, config.width))
-        tables = Tables(
+        config, count = Config(), len(FEATURES)
+        tokens = 1 + WORDS + BUCKETS
+        vectors = self._draw.normal(size=(tokens, config.model.width))
+        vectors[0] = 0
+        dataset = types.SimpleNamespace(
+            manifest={"settings": {"text": {"text_length": 30}}},
+            tokenizer="words",
+            vocabulary_file=folder / "vocabulary.txt",
+            vocabulary_size=1 + WORDS,
+            oov_buckets=BUCKETS,
+            user_ids=["", *(f"u{number}" for number in range(USERS))],
+            word_vectors=vectors,
             text_tokens=np.zeros([1, 30], np.int32),
             document_texts=np.zeros([1], np.int64),
+            feature_names=[feature.name for feature in FEATURES],
             feature_mean=np.zeros(count, np.float32),
             feature_std=np.ones(count, np.float32),
             query_free=np.array([feature.query_free for feature in FEATURES]),
@@ -100,20 +102,10 @@ class Workload:
             clicked_titles=3,
             max_candidates=max(CANDIDATES),
         )
-        names = [feature.name for feature in FEATURES]
-        graph = Graph(
-            tokenizer=tokenizer,
-            users=UserTable(folder / "users.txt"),
-            limits=HistoryLimits("unified", 5, 20, 3),
-            tables=tables,
-            settings=BatchSettings(),
-            features=RequestFeatures(names, vectors, tokenizer.encode, CountTables(folder)),
-            words=1 + WORDS,
-            row_subsets=True,
-        )
-        sizes = Sizes(vocabulary=1 + WORDS + BUCKETS, users=1 + USERS, features=count)
+        graph = make_graph(dataset, config, folder)
+        sizes = Sizes(vocabulary=tokens, users=1 + USERS, features=count)
         keras.utils.set_random_seed(1)
-        copies = {task: build_ranker(config, sizes) for task in ("search", "recommendation")}
+        copies = {task: build_ranker(config.model, sizes) for task in ("search", "recommendation")}
         documents = DocumentTable(folder, self.documents, graph, copies)
         ServedModel(graph, copies, documents).write(self.model)
 

@@ -12,7 +12,7 @@ from data_pipeline.batching.spec import bucket_lengths, bucket_name
 from user_tf.config import ModelConfig
 from user_tf.models.batch_ops import EncodedTexts, split_by_length
 from user_tf.models.user import User
-from user_tf.training.loss import listwise_softmax
+from user_tf.training.steps.loss import listwise_softmax
 
 Run = Callable[[], Any]
 TRAINING = 3

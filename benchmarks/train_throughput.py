@@ -126,8 +126,9 @@ class Trainer:
         from user_tf import run_folder
         from user_tf.config import Config, ModelConfig
         from user_tf.registry import build_ranker
-        from user_tf.training.optimizer import SummedGradientAdam
-        from user_tf.training.step import make_train_step
+        from user_tf.training.steps.optimizer import SummedGradientAdam
+        from user_tf.training.steps.replicas import StepSettings
+        from user_tf.training.steps.tf_step import make_train_step
 
         self.case = case
         folder = case.dataset or str(workload.dataset(work, case.history, case.targets))
@@ -152,15 +153,13 @@ class Trainer:
         self.model = build_ranker(self.config.model, sizes)
         self.optimizer = SummedGradientAdam(1e-3)
         self.optimizer.build(self.model.trainable_variables)
+        self.seed = tf.constant((1, 0), tf.int64)
         self.step = make_train_step(
             self.model,
             self.optimizer,
             tf.distribute.get_strategy(),
             self.stream.element_spec,
-            clip_norm=5.0,
-            seed=(1, 0),
-            jit=case.jit,
-            touched_rows=case.updates == "touched",
+            StepSettings(5.0, case.jit, touched_rows=case.updates == "touched"),
         )
         self.batches = list(self.stream.take(3))
         self.train()
@@ -175,7 +174,9 @@ class Trainer:
         """Train on one of the batches and return its number of groups."""
         import tensorflow as tf
 
-        return float(self.step(self.batches[number], tf.constant(number, tf.int64)).groups)
+        return float(
+            self.step(self.batches[number], tf.constant(number, tf.int64), self.seed).groups
+        )
 
     def operations(self) -> dict[str, float]:
         """Count operations of training a group by stage, work on padding included."""

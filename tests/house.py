@@ -44,6 +44,7 @@ ORDER = {
         "user_tf.registry",
         "user_tf.run_folder",
         "user_tf.evaluation",
+        "user_tf.training.steps",
         "user_tf.training.records",
         "user_tf.training",
         "user_tf.serving.graph",

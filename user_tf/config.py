@@ -184,9 +184,14 @@ class TrainConfig:
 class RuntimeConfig:
     """Strategy, precision, compilation and seed."""
 
+    backend: str = setting(
+        "tensorflow",
+        "Keras back end of training; TensorFlow reads the data for both.",
+        choices=("tensorflow", "jax"),
+    )
     strategy: str = setting(
         "one_device",
-        "tf.distribute strategy.",
+        "tf.distribute strategy; with JAX `mirrored` is all devices of this machine.",
         choices=("one_device", "mirrored", "multi_worker", "tpu"),
     )
     logical_cpus: int = setting(0, "Logical devices the CPU is split into; 0: do not split it.")

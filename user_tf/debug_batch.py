@@ -4,7 +4,8 @@
 
 A training that meets such a loss keeps the batch in RUN/<phase>/not_finite.npz. The command trains
 from the last checkpoint to the step before it, in a copy of the folder, then does that step layer by
-layer. One device.
+layer. One device, under TensorFlow: after a training under JAX dropout differs, so that the cause may
+not come again.
 """
 
 import dataclasses
@@ -40,8 +41,10 @@ def find_cause(run: str, dataset: str = "") -> tuple[str, int, str]:
     from data_pipeline.dataset.dataset_folder import open_dataset
     from user_tf import run_folder
     from user_tf.config import Config
-    from user_tf.training import divergence, phases, strategy
+    from user_tf.training import divergence, phases, process
     from user_tf.training.loop import replay
+    from user_tf.training.steps.new_replicas import make_replicas
+    from user_tf.training.trainer import Trainer
 
     folder = pathlib.Path(run)
     config = Config.load(folder)
@@ -56,13 +59,14 @@ def find_cause(run: str, dataset: str = "") -> tuple[str, int, str]:
         batch = {name: tf.constant(arrays[name]) for name in arrays.files}
     step = int(batch.pop("step"))
     data = open_dataset(run_folder.find_dataset(folder, dataset))
-    strategy.prepare(config.runtime)
-    strategy.seed_process(phase.seed)
+    runtime = dataclasses.replace(config.runtime, backend="tensorflow")
+    process.prepare(runtime)
     with tempfile.TemporaryDirectory() as scratch:
         copy = pathlib.Path(scratch) / "run"
         shutil.copytree(folder, copy)
         settings = dataclasses.replace(config, run=str(copy))
-        model = replay(settings, phase, data, strategy.make_strategy(config.runtime), step - 1)
+        trainer = Trainer(settings, data, make_replicas(runtime))
+        model = replay(settings, phase, data, trainer, step - 1)
     finding = divergence.find_first(model, batch, (config.runtime.seed, phase.number), step)
     return phase.name, step, str(finding)
 

@@ -53,15 +53,14 @@ def main(arguments: list[str]) -> None:
     from user_tf.api.trained_run import Run
 
     run = Run(settings.run)
-    runtime = dataclasses.replace(run.config.runtime, logical_cpus=0)
     import tensorflow as tf
 
     from user_tf.api.evaluate_run import evaluate_run
-    from user_tf.training import strategy
+    from user_tf.training import process
 
     tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
     tf.config.threading.set_inter_op_parallelism_threads(settings.threads)
-    strategy.prepare(runtime)
+    process.prepare_for_scoring(run.config.runtime)
     command = "python -m user_tf.evaluate " + shlex.join(sys.argv[1:])
     result = evaluate_run(
         run, settings.split, settings.dataset, settings.truth, settings.samples, command

@@ -3,8 +3,9 @@
     python -m user_tf.explain --run=USER,HTPS,NRMS --target=ID --output=FOLDER
 
 Writes FOLDER/attention.svg, attention.html (the drawing as a page) and attention.json: the user's
-behaviors before the target, oldest first, with type, words and each run's weight. A behavior that
-a run's scenario leaves out has no weight there. A run trained on the other task alone sees the
+behaviors before the target, oldest first, with type, words and each run's weight; of USER also the
+candidates with their scores and the part of each signal (cosines, KNRM, each column of F) in them. A
+behavior that a run's scenario leaves out has no weight there. A run trained on the other task alone sees the
 target in the unified scenario. A mark replaces words outside the vocabulary. All runs must be
 trained on one dataset.
 """

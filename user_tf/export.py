@@ -72,12 +72,12 @@ def main(arguments: list[str]) -> None:
     from user_tf.serving.graph.request_checks import RequestCaps
     from user_tf.serving.model_summary import summary
     from user_tf.serving.run_export import export_run
-    from user_tf.training import strategy
+    from user_tf.training import process
     from user_tf.training.phases import by_task
 
     # TensorFlow's saver reports every captured input at the level INFO.
     logging.set_verbosity(logging.WARNING)
-    strategy.prepare(dataclasses.replace(config.runtime, logical_cpus=0))
+    process.prepare_for_scoring(config.runtime)
     command = "python -m user_tf.export " + shlex.join(sys.argv[1:])
     phases = by_task(config)
     version = export_run(

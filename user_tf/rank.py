@@ -52,11 +52,10 @@ def main(arguments: list[str]) -> None:
     from user_tf.api.trained_run import Run
 
     run = Run(settings.run)
-    runtime = dataclasses.replace(run.config.runtime, logical_cpus=0)
     from user_tf.api.rankings import rank_split, write_rankings
-    from user_tf.training import strategy
+    from user_tf.training import process
 
-    strategy.prepare(runtime)
+    process.prepare_for_scoring(run.config.runtime)
     with unfinished_file(settings.output) as file:
         rankings = rank_split(run, settings.split, settings.dataset)
         write_rankings(file, rankings, settings.format, settings.source)

@@ -27,13 +27,15 @@ CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
 
 _MANIFEST = "manifest.json"
-# Settings of a call, not of a run: they change no number and may differ between calls. The dataset
+# Settings of a call, not of a run: they change no number (the back end
+# by rounding and dropout only) and may differ between calls. The dataset
 # is compared by its checksum, since it may have moved.
 _SETTINGS_OF_A_CALL = {
     "run",
     "data.dataset",
     "train.stop_after_steps",
     "train.checkpoint_minutes",
+    "runtime.backend",
     "runtime.tensorboard",
 }
 

@@ -5,6 +5,8 @@
 Rerun the same command to resume a killed one. `user_tf.run_folder` lists the files of the run folder.
 """
 
+import os
+
 from data_pipeline.common import command_line, flagtree
 from user_tf import run_folder
 from user_tf.config import Config
@@ -23,6 +25,7 @@ ESSENTIALS = (
     "train.finetune_epochs",
     "train.learning_rate",
     "train.patience",
+    "runtime.backend",
     "runtime.strategy",
     "runtime.seed",
 )
@@ -30,10 +33,11 @@ ESSENTIALS = (
 
 
 def main(arguments: list[str]) -> None:
-    """Run the command; TensorFlow is imported after the flags are checked."""
+    """Run the command; Keras is imported after the flags are checked, on the back end they name."""
     config = flagtree.read(Config)
     check(config)
     run_folder.check_run(config)
+    os.environ["KERAS_BACKEND"] = config.runtime.backend
     from user_tf.api.fit import train_run
 
     train_run(config)

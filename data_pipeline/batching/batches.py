@@ -64,13 +64,14 @@ def training_batches(
         worker, workers: This worker's share: every `workers`-th window after skipping.
 
     Returns:
-        Batches with C = 1 + K candidates, at most as many as the longest list has. Fixed sizes are the same for all seeds and epochs.
+        Batches with C = 1 + K candidates, at most as many as the longest list has. Fixed sizes are
+        the same for all seeds, epochs and tasks.
     """
     tables = tables_of(dataset)
     negatives = min(settings.negatives, dataset.max_candidates - 1)
     settings = dataclasses.replace(settings, negatives=negatives)
 
-    def pack(seed: int, epoch: int) -> Callable[[tf.Tensor], Batch]:
+    def pack(seed: int, epoch: int, tasks: Sequence[str]) -> Callable[[tf.Tensor], Batch]:
         def batch(records: tf.Tensor) -> Batch:
             parsed = parse(records, tables)
             parsed = select(parsed, _are_of_tasks(parsed, tasks))
@@ -87,11 +88,12 @@ def training_batches(
     order = int(keyed_draws.keyed(seed, epoch).numpy()) % 2**31
     share = windows(order).skip(skip_windows).shard(workers, worker)
     per_batch = settings.windows_per_batch
-    batches = share.batch(per_batch).map(pack(seed, epoch), tf.data.AUTOTUNE)
+    batches = share.batch(per_batch).map(pack(seed, epoch, tasks), tf.data.AUTOTUNE)
     buckets = None
     if pad_sizes.are_fixed(settings):
-        # Not of this seed and epoch: sizes must not change, or XLA compiles anew.
-        sample = windows(_SIZE_SAMPLE_SEED).batch(per_batch).map(pack(_SIZE_SAMPLE_SEED, 0))
+        # Not of this seed, epoch and phase: sizes must not change, or XLA compiles anew.
+        sample = windows(_SIZE_SAMPLE_SEED).batch(per_batch)
+        sample = sample.map(pack(_SIZE_SAMPLE_SEED, 0, TASK_LABELS))
         sizes = dataset.window_sizes(scenario, "train")
         group = 1 + settings.negatives
         largest = pad_sizes.largest_sizes(sizes, per_batch, tables, settings, group)
@@ -123,21 +125,25 @@ def evaluation_batches(
     tables = tables_of(dataset)
     chosen = tf.constant(_choose_targets(dataset, split, limit))
 
-    def batch(records: tf.Tensor) -> Batch:
-        parsed = parse(records, tables)
-        keep = _are_of_tasks(parsed, tasks) & tf.gather(chosen, parsed["target_id"])
-        parsed = packing.complete_lists(select(parsed, keep))
-        parsed = packing.standardise(parsed, tables, settings)
-        return packing.collect(parsed, tables, settings)
+    def pack(tasks: Sequence[str]) -> Callable[[tf.Tensor], Batch]:
+        def batch(records: tf.Tensor) -> Batch:
+            parsed = parse(records, tables)
+            keep = _are_of_tasks(parsed, tasks) & tf.gather(chosen, parsed["target_id"])
+            parsed = packing.complete_lists(select(parsed, keep))
+            parsed = packing.standardise(parsed, tables, settings)
+            return packing.collect(parsed, tables, settings)
+
+        return batch
 
     per_batch = settings.evaluation_windows_per_batch
     windows = tf.data.TFRecordDataset(dataset.window_files(scenario, split)).batch(per_batch)
-    batches = windows.map(batch, tf.data.AUTOTUNE)
+    batches = windows.map(pack(tasks), tf.data.AUTOTUNE)
     buckets = None
     if pad_sizes.are_fixed(settings):
         sizes = dataset.window_sizes(scenario, split)
         largest = pad_sizes.largest_sizes(sizes, per_batch, tables, settings)
-        buckets = pad_sizes.size_buckets(batches, largest)
+        # The sizes of all tasks: a phase of one task must not compile anew.
+        buckets = pad_sizes.size_buckets(windows.map(pack(TASK_LABELS)), largest)
     return _padded(batches, buckets)
 
 

@@ -5,7 +5,8 @@ text, behavior and past session is encoded once. Row 0 of texts, behaviors and s
 one; a pointer of 0 means none. Lists are filled from slot 0, oldest first.
 
 `FIELDS` lists the fields, `ROW_SUBSETS` further ones that save work and change no result: a model
-may ignore them, and served Batches have none. Parsing, packing, padding, the models' input shapes,
+may ignore them. A served Batch has them where they save more than they cost, and `query_length`, the
+tokens of its longest query. Parsing, packing, padding, the models' input shapes,
 the served graph and the documentation (`markdown_table`) are derived from these two tables.
 
 Position ids are not stored: within a session they count from 1 at slot 0, and over the history they

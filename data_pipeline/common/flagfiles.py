@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from data_pipeline.common.paths import local_path
 
 _FLAG = "flagfile"
+_SHIPPED = "user_tf:"
 
 
 def expand(arguments: Sequence[str]) -> list[str]:
@@ -14,7 +15,8 @@ def expand(arguments: Sequence[str]) -> list[str]:
 
     A line holds one flag; empty lines and comments (`#`, `//`) are skipped. A byte-order mark and
     the line ends of Windows are read. A flagfile named in another one is found relative to the file
-    that names it.
+    that names it. `user_tf:NAME` is NAME.flags of `configs/train`, `user_tf:FOLDER/NAME` that of another
+    folder of `configs`, wherever the project is installed.
 
     Args:
         arguments: Arguments without the program; those after `--` are left alone.
@@ -43,10 +45,31 @@ def _expand(
             yield argument
             yield from left
         elif name in (f"--{_FLAG}", f"-{_FLAG}"):
-            path = folder / local_path(_FLAG, value if equals else next(left, ""))
+            path = _find(folder, value if equals else next(left, ""))
             yield from _expand(_lines(path, opened), path.parent, (*opened, path.resolve()))
         else:
             yield argument
+
+
+def _find(folder: pathlib.Path, value: str) -> pathlib.Path:
+    if not value.startswith(_SHIPPED):
+        return folder / local_path(_FLAG, value)
+    name = value.removeprefix(_SHIPPED)
+    root = pathlib.Path(__file__).parents[2]
+    # A wheel holds them inside the package, a checkout beside it.
+    configs = next(
+        place for place in (root / "user_tf" / "configs", root / "configs") if place.is_dir()
+    )
+    path = configs / f"{name if '/' in name else f'train/{name}'}.flags"
+    if not path.is_file():
+        known = sorted(
+            file.relative_to(configs).with_suffix("") for file in configs.rglob("*.flags")
+        )
+        raise ValueError(
+            f"`{_FLAG}` must name a flagfile of this project after {_SHIPPED} Got {value!r}. Fix: "
+            f"choose one of {', '.join(map(str, known))}."
+        )
+    return path
 
 
 def _lines(path: pathlib.Path, opened: Sequence[pathlib.Path]) -> list[str]:

@@ -36,11 +36,13 @@ class SeenOpen(NamedTuple):
         session: The current session's number if it was opened there, otherwise 0.
         query: Text of the search it was opened from; 0 without one.
         doc: The document.
+        together: Whether it became known at the same time as the one before.
     """
 
     session: int
     query: int
     doc: int
+    together: bool
 
 
 class SeenHistory(NamedTuple):
@@ -112,7 +114,9 @@ class UserHistories:
         rows = rows[self._opens["known_at"][rows] < time]
         now = np.where(self._opens["session"][rows] == unified, last, 0)
         queries, docs = (self._opens[name][rows] for name in ("query", "doc"))
-        found = (now.tolist(), queries.tolist(), docs.tolist())
+        known = self._opens["known_at"][rows]
+        together = np.append(False, known[1:] == known[:-1])[: len(rows)]
+        found = (now.tolist(), queries.tolist(), docs.tolist(), together.tolist())
         return tuple(SeenOpen(*item) for item in zip(*found, strict=True))
 
 

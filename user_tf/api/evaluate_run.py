@@ -10,7 +10,7 @@ from data_pipeline.common.paths import local_path
 from user_tf.api.scoring import TrainedRun
 from user_tf.api.trained_run import Run, make_table
 from user_tf.evaluation import metrics_table, protocol, system
-from user_tf.training import strategy
+from user_tf.training import process
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +79,7 @@ def evaluate(
         FolderInUse: Another process writes the same evaluation.
     """
     run = Run(run)
-    strategy.prepare(dataclasses.replace(run.config.runtime, logical_cpus=0))
+    process.prepare_for_scoring(run.config.runtime)
     command = f"user_tf.evaluate({os.fspath(run.path)!r}, split={split!r})"
     dataset, truth = local_path("dataset", dataset), local_path("truth", truth)
     return evaluate_run(run, split, dataset, truth, samples, command)

@@ -1,13 +1,12 @@
 """Export of a trained run as a SavedModel that takes raw strings."""
 
-import dataclasses
 import os
 import pathlib
 
 from data_pipeline.common.paths import local_path
 from user_tf.api.trained_run import Run
 from user_tf.serving.run_export import export_run
-from user_tf.training import phases, strategy
+from user_tf.training import phases, process
 
 
 def export(
@@ -41,7 +40,7 @@ def export(
         ValueError: A setting is impossible, or `dataset` is not the dataset of the run.
     """
     run = Run(run)
-    strategy.prepare(dataclasses.replace(run.config.runtime, logical_cpus=0))
+    process.prepare_for_scoring(run.config.runtime)
     command = f"user_tf.export({os.fspath(run.path)!r}, {os.fspath(output)!r}, version={version})"
     by_task = phases.by_task(run.config)
     output, log = local_path("output", output), local_path("log", log)

@@ -6,8 +6,6 @@ import os
 import pathlib
 from typing import Any
 
-import tensorflow as tf
-
 from data_pipeline.common.output_folder import FolderLock
 from data_pipeline.common.paths import local_path
 from data_pipeline.dataset.corrupt_windows import named_corruption
@@ -16,10 +14,13 @@ from user_tf import run_folder
 from user_tf.api.keywords import replace_settings
 from user_tf.api.trained_run import Run
 from user_tf.config import Config
-from user_tf.training import phases, strategy
+from user_tf.training import phases, process
 from user_tf.training.loop import train_phase
 from user_tf.training.run_checks import check, check_phases
+from user_tf.training.steps.new_replicas import make_replicas
+from user_tf.training.steps.replicas import Replicas, of_chief
 from user_tf.training.stopping import StopRequest
+from user_tf.training.trainer import Trainer
 
 
 def fit(model: Any, data: Dataset, *, run: str | os.PathLike[str], **settings: Any) -> Run:
@@ -81,37 +82,36 @@ def train_run(config: Config, dataset: Dataset | None = None) -> Run:
     if dataset is None:
         dataset = open_dataset(config.data.dataset)
     check_phases(config, dataset)
-    strategy.prepare(config.runtime)
-    distribution = strategy.make_strategy(config.runtime)
-    if not strategy.is_chief(distribution):
-        return _train_phases(config, dataset, distribution)
+    process.prepare(config.runtime)
+    replicas = make_replicas(config.runtime)
+    if not replicas.chief:
+        return _train_phases(config, dataset, replicas)
     with FolderLock(config.run, "run"):
         run_folder.open_run(config)
-        return _train_phases(config, dataset, distribution)
+        return _train_phases(config, dataset, replicas)
 
 
-def _train_phases(config: Config, dataset: Dataset, distribution: tf.distribute.Strategy) -> Run:
+def _train_phases(config: Config, dataset: Dataset, replicas: Replicas) -> Run:
     folder = pathlib.Path(config.run)
+    trainer = Trainer(config, dataset, replicas)
     steps_left = config.train.stop_after_steps or math.inf
     for name in config.train.phases:
-        done = folder / name / run_folder.DONE
-        if done.exists():
+        (done,) = of_chief(replicas, [(folder / name / run_folder.DONE).exists()])
+        if done:
             print(f"{name}: done before", flush=True)
             continue
         if steps_left <= 0:
             print(f"{name}: not started; rerun the same command to continue", flush=True)
             return Run(folder)
         phase = phases.plan(config, name)
-        # A phase starts the same way whether or not this call trained others before.
-        strategy.seed_process(phase.seed)
         with StopRequest() as stop, named_corruption(dataset):
-            steps_left -= train_phase(config, phase, dataset, distribution, steps_left, stop)
-        finished = done.exists()
-        if not finished:
+            steps, over = train_phase(config, phase, dataset, trainer, steps_left, stop)
+        steps_left -= steps
+        if not over:
             print(f"{name}: stopped; rerun the same command to continue", flush=True)
-        # Also a signal during the last step of a phase, which is then done.
+        # Also a signal during the last step of a phase, which is then over.
         stop.end()
-        if not finished:
+        if not over:
             return Run(folder)
     print(f"Trained models in {folder}", flush=True)
     return Run(folder)

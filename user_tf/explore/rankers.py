@@ -1,6 +1,5 @@
 """Rankers of a target, side by side: trained runs, LambdaMART runs and heuristics."""
 
-import dataclasses
 import json
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -169,7 +168,7 @@ def open_rankers(
         FileNotFoundError: A run has no weights.
         ValueError: Runs are of several datasets or precisions.
     """
-    from user_tf.training import strategy
+    from user_tf.training import process
 
     windows = Windows(dataset)
     rankers: list[TargetRanker] = [HeuristicRanker(name, catalogue) for name in HEURISTICS[:1]]
@@ -182,7 +181,7 @@ def open_rankers(
             "--run to runs with the same --runtime.precision."
         )
     for runtime in list(runtimes.values())[:1]:
-        strategy.prepare(dataclasses.replace(runtime, logical_cpus=0))
+        process.prepare_for_scoring(runtime)
     for label, run in runs.items():
         run_folder.find_dataset(run, dataset.path)
         rankers.append(

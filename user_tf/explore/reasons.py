@@ -5,7 +5,7 @@ to say more (a `User.explain` of its own) shows it here and nowhere else.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,11 @@ import numpy as np
 from data_pipeline.batching.parsing import Batch
 from data_pipeline.common.codes import BehaviorType
 from data_pipeline.dataset.dataset_folder import Dataset
-from user_tf.config import ModelConfig
 from user_tf.explore import left_out
+from user_tf.models.contributions import contribution_names
 from user_tf.reporting.attention_of_target import decode
 
 _TOLERANCE = 1e-4
-_COSINES = ("cos(I_s, r_D)", "cos(I_s, r_l)", "cos(I_l, r_D)", "cos(I_l, r_l)")
 WITHOUT_PARTS = "{name} gives no parts of its scores."
 WITHOUT_ATTENTION = "{name} has no attention over past behaviors."
 BEYOND = "beyond USER"
@@ -117,7 +116,8 @@ def reasons_of(
     signals: tuple[str, ...] = ()
     contributions: tuple[tuple[float, ...], ...] = ()
     if "contributions" in first:
-        signals = contribution_names(model.config, model.sizes.features, dataset.feature_names)
+        features = dataset.feature_names if model.sizes.features else ()
+        signals = tuple(contribution_names(model.config, features))
         parts = first["contributions"][real]
         beyond = (first["scores"] - first["explained"])[real]
         if (np.abs(beyond) > _TOLERANCE * (1 + np.abs(first["scores"][real]))).any():
@@ -138,28 +138,6 @@ def reasons_of(
         values = left_out.effects(function, batch, first["scores"])[real]
         lost = tuple(map(tuple, values.tolist()))
     return Reasons(signals, contributions, behaviors, lost, tuple(notes))
-
-
-def contribution_names(
-    config: ModelConfig, features: int, feature_names: Sequence[str]
-) -> tuple[str, ...]:
-    """Return the names of USER's contributions, in order.
-
-    Args:
-        config: Settings of the model.
-        features: Number of features that the model reads.
-        feature_names: Their names in the dataset.
-
-    Example:
-        >>> contribution_names(ModelConfig(history_encoder=False), 1, ["document_clicks"])
-        ('cos(I_s, r_D)', 'knrm', 'document_clicks')
-    """
-    return (
-        *_COSINES[: 4 if config.history_encoder else 1],
-        *(["knrm"] if config.knrm else []),
-        *(feature_names if features else ()),
-        *(["hidden layer"] if config.head == "mlp" else []),
-    )
 
 
 def see_behaviors(

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from user_tf.layers.masking import masked_softmax
+from user_tf.layers.rows import flatten_rows
 
 
 @keras.saving.register_keras_serializable(package="user_tf")
@@ -53,7 +54,8 @@ class AdditiveAttention(keras.layers.Layer):
 
     def pooling_weights(self, inputs, padding_mask):
         """Return the weights a, `[B, L]`: 0 where masked, of sum 1 where a place is real."""
-        logits = ops.squeeze(self.score(self.hidden(inputs)), axis=-1)
+        logits = self.score(self.hidden(flatten_rows(inputs)))
+        logits = ops.reshape(logits, (-1, ops.shape(inputs)[1]))
         return ops.cast(masked_softmax(logits, padding_mask), self.compute_dtype)
 
     def get_config(self):

@@ -4,11 +4,14 @@ import keras
 from keras import ops
 
 from user_tf.layers.masking import normalize, precise_dtype
+from user_tf.layers.rows import flatten_rows, take_rows
 
 # One kernel for exact matches, ten over the range of the cosine.
 MEANS = (1.0, 0.9, 0.7, 0.5, 0.3, 0.1, -0.1, -0.3, -0.5, -0.7, -0.9)
 DEVIATIONS = (0.001,) + (0.1,) * 10
 SMALLEST_COUNT = 1e-10
+# As a cosine it is so far from every mean that no kernel sees it.
+_PADDED = 100.0
 
 
 @keras.saving.register_keras_serializable(package="user_tf")
@@ -26,6 +29,7 @@ class Knrm(keras.layers.Layer):
         words_mask: Boolean tensor `[X, L]`, true at real tokens; the others count on neither side.
         queries: int tensor `[T]` -> X.
         candidates: int tensor `[T, C]` -> X.
+        query_length: Tokens of the longest query; words beyond it are not read. Default: L.
 
     Returns:
         `[T, C]` in (-1, 1), in at least float32. An empty query gives tanh(b) for all candidates.
@@ -47,23 +51,24 @@ class Knrm(keras.layers.Layer):
         )
         self.score.build((None, None, len(MEANS)))
 
-    def call(self, words, words_mask, queries, candidates):
+    def call(self, words, words_mask, queries, candidates, query_length=None):
+        number, length, width = ops.shape(candidates)[1], ops.shape(words)[1], words.shape[-1]
+        longest = length if query_length is None else query_length
         # Normalised once for each distinct text; the norm itself is exact, unlike a half's.
         words = normalize(words)
-        query = ops.take(words, queries, axis=0)
-        documents = ops.take(words, candidates, axis=0)
-        number, length, width = ops.shape(candidates)[1], ops.shape(words)[1], words.shape[-1]
+        query = take_rows(words, queries)[:, :longest]
         # The candidates of a target side by side: [T, d, C * L], one product for each target.
-        documents = ops.reshape(documents, (-1, number * length, width))
+        documents = ops.reshape(take_rows(words, candidates), (-1, number * length, width))
         similarity = ops.matmul(query, ops.transpose(documents, (0, 2, 1)))
-        similarity = ops.reshape(similarity, (-1, length, number, length))
-        document_mask = ops.cast(ops.take(words_mask, candidates, axis=0), words.dtype)[:, None]
-        query_mask = ops.cast(ops.take(words_mask, queries, axis=0), words.dtype)[:, :, None]
+        similarity = ops.reshape(similarity, (-1, longest, number, length))
+        documents_mask = take_rows(words_mask, candidates)[:, None]
+        similarity = ops.where(documents_mask, similarity, ops.cast(_PADDED, words.dtype))
         # One kernel at a time: [T, L, C, L] is the largest tensor, not 11 times that.
-        features = []
+        counts = []
         for mean, deviation in zip(MEANS, DEVIATIONS, strict=True):
             kernel = ops.exp(ops.square(similarity - mean) * (-0.5 / deviation**2))
-            counts = ops.sum(kernel * document_mask, axis=-1)
-            logs = 0.01 * ops.log(ops.maximum(counts, SMALLEST_COUNT))
-            features.append(ops.sum(logs * query_mask, axis=1))
-        return self.score(ops.stack(features, axis=-1))[..., 0]
+            counts.append(ops.sum(kernel, axis=-1))
+        logs = 0.01 * ops.log(ops.maximum(ops.stack(counts, axis=-1), SMALLEST_COUNT))
+        query_mask = ops.cast(take_rows(words_mask, queries)[:, :longest], words.dtype)
+        features = ops.sum(logs * query_mask[:, :, None, None], axis=1)
+        return ops.reshape(self.score(flatten_rows(features)), (-1, number))

@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from user_tf.layers.masking import masked_softmax
+from user_tf.layers.masking import MASKED, precise
+from user_tf.layers.rows import project
 
 
 @keras.saving.register_keras_serializable(package="user_tf")
@@ -76,13 +77,17 @@ class MultiHeadAttention(keras.layers.Layer):
             mixed = self._full(inputs, padding_mask, training)
         else:
             mixed = self._last_position(inputs, context, padding_mask, training)
-        return ops.matmul(mixed, self.output_kernel) + self.output_bias
+        result = project(mixed, self.output_kernel, self.output_bias)
+        return ops.reshape(result, (-1, ops.shape(inputs)[1], result.shape[-1]))
 
     def _softmax(self, logits, mask):
-        return ops.cast(masked_softmax(logits, mask), self.compute_dtype)
+        # A row that may attend to nothing is a padded one, whose result has no meaning.
+        logits = precise(logits)
+        logits = ops.where(mask, logits, ops.cast(MASKED, logits.dtype))
+        return ops.cast(ops.softmax(logits, axis=-1), self.compute_dtype)
 
     def _full(self, inputs, padding_mask, training):
-        """Attend from every row to all rows, `[B, L, d]` -> `[B, L, num_heads * key_dim]`."""
+        """Attend from every row to all rows, `[B, L, d]` -> `[B * L, num_heads * key_dim]`."""
         length = ops.shape(inputs)[1]
 
         def by_head(projected):
@@ -90,15 +95,15 @@ class MultiHeadAttention(keras.layers.Layer):
             return ops.transpose(split, (0, 2, 1, 3))
 
         # Three products, not one sliced into three: the gradient of a slice is a padded copy.
-        query = ops.matmul(inputs, self.query_kernel) + self.query_bias
+        query = project(inputs, self.query_kernel, self.query_bias)
         query = by_head(query * self.key_dim**-0.5)
-        key = by_head(ops.matmul(inputs, self.key_kernel))
-        value = by_head(ops.matmul(inputs, self.value_kernel) + self.value_bias)
+        key = by_head(project(inputs, self.key_kernel))
+        value = by_head(project(inputs, self.value_kernel, self.value_bias))
         logits = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
         weights = self._softmax(logits, padding_mask[:, None, None, :])
         weights = self.dropout_layer(weights, training=training)
         mixed = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
-        return ops.reshape(mixed, (-1, length, self.num_heads * self.key_dim))
+        return ops.reshape(mixed, (-1, self.num_heads * self.key_dim))
 
     def last_weights(self, rows, context, padding_mask):
         """Return the weights of every row as the last position of the sequence [context, row].
@@ -121,7 +126,7 @@ class MultiHeadAttention(keras.layers.Layer):
         """
         count, width = ops.shape(rows)[1], rows.shape[-1]
         key_kernel = ops.reshape(self.key_kernel, (width, self.num_heads, self.key_dim))
-        query = (ops.matmul(rows, self.query_kernel) + self.query_bias) * self.key_dim**-0.5
+        query = project(rows, self.query_kernel, self.query_bias) * self.key_dim**-0.5
         query = ops.reshape(query, (-1, count, self.num_heads, self.key_dim))
         query = ops.einsum("bqhw,dhw->bqhd", query, key_kernel)
 
@@ -135,7 +140,7 @@ class MultiHeadAttention(keras.layers.Layer):
         return self._softmax(ops.concatenate([logits, own], axis=-1), mask[:, None, None, :])
 
     def _last_position(self, rows, context, padding_mask, training):
-        """Attend from every row to the context and itself, `[B, Q, d]` -> `[B, Q, num_heads * key_dim]`."""
+        """Attend from every row to the context and itself, `[B, Q, d]` -> `[B * Q, num_heads * key_dim]`."""
         count, width = ops.shape(rows)[1], rows.shape[-1]
         weights = self.last_weights(rows, context, padding_mask)
         weights = self.dropout_layer(weights, training=training)
@@ -149,7 +154,7 @@ class MultiHeadAttention(keras.layers.Layer):
         value_bias = ops.reshape(self.value_bias, (self.num_heads, self.key_dim))
         mixed = ops.einsum("bqhd,dhw->bqhw", mixed, value_kernel)
         mixed = mixed + ops.sum(weights, axis=-1, keepdims=True) * value_bias
-        return ops.reshape(mixed, (-1, count, self.num_heads * self.key_dim))
+        return ops.reshape(mixed, (-1, self.num_heads * self.key_dim))
 
     def get_config(self):
         return {

@@ -5,6 +5,7 @@ import keras_nlp
 from keras import ops
 
 from user_tf.layers.masking import precise_dtype
+from user_tf.layers.rows import take_rows
 
 
 @keras.saving.register_keras_serializable(package="user_tf")
@@ -47,7 +48,7 @@ class Positions(keras.layers.Layer):
     def call(self, ids, longest):
         blank = ops.zeros((1, longest, self.width), dtype=self.sine.compute_dtype)
         table = ops.concatenate([blank[0, :1], self.sine(blank, start_index=1)[0]], axis=0)
-        return ops.take(ops.cast(table, self.compute_dtype), ids, axis=0)
+        return take_rows(ops.cast(table, self.compute_dtype), ids)
 
     def get_config(self):
         return {**super().get_config(), "width": self.width}

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from user_tf.layers.multi_head_attention import MultiHeadAttention
+from user_tf.layers.rows import flatten_rows
 
 EPSILON = 1e-6
 
@@ -72,15 +73,19 @@ class TransformerBlock(keras.layers.Layer):
         self.feed_forward_norm.build(rows)
 
     def call(self, inputs, padding_mask, context=None, training=None):
-        real = None if context is not None else ops.cast(padding_mask[..., None], inputs.dtype)
         attended = self.attention(
             inputs, padding_mask=padding_mask, context=context, training=training
         )
-        x = self.attention_norm(inputs + self.dropout_layer(attended, training=training))
+        real = None
+        if context is None:
+            real = ops.cast(ops.reshape(padding_mask, (-1, 1)), inputs.dtype)
+        attended = self.dropout_layer(flatten_rows(attended), training=training)
+        x = self.attention_norm(flatten_rows(inputs) + attended)
         x = x if real is None else x * real
         changed = self.output_dense(self.hidden(x))
         x = self.feed_forward_norm(x + self.dropout_layer(changed, training=training))
-        return x if real is None else x * real
+        x = x if real is None else x * real
+        return ops.reshape(x, (-1, ops.shape(inputs)[1], inputs.shape[-1]))
 
     def get_config(self):
         return {

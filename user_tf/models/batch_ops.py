@@ -1,7 +1,7 @@
 """Operations of rankers on a Batch: length buckets, searches alone, padded sequences.
 
-`data_pipeline.batching.spec` describes a Batch and its row subsets. Only `keras.ops` is used, so
-that the functions run on every back end of Keras.
+`data_pipeline.batching.spec` describes a Batch and its row subsets. Only `keras.ops` and
+`user_tf.layers.rows` are used, so that the functions run on every back end of Keras.
 """
 
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ from keras import ops
 from data_pipeline.batching import spec
 from data_pipeline.common.codes import Task
 from user_tf.layers.masking import count_positions
+from user_tf.layers.rows import take_rows
 
 
 class PaddedSequence(NamedTuple):
@@ -72,11 +73,11 @@ def split_by_length(batch):
     if not lengths:
         return [batch["text_tokens"]], batch
     buckets = [
-        ops.take(batch["text_tokens"], batch[spec.bucket_name(length)], axis=0)[:, :length]
+        take_rows(batch["text_tokens"], batch[spec.bucket_name(length)])[:, :length]
         for length in lengths
     ]
     places = batch["text_place"]
-    pointers = {name: ops.take(places, batch[name], axis=0) for name in spec.TEXT_POINTERS}
+    pointers = {name: take_rows(places, batch[name]) for name in spec.TEXT_POINTERS}
     return buckets, {**batch, **pointers}
 
 
@@ -125,10 +126,10 @@ def for_searches(batch, compute, *rows):
     has_subset = "search_targets" in batch
     if has_subset:
         targets = ops.maximum(batch["search_targets"] - 1, 0)
-        rows = [ops.take(x, targets, axis=0) for x in rows]
+        rows = [take_rows(x, targets) for x in rows]
     computed = compute(*rows)
     if has_subset:
-        computed = ops.take(computed, batch["target_place"], axis=0)
+        computed = take_rows(computed, batch["target_place"])
     search = ops.reshape(batch["task"] == Task.SEARCH, (-1,) + (1,) * (len(computed.shape) - 1))
     return ops.where(search, computed, ops.zeros_like(computed))
 
@@ -144,7 +145,13 @@ def match_words(knrm, batch, words, words_mask):
     """
 
     def match(queries, candidates):
-        return knrm(words, words_mask=words_mask, queries=queries, candidates=candidates)
+        return knrm(
+            words,
+            words_mask=words_mask,
+            queries=queries,
+            candidates=candidates,
+            query_length=batch.get("query_length"),
+        )
 
     return for_searches(batch, match, batch["query_text"], batch["candidate_text"])
 
@@ -167,12 +174,12 @@ def padded_history(batch):
         `PaddedSequence` with n = P * M.
     """
     sessions = batch["past_sessions"]
-    behaviors = ops.take(batch["session_behaviors"], sessions, axis=0)
+    behaviors = take_rows(batch["session_behaviors"], sessions)
     slots = sessions.shape[1] * batch["session_behaviors"].shape[1]
     return _padded(batch, ops.reshape(behaviors, (-1, slots)))
 
 
 def _padded(batch, behaviors):
     mask = behaviors > 0
-    types = ops.take(batch["behavior_type"], behaviors, axis=0)
+    types = take_rows(batch["behavior_type"], behaviors)
     return PaddedSequence(behaviors, types, count_positions(mask), mask)

@@ -6,6 +6,7 @@ from keras import ops
 from data_pipeline.common.codes import Task
 from user_tf.layers.knrm import Knrm
 from user_tf.layers.masking import precise_dtype
+from user_tf.layers.rows import take_rows
 from user_tf.layers.user.behavior_encoder import BehaviorEncoder
 from user_tf.layers.user.history_encoder import HistoryEncoder
 from user_tf.layers.user.scorer import Scorer
@@ -158,7 +159,7 @@ class User(Ranker):
     def encode_targets(self, batch, texts, past, training=False):
         """Return the intents [I_s, I_l], each `[T, d]`, and candidates [r_D, r_l], each `[T, C, d]`."""
         intents = [self.encode_intents(batch, texts, past, training)]
-        candidates = [ops.take(texts.vectors, batch["candidate_text"], axis=0)]
+        candidates = [take_rows(texts.vectors, batch["candidate_text"])]
         if self.config.history_encoder:
             rows = self.history_encoder(
                 ops.concatenate([intents[0][:, None], candidates[0]], axis=1),
@@ -188,12 +189,9 @@ class User(Ranker):
     def explain(self, batch):
         """Return scores, attention, and contributions `[T, C, m]` that sum to scores before a tanh."""
         batch, texts, past = self.encode_tables(batch)
-        signals = self.score_signals(batch, texts, past)
-        return {
-            "scores": self.scorer.score(signals),
-            "attention": self._attention(batch, texts, past),
-            "contributions": self.scorer.contributions(signals),
-        }
+        scores, parts = self.scorer.explain(self.score_signals(batch, texts, past))
+        attention = self._attention(batch, texts, past)
+        return {"scores": scores, "attention": attention, "contributions": parts}
 
     def _attention(self, batch, texts, encoded):
         past, current = (
@@ -234,6 +232,7 @@ class User(Ranker):
             clicked=batch["behavior_clicked"],
             searches=batch.get("clicked_searches"),
             places=batch.get("behavior_place"),
+            query_length=batch.get("query_length"),
         )
 
     def encode_past(self, batch, behaviors, training=False):
@@ -243,7 +242,7 @@ class User(Ranker):
             history, history_mask = self.encode_history(batch, behaviors, training)
         current = padded_session(batch)
         if self.config.session_encoder:
-            session = ops.take(behaviors, current.behaviors, axis=0)
+            session = take_rows(behaviors, current.behaviors)
         return EncodedPast(history, history_mask, session, current.types)
 
     def encode_intents(self, batch, texts, past, training=False):
@@ -257,7 +256,7 @@ class User(Ranker):
         # A select: multiplying by 0 would let a non-finite vector through.
         return ops.where(
             (batch["task"] == Task.SEARCH)[:, None],
-            ops.take(texts.vectors, batch["query_text"], axis=0),
+            take_rows(texts.vectors, batch["query_text"]),
             self.user_embedding(batch["user"]),
         )
 
@@ -275,18 +274,18 @@ class User(Ranker):
         """Return contextual behaviors of the targets' past sessions, `[T, 100, d]`, and their mask."""
         members = batch["session_behaviors"]
         real = members > 0
-        sessions = ops.take(behaviors, members, axis=0)
+        sessions = take_rows(behaviors, members)
         if self.config.session_encoder:
             sessions = self.session_encoder(
                 sessions,
-                types=ops.take(batch["behavior_type"], members, axis=0),
+                types=take_rows(batch["behavior_type"], members),
                 padding_mask=real,
                 training=training,
             )
         past = batch["past_sessions"]
         slots = past.shape[1] * members.shape[1]
-        history = ops.reshape(ops.take(sessions, past, axis=0), (-1, slots, self.config.width))
-        return history, ops.reshape(ops.take(real, past, axis=0), (-1, slots))
+        history = ops.reshape(take_rows(sessions, past), (-1, slots, self.config.width))
+        return history, ops.reshape(take_rows(real, past), (-1, slots))
 
     def signals(self, batch, texts):
         """Return KNRM, zero for recommendations, and the features F; each `[T, C, m]`."""

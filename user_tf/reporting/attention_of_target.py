@@ -1,4 +1,4 @@
-"""The attention of one target in several trained models, as rows of behaviors."""
+"""The attention of one target in several trained models, and the parts of its scores."""
 
 import datetime
 import os
@@ -20,7 +20,7 @@ UNKNOWN_WORD = "▯"
 def explain_target(
     runs: Sequence[str], target_id: int, split: str, moved: str = ""
 ) -> dict[str, Any]:
-    """Return the attention of a target in every run.
+    """Return the attention of a target in every run, and the parts of its candidates' scores.
 
     Args:
         runs: Folders made by `user_tf.train`, of one dataset.
@@ -29,10 +29,12 @@ def explain_target(
         moved: Place of the runs' dataset, if it was moved. Default: as recorded.
 
     Returns:
-        `target`: its id, split, task, user, time, query and the titles opened; `runs`: label and
-        folder of each; `behaviors` before the target, oldest first: `order`, `part` (`past
-        sessions` or `current session`), `type`, `text`, `clicked` titles of a search, and
-        `weights` by label, None if the run does not see the behavior.
+        `target`: its id, split, task, user, time, query and the titles opened; `runs`: label,
+        folder and `candidates` of each; `behaviors` before the target, oldest first: `order`,
+        `part` (`past sessions` or `current session`), `type`, `text`, `clicked` titles of a
+        search, and `weights` by label, None if the run does not see the behavior. `candidates`
+        are given for USER, empty for other models: `text`, `opened`, `score`, and `contributions`
+        by name, which sum to the score (before a tanh).
 
     Raises:
         FileNotFoundError: A folder is no run, its training is not finished, or its dataset is gone.
@@ -48,8 +50,12 @@ def explain_target(
     folders = sorted(
         configs, key=lambda folder: _scenario(configs[folder], target["task"]) != Scenario.UNIFIED
     )
-    seen = {labels[folder]: _seen(folder, configs[folder], target, moved) for folder in folders}
-    described = [{"label": label, "folder": os.fspath(folder)} for folder, label in labels.items()]
+    found = {folder: _read_run(folder, configs[folder], target, moved) for folder in folders}
+    seen = {labels[folder]: behaviors for folder, (behaviors, _) in found.items()}
+    described = [
+        {"label": label, "folder": os.fspath(folder), "candidates": found[folder][1]}
+        for folder, label in labels.items()
+    ]
     return {"target": target, "runs": described, "behaviors": merge(seen)}
 
 
@@ -150,12 +156,18 @@ def _scenario(config: Config, task: str) -> str:
     return config.data.scenario if config.data.scenario == task else Scenario.UNIFIED
 
 
-def _seen(
+def _read_run(
     folder: pathlib.Path, config: Config, target: dict[str, Any], moved: str
-) -> list[dict[str, Any]]:
-    """Return the behaviors a run sees before the target, oldest first, with its weights."""
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return what a run says of the target.
+
+    Returns:
+        The behaviors it sees, oldest first, with their weights; the candidates with the parts of
+        their scores, none for a model that does not give them.
+    """
     from data_pipeline.batching.batches import evaluation_batches
     from user_tf.models.batch_ops import padded_history, padded_session
+    from user_tf.models.contributions import contribution_names
 
     task, phases = target["task"], config.train.phases
     phase = next((name for name in (task, "pretrain") if name in phases), phases[0])
@@ -167,7 +179,8 @@ def _seen(
         rows = np.flatnonzero(batch["target_id"].numpy() == target["target_id"])
         if len(rows):
             break
-    weights = np.asarray(model.attention(batch), np.float64)[rows[0]]
+    explained = model.explain(batch) if model.staged else {"attention": model.attention(batch)}
+    weights = np.asarray(explained["attention"], np.float64)[rows[0]]
     parts = {"past sessions": padded_history(batch), "current session": padded_session(batch)}
 
     def words(text: int) -> str:
@@ -188,7 +201,21 @@ def _seen(
                 }
             )
         weights = weights[len(pointers) :]
-    return seen
+    candidates = []
+    if model.staged:
+        features = dataset.feature_names if config.data.batch.features else ()
+        names = contribution_names(config.model, features)
+        scores, parts = (np.asarray(explained[x])[rows[0]] for x in ("scores", "contributions"))
+        for place in np.flatnonzero(batch["candidate_mask"][rows[0]]):
+            candidates.append(
+                {
+                    "text": words(int(batch["candidate_text"][rows[0], place])),
+                    "opened": bool(batch["labels"][rows[0], place]),
+                    "score": float(scores[place]),
+                    "contributions": dict(zip(names, parts[place].tolist(), strict=True)),
+                }
+            )
+    return seen, candidates
 
 
 def _labels(configs: Mapping[pathlib.Path, Config]) -> dict[pathlib.Path, str]:

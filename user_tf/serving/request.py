@@ -33,12 +33,14 @@ class Behavior:
 class Opening:
     """One document opened, satisfied or not; `query` of its search, or "" without one.
 
-    `session` is 0 where it was some session before the request's.
+    `session` is 0 where it was some session before the request's. `together`: it became known at the
+    same time as the one before.
     """
 
     session: int
     query: str
     title: str
+    together: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +86,7 @@ def opens_in_words(
 ) -> tuple[Opening, ...]:
     """Return the documents opened of a history in numbers as strings; see `behaviors_in_words`."""
     return tuple(
-        Opening(item.session, texts[item.query], texts[document_text[item.doc]])
+        Opening(item.session, texts[item.query], texts[document_text[item.doc]], item.together)
         for item in seen.opens
     )
 
@@ -135,6 +137,7 @@ def to_arrays(
         "opened_session": _padded([[item.session for item in items] for items in opened], 0),
         "opened_query": _padded([[item.query for item in items] for items in opened], ""),
         "opened_titles": _padded([[item.title for item in items] for items in opened], ""),
+        "opened_together": _padded([[item.together for item in items] for items in opened], 0),
         "candidate_count": _counts([request.candidates for request in requests]),
         "candidates": candidates,
     }

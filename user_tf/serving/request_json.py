@@ -11,7 +11,8 @@
       ],
       "opened": [                               optional: all documents opened, oldest first
         {"session": 1, "query": "shoes", "title": "Trail shoe X"},
-        {"title": "Sandals"}                    no session: an earlier one; no query: no search
+        {"title": "Sandals"},                   no session: an earlier one; no query: no search
+        {"title": "Cap", "together": true}      known at the same time as the one before
       ],
       "candidates": ["Trail shoe X", "Sandals"],
       "features": [[0.5, null, ...], ...]       optional: one row a candidate, raw values of F
@@ -64,7 +65,7 @@ _REQUEST_KEYS = {
     "candidates",
     "features",
 }
-_OPENED_KEYS = {"session", "query", "title"}
+_OPENED_KEYS = {"session", "query", "title", "together"}
 _ITEM_KEYS = {"session", "time", "query", "clicked", "title"}
 
 
@@ -258,7 +259,15 @@ def _opened(value: Any) -> tuple[Opening, ...]:
         check_keys(item, _OPENED_KEYS, f"`{name}`")
         session = check_session(item["session"], f"{name}.session") if "session" in item else 0
         query = check_string(item.get("query", ""), f"{name}.query")
-        openings.append(Opening(session, query, check_string(item.get("title"), f"{name}.title")))
+        title = check_string(item.get("title"), f"{name}.title")
+        together = item.get("together", False)
+        expect(
+            isinstance(together, bool),
+            f"`{name}.together` must be true or false",
+            together,
+            "leave it out where the document became known later than the one before",
+        )
+        openings.append(Opening(session, query, title, together))
     return tuple(openings)
 
 
@@ -266,7 +275,8 @@ def _opening_item(opening: Opening) -> dict[str, Any]:
     item: dict[str, Any] = {"session": opening.session} if opening.session else {}
     if opening.query:
         item["query"] = opening.query
-    return item | {"title": opening.title}
+    item["title"] = opening.title
+    return item | {"together": True} if opening.together else item
 
 
 def _features(value: Any, candidates: int) -> tuple[tuple[float, ...], ...] | None:

@@ -18,6 +18,7 @@ n features, S numbers of a state:
 | opened_session | int64 [B, O] | number of the session of each, 0: some earlier one; oldest first |
 | opened_query | string [B, O] | query of the search of each, "" without one |
 | opened_titles | string [B, O] | title of each |
+| opened_together | int64 [B, O] | 1: it became known at the same time as the one before, 0: later |
 | state | int32 [B, S] | result of `encode_user` |
 | candidate_count | int64 [B] | candidates of each request |
 | document_ids | string [B, C] | candidates by id |
@@ -54,6 +55,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from user_tf.models.contributions import contribution_names
 from user_tf.models.shared_weights import share_weights, stamp_of
 from user_tf.serving.graph.document_table import DocumentTable
 from user_tf.serving.graph.ranking import WATCHED, Graph
@@ -81,6 +83,7 @@ _USER = {
     "opened_session": _COUNTS,
     "opened_query": _TEXTS,
     "opened_titles": _TEXTS,
+    "opened_together": _COUNTS,
 }
 _TARGET = {"query": _TEXT, "candidate_count": _COUNT, "candidates": _TEXTS}
 _STATE = {"state": tf.TensorSpec([None, None], tf.int32)}
@@ -98,8 +101,6 @@ SIGNATURES: Mapping[str, Mapping[str, tf.TensorSpec]] = {
     "rank_documents": {**_STATE, **_TARGET, "document_ids": _TEXTS},
 }
 """Arguments of each signature; a model has those that its ranker and its export can give."""
-
-_COSINES = ("cos(I_s, r_D)", "cos(I_s, r_l)", "cos(I_l, r_D)", "cos(I_l, r_l)")
 
 
 class ServedModel:
@@ -147,13 +148,8 @@ class ServedModel:
         """Return the signals of `contributions`, in order; none for a model that cannot `explain`."""
         if self._staged is None:
             return []
-        config, features = self._ranker.config, self._graph.features
-        return [
-            *_COSINES[: 4 if config.history_encoder else 1],
-            *(["knrm"] if config.knrm else []),
-            *(features.names if features else ()),
-            *(["hidden layer"] if self._ranker.scorer.hidden_dim else []),
-        ]
+        features = self._graph.features
+        return contribution_names(self._ranker.config, features.names if features else ())
 
     def write(self, folder: str | os.PathLike[str]) -> None:
         """Write the SavedModel; `rank` is also its `serving_default`."""

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from user_tf import run_folder
 from user_tf.training.records import checkpoints
-from user_tf.training.step import StepResult, reseed, seed_states, summed_loss
+from user_tf.training.steps.replicas import StepResult
+from user_tf.training.steps.tf_step import forward_loss, reseed, seed_states
 
 BATCH = "not_finite.npz"
 
@@ -22,7 +23,7 @@ class NonFiniteLossError(RuntimeError):
 
 
 def check_finite(
-    folder: pathlib.Path, step: int, result: StepResult, batch: Any
+    folder: pathlib.Path, step: int, result: StepResult, batch: Callable[[], dict[str, Any]]
 ) -> tuple[float, int, float]:
     """Return loss, groups and gradient norm of a step.
 
@@ -30,7 +31,7 @@ def check_finite(
         folder: Folder of the phase; the batch is written there if a number is not finite.
         step: Number of the step.
         result: Scalars of the step.
-        batch: Its Batch, one a replica.
+        batch: Zero-argument callable that returns its Batch as NumPy arrays.
 
     Raises:
         NonFiniteLossError: The loss or the norm is not finite.
@@ -38,8 +39,7 @@ def check_finite(
     loss, groups, norm = (float(part) for part in result)
     if math.isfinite(loss) and math.isfinite(norm):
         return loss, int(groups), norm
-    arrays: dict[str, Any] = {name: _of_first_replica(value) for name, value in batch.items()}
-    np.savez(folder / BATCH, **arrays, step=np.int64(step))
+    np.savez(folder / BATCH, **batch(), step=np.int64(step))
     kept = folder / run_folder.CHECKPOINTS / checkpoints.LATEST
     raise NonFiniteLossError(
         f"`loss` must be finite. Got loss {loss}, gradient norm {norm} at step {step} of "
@@ -48,10 +48,6 @@ def check_finite(
         "and choose another --run."
         + (f" The last good checkpoint is {kept}." if kept.exists() else "")
     )
-
-
-def _of_first_replica(value: Any) -> Any:
-    return np.asarray(getattr(value, "values", [value])[0])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,11 +85,12 @@ def find_first(
     for variable in model.variables:
         if not _are_finite([variable.value]):
             return Finding("weight", variable.path)
-    reseed(seed_states(model), seed, tf.constant(step, tf.int64), tf.constant(0))
+    numbers = tf.constant(seed, tf.int64), tf.constant(step, tf.int64)
+    reseed(seed_states(model), *numbers, tf.constant(0))
     found: list[str] = []
     _watch(model, found)
     with tf.GradientTape() as tape:
-        total = summed_loss(model, batch)
+        total = forward_loss(model, batch)
     if found:
         return Finding("output", found[0])
     weights = model.trainable_variables

@@ -1,23 +1,23 @@
 """A phase under way: its model, optimizer, input and position."""
 
+import functools
 import pathlib
+import signal
 import time
 from typing import Any
-
-import tensorflow as tf
 
 from data_pipeline.dataset.dataset_folder import Dataset
 from user_tf import run_folder
 from user_tf.config import Config
 from user_tf.training import phases
 from user_tf.training.divergence import check_finite
-from user_tf.training.feeding import distributed_batches, steps_per_epoch, windows_per_step
-from user_tf.training.optimizer import SummedGradientAdam
+from user_tf.training.feeding import replica_batches, steps_per_epoch, windows_per_step
 from user_tf.training.records import checkpoints
 from user_tf.training.records.journal import Journal
-from user_tf.training.step import make_train_step
+from user_tf.training.records.projector import write_projector
+from user_tf.training.steps.replicas import of_chief
 from user_tf.training.stopping import StopRequest
-from user_tf.training.strategy import is_chief
+from user_tf.training.trainer import Trainer
 from user_tf.training.validation import make_validation
 from user_tf.training.warm_start import start_from
 
@@ -39,39 +39,46 @@ class PhaseTraining:
         config: Config,
         phase: phases.Phase,
         dataset: Dataset,
-        strategy: tf.distribute.Strategy,
+        trainer: Trainer,
     ) -> None:
         self._config, self._phase, self._dataset = config, phase, dataset
-        self._strategy, self._chief = strategy, is_chief(strategy)
+        self._trainer = trainer
+        self._replicas = replicas = trainer.replicas
         self._folder = pathlib.Path(config.run, phase.name)
         self._folder.mkdir(parents=True, exist_ok=True)
-        with strategy.scope():
-            self.model = run_folder.build_model(config, dataset)
-            self._optimizer = SummedGradientAdam(learning_rate=phase.learning_rate)
-            self._optimizer.build(self.model.trainable_variables)
-        self._score_validation = make_validation(config, phase, dataset, self.model)
+        trainer.start(phase)
+        self.model = trainer.model
+        self._score_validation = make_validation(config, phase, dataset, trainer)
+        self._steps = steps_per_epoch(config, dataset, replicas.count)
+        self._windows_per_step = windows_per_step(config, replicas.count)
         resumed = self._resume()
         origin = resumed or self._start()
-        self._steps = steps_per_epoch(config, dataset, strategy)
-        self._windows_per_step = windows_per_step(config, strategy)
+        self._check_position()
         self._evaluate_after = phases.evaluation_steps(
             self._steps, config.train.evaluations_per_epoch
         )
         self._batches = self._read_batches()
-        self._train_step = self._make_step()
+        self._train_step = trainer.step(self._batches)
         self.journal = self._open_journal(resumed=bool(resumed))
         self.journal.progress.say(
             f"{phase.name}: {origin}; at most {phase.epochs} epochs of {self._steps} steps, learning "
-            f"rate {phase.learning_rate:g}, {strategy.num_replicas_in_sync} replicas"
+            f"rate {phase.learning_rate:g}, {replicas.count} replicas"
         )
         self.steps_done = 0
         self._unread: list[tuple[int, Any, Any]] = []
         self._clock = self._saved_at = time.perf_counter()
 
+    @property
+    def _summaries(self) -> pathlib.Path | None:
+        """Folder of the TensorBoard summaries; None: this process writes none."""
+        if self._config.runtime.tensorboard and self._replicas.chief:
+            return self._folder.parent / run_folder.TENSORBOARD / self._phase.name
+        return None
+
     def _resume(self) -> str:
         """Restore the checkpoint of this phase; return what to say of it, empty without one."""
         kept = checkpoints.restore(
-            self._folder / run_folder.CHECKPOINTS, self.model, self._optimizer
+            self._folder / run_folder.CHECKPOINTS, self.model, self._trainer.optimizer
         )
         if kept is None:
             return ""
@@ -102,37 +109,51 @@ class PhaseTraining:
             return f"from {phase.name} of {warm_start} with {new} new rows"
         return "from scratch"
 
-    def _make_step(self) -> Any:
-        """Return the compiled training step."""
-        config = self._config
-        return make_train_step(
-            self.model,
-            self._optimizer,
-            self._strategy,
-            self._batches.element_spec,
-            config.train.clip_norm,
-            (config.runtime.seed, self._phase.number),
-            config.runtime.jit,
-            config.train.embedding_updates == "touched",
-        )
+    def _check_position(self) -> None:
+        """Refuse a position that cannot be continued on these replicas.
+
+        Raises:
+            ValueError: The windows consumed are no complete steps here, or another process found
+                another checkpoint.
+        """
+        position = self._position
+        if position.windows % self._windows_per_step:
+            raise ValueError(
+                "`runtime.strategy` must give a number of replicas whose steps end where the "
+                f"checkpoint is, after {position.windows} windows of an epoch. Got "
+                f"{self._replicas.count} replicas of {self._config.data.batch.windows_per_batch} "
+                "windows. Fix: resume with as many replicas as before."
+            )
+        (step,) = of_chief(self._replicas, [position.step])
+        if step != position.step:
+            raise ValueError(
+                f"`run` must be one folder that all workers share. Got {self._folder.parent}, which "
+                f"has step {position.step} here and step {step:.0f} at the chief. Fix: put it on a "
+                "file system that all workers see."
+            )
 
     def _open_journal(self, resumed: bool) -> Journal:
         """Return the reports of the phase."""
-        summaries = None
-        if self._config.runtime.tensorboard and self._chief:
-            summaries = self._folder.parent / run_folder.TENSORBOARD / self._phase.name
         steps = self._phase.epochs * self._steps
-        return Journal(self._folder, summaries, self._position, resumed, steps, self._chief)
+        journal = Journal(
+            self._folder, self._summaries, self._position, resumed, steps, self._replicas.chief
+        )
+        if not resumed:
+            journal.add_settings(self._config)
+        return journal
 
     def _read_batches(self) -> Any:
-        """Return the rest of the current epoch as a distributed dataset."""
-        return distributed_batches(
-            self._config,
-            self._phase,
-            self._dataset,
-            self._strategy,
-            self._position.epoch,
-            self._position.windows,
+        """Return the rest of the current epoch as a stream of steps."""
+        position = self._position
+        return self._replicas.distribute(
+            replica_batches(
+                self._config,
+                self._phase,
+                self._dataset,
+                self._replicas.count,
+                position.epoch,
+                position.windows,
+            )
         )
 
     def starts_from_trained_weights(self) -> bool:
@@ -159,7 +180,7 @@ class PhaseTraining:
         while position.windows < self._steps * self._windows_per_step:
             if self.steps_done >= steps_left:
                 return False
-            if stop.signal is not None:
+            if self._must_stop(stop):
                 self.save()
                 return False
             self.do_step(batches)
@@ -177,6 +198,18 @@ class PhaseTraining:
             self._batches = self._read_batches()
         return True
 
+    def _must_stop(self, stop: StopRequest) -> bool:
+        """Return whether any process was asked to stop; all of them stop after the same step.
+
+        They ask each other where losses are read, so that no step waits for it.
+        """
+        if self._replicas.processes > 1 and self._unread:
+            return False
+        (asked,) = self._replicas.total([stop.signal is not None])
+        if asked:
+            stop.signal = stop.signal or signal.SIGTERM
+        return bool(asked)
+
     def do_step(self, batches: Any) -> None:
         """Train on the next batch."""
         position = self._position
@@ -185,7 +218,9 @@ class PhaseTraining:
         input_seconds = time.perf_counter() - begin
         position.step += 1
         self.steps_done += 1
-        result = self._train_step(batch, tf.constant(position.step, tf.int64))
+        result = self._train_step(
+            batch, position.step, (self._config.runtime.seed, self._phase.number)
+        )
         self._unread.append((position.step, result, batch))
         position.windows += self._windows_per_step
         position.input_seconds += input_seconds
@@ -200,7 +235,12 @@ class PhaseTraining:
     def flush_losses(self) -> None:
         """Read the results of the last steps: count groups, stop at a number not finite."""
         for step, result, batch in self._unread:
-            loss, groups, norm = check_finite(self._folder, step, result, batch)
+            loss, groups, norm = check_finite(
+                self._folder,
+                step,
+                result,
+                functools.partial(self._replicas.first_batch, batch),
+            )
             self._position.groups += groups
             self.journal.add_losses(step, loss, norm)
         self._unread.clear()
@@ -209,7 +249,7 @@ class PhaseTraining:
         """Score the validation targets; keep the weights if they are the best so far."""
         values = self._score_validation()
         best = self._position.update_best(values["map"])
-        if best and self._chief:
+        if best and self._replicas.chief:
             checkpoints.save_weights(self._folder / run_folder.BEST, self.model)
         self.add_elapsed()
         self.journal.add_evaluation(self._position, values, best)
@@ -224,18 +264,18 @@ class PhaseTraining:
         """Write a checkpoint."""
         self.flush_losses()
         self.add_elapsed()
-        if self._chief:
+        if self._replicas.chief:
             checkpoints.save(
                 self._folder / run_folder.CHECKPOINTS,
                 self.model,
-                self._optimizer,
+                self._trainer.optimizer,
                 self._position,
             )
         self._saved_at = time.perf_counter()
 
     def write_done(self) -> None:
-        """Write the result of the phase; it then counts as done."""
-        if self._chief:
+        """Write the result of the phase; it then counts as done, also for the other processes."""
+        if self._replicas.chief:
             position = self._position
             run_folder.write_json(
                 self._folder / run_folder.DONE,
@@ -249,3 +289,8 @@ class PhaseTraining:
                     "input_seconds": position.input_seconds,
                 },
             )
+        if self._summaries is not None:
+            self.model.load_weights(self._folder / run_folder.BEST)
+            write_projector(self._summaries, self.model, self._dataset.vocabulary)
+        # The next phase reads what the chief has written.
+        self._replicas.total([0.0])

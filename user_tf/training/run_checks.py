@@ -135,13 +135,28 @@ def _check_devices(config: Config) -> None:
             "must be `table` where XLA compiles the gradient",
             "set --train.embedding_updates=table, or --noruntime.jit",
         )
-    compiled = runtime.jit or runtime.strategy == "tpu"
+    jax = runtime.backend == "jax"
+    if jax and runtime.strategy not in ("one_device", "mirrored"):
+        _refuse(
+            config,
+            "runtime.strategy",
+            "must be one_device or mirrored with --runtime.backend=jax, which finds TPUs itself",
+            "set --runtime.strategy=mirrored to train on all chips of the machine",
+        )
+    if jax and config.train.embedding_updates == "touched":
+        _refuse(
+            config,
+            "train.embedding_updates",
+            "must be `table` with --runtime.backend=jax",
+            "set --train.embedding_updates=table",
+        )
+    compiled = jax or runtime.jit or runtime.strategy == "tpu"
     if compiled and config.data.batch.fixed_sizes == "off":
         _refuse(
             config,
             "data.batch.fixed_sizes",
             "must not be off where XLA compiles for fixed sizes",
-            "set --data.batch.fixed_sizes=auto, or --noruntime.jit on a CPU or GPU",
+            "set --data.batch.fixed_sizes=auto, or train with TensorFlow on a CPU or GPU without jit",
         )
 
 

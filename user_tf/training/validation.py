@@ -8,29 +8,32 @@ from data_pipeline.batching.batches import evaluation_batches
 from data_pipeline.dataset.dataset_folder import Dataset
 from user_tf.config import Config
 from user_tf.evaluation import evaluated_targets, evaluator
+from user_tf.training.feeding import batch_settings
 from user_tf.training.phases import Phase
+from user_tf.training.steps.replicas import of_chief
+from user_tf.training.trainer import Trainer
 
 
 def make_validation(
-    config: Config, phase: Phase, dataset: Dataset, model: keras.Model
+    config: Config, phase: Phase, dataset: Dataset, trainer: Trainer
 ) -> Callable[[], dict[str, float]]:
     """Build the validation of a phase.
 
     Returns:
         Zero-argument callable that returns the MAP of every task of the phase, by its name, and
-        their mean as `map`, which early stopping watches. It raises ValueError where a task has no
+        their mean as `map`, which early stopping watches; every process returns the chief's. It raises ValueError where a task has no
         validation query with relevant and irrelevant candidates.
     """
     batches = evaluation_batches(
         dataset,
         config.data.scenario,
         "validation",
-        config.data.batch,
+        batch_settings(config),
         tasks=phase.tasks,
         limit=config.train.validation_targets,
     )
     truth = evaluated_targets.load(dataset, "validation")
-    forward = evaluator.compiled_forward(model, batches.element_spec)
+    forward = trainer.forward(batches)
 
     def measure() -> dict[str, float]:
         ids, scores = evaluator.score_targets(forward, batches)
@@ -45,9 +48,10 @@ def make_validation(
                     "prepare a longer log."
                 )
             maps[task] = value
+        maps = dict(zip(maps, of_chief(trainer.replicas, list(maps.values())), strict=True))
         return {"map": sum(maps.values()) / len(maps), **maps}
 
-    return lambda: choose_variant(model, measure)
+    return lambda: choose_variant(trainer.model, measure)
 
 
 def choose_variant(model: keras.Model, measure: Callable[[], dict[str, float]]) -> dict[str, float]:

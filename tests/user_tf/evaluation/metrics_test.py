@@ -7,7 +7,7 @@ import pytest
 import sklearn.metrics
 
 from user_tf.evaluation import metrics
-from user_tf.training import tensorflow_ranking
+from user_tf.training.steps import tensorflow_ranking
 
 
 def one(name, labels, scores, mask=None):

@@ -19,6 +19,7 @@ SPECS = {
     "opened_session": ([None, None], tf.int64),
     "opened_query": ([None, None], tf.string),
     "opened_titles": ([None, None], tf.string),
+    "opened_together": ([None, None], tf.int64),
     "candidate_count": ([None], tf.int64),
     "candidates": ([None, None], tf.string),
 }

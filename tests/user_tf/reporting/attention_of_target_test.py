@@ -7,10 +7,12 @@ import pytest
 
 from data_pipeline.batching.batches import evaluation_batches
 from data_pipeline.common.codes import Task
+from data_pipeline.settings import BatchSettings
 from tests.user_tf.reporting.made_runs import make_run
 from tests.user_tf.training import tiny_dataset
 from user_tf import run_folder
 from user_tf.models.batch_ops import padded_history, padded_session
+from user_tf.models.contributions import COSINES
 from user_tf.reporting import attention_of_target
 
 
@@ -80,6 +82,32 @@ def test_behaviors_come_in_their_order_with_the_weights_of_every_run(made, task)
     json.dumps(content, allow_nan=False)
 
 
+@pytest.mark.parametrize("task", ["search", "recommendation"])
+def test_the_parts_of_a_score_have_names_and_sum_to_it(made, task):
+    dataset, folders = made
+    target = targets_of(dataset, task=task)[0]
+    content = explain(folders["user"], folders["nrms"], target=target)
+    user, nrms = content["runs"]
+    assert nrms["candidates"] == []
+    model, _, _ = run_folder.load_model(folders["user"], "pretrain")
+    row = next(row for row in dataset.targets().to_pylist() if row["target_id"] == target)
+    assert [c["opened"] for c in user["candidates"]] == [bool(label) for label in row["labels"]]
+    for batch in evaluation_batches(dataset, "unified", "test", BatchSettings()):
+        for place in np.flatnonzero(batch["target_id"].numpy() == target):
+            scores = np.asarray(model(batch))[place][: len(row["labels"])]
+    np.testing.assert_allclose([c["score"] for c in user["candidates"]], scores, atol=1e-5)
+    kernel = np.asarray(model.scorer.linear.kernel)[:, 0]
+    cosines = list(zip(COSINES, kernel[:4], strict=True))
+    for candidate in user["candidates"]:
+        parts = candidate["contributions"]
+        assert list(parts)[:5] == [*COSINES, "knrm"]
+        assert list(parts)[5:] == list(dataset.feature_names) and len(parts) == len(kernel)
+        assert sum(parts.values()) == pytest.approx(candidate["score"], abs=1e-5)
+        assert all(abs(parts[name]) <= abs(weight) + 1e-6 for name, weight in cosines)
+        assert all(word.startswith(("word", "▯")) for word in candidate["text"].split())
+    json.dumps(content, allow_nan=False)
+
+
 def test_runs_of_different_scenarios_share_the_rows_of_common_behaviors():
     def behavior(kind, text, weight, part="past sessions"):
         return {"part": part, "type": kind, "text": text, "clicked": [], "weight": weight}
@@ -126,9 +154,10 @@ def test_order_and_parts_are_those_of_the_unified_scenario(made, tmp_path, monke
 
     def seen(folder, config, target, moved):
         part = "current session" if config.data.scenario == "unified" else "past sessions"
-        return [{"part": part, "type": "browse", "text": "hat", "clicked": [], "weight": 1.0}]
+        behavior = {"part": part, "type": "browse", "text": "hat", "clicked": [], "weight": 1.0}
+        return [behavior], []
 
-    monkeypatch.setattr(attention_of_target, "_seen", seen)
+    monkeypatch.setattr(attention_of_target, "_read_run", seen)
     target = targets_of(dataset, task="recommendation")[0]
     content = explain(single, folders["user"], target=target)
     assert [run["label"] for run in content["runs"]] == ["nrms", "user"]

@@ -14,11 +14,14 @@ from data_pipeline.batching.batches import evaluation_batches, training_batches
 from data_pipeline.common import flagtree
 from data_pipeline.dataset.dataset_folder import open_dataset
 from tests.user_tf.reporting.made_runs import make_run
+from tests.user_tf.runs.seen_devices import see_backend, see_devices
 from tests.user_tf.training import tiny_dataset
 from user_tf import run_folder
 from user_tf.config import Config
-from user_tf.training import loop, phase_training, phases, strategy
+from user_tf.training import loop, phase_training, phases
 from user_tf.training.run_checks import check
+from user_tf.training.steps.tf_replicas import TensorFlowReplicas
+from user_tf.training.trainer import Trainer
 
 SMALL = {
     "model.width": 8,
@@ -110,24 +113,29 @@ def see_scores(config):
     return summarise({"scores": model(batch, training=True), "losses": sum(model.losses)})
 
 
+def new_trainer(config):
+    """Return the trainer of a run on one device."""
+    replicas = TensorFlowReplicas(tf.distribute.get_strategy())
+    return Trainer(config, open_dataset(config.data.dataset), replicas)
+
+
 @functools.cache
 def see_training(config):
     """Return how a training of the first phase is made up, which then does not start."""
     seen = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            phase_training, "make_train_step", lambda *arguments: seen.update(step=arguments[4:])
+            TensorFlowReplicas, "make_step", lambda *arguments: seen.update(step=arguments[-1])
         )
         patch.setattr(
             phase_training,
             "make_validation",
             lambda config, *_: seen.update(train=config.train) or float,
         )
-        strategy.seed_process(1)
         run = pathlib.Path(config.run)
         plan = phases.plan(config, config.train.phases[0])
         training = phase_training.PhaseTraining(
-            config, plan, open_dataset(config.data.dataset), tf.distribute.get_strategy()
+            config, plan, open_dataset(config.data.dataset), new_trainer(config)
         )
     training.journal.close()
     position = training._position
@@ -168,30 +176,8 @@ def see_steps(config):
         plan = phases.plan(config, config.train.phases[0])
         dataset = open_dataset(config.data.dataset)
         limit = config.train.stop_after_steps
-        done = loop.train_phase(config, plan, dataset, tf.distribute.get_strategy(), limit)
+        done = loop.train_phase(config, plan, dataset, new_trainer(config), limit)
     return done, saved
-
-
-def see_devices(config):
-    """Return the calls that set up precision, devices and strategy."""
-    calls = []
-
-    def note(name):
-        return lambda *arguments, **named: calls.append((name, arguments[1:], named))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tf.config, "set_logical_device_configuration", note("logical"))
-        for name in ("MirroredStrategy", "TPUStrategy"):
-            patch.setattr(tf.distribute, name, note(name))
-        patch.setattr(tf.config, "experimental_connect_to_cluster", note("connect"))
-        patch.setattr(tf.tpu.experimental, "initialize_tpu_system", note("start"))
-        resolver = tf.distribute.cluster_resolver
-        patch.setattr(resolver, "TPUClusterResolver", lambda tpu: calls.append(tpu))
-        patch.setattr(keras.config, "set_dtype_policy", note("policy"))
-        patch.setattr(keras.config, "set_dtype_policy", lambda policy: calls.append(policy))
-        strategy.prepare(config.runtime)
-        strategy.make_strategy(config.runtime)
-    return calls
 
 
 # By setting: another value, settings of the base where it matters, and where the change is seen.
@@ -252,6 +238,7 @@ EFFECTS = {
     "train.validation_targets": (1, {}, see_validation),
     "train.checkpoint_minutes": (0.0, {"train.stop_after_steps": 2}, see_steps),
     "train.stop_after_steps": (1, {"train.stop_after_steps": 2}, see_steps),
+    "runtime.backend": ("jax", {}, see_backend),
     "runtime.strategy": ("mirrored", {}, see_devices),
     "runtime.logical_cpus": (2, {}, see_devices),
     "runtime.tpu": ("host", {"runtime.strategy": "tpu"}, see_devices),

@@ -15,8 +15,9 @@ CAPS = RequestCaps(max_history=6, max_candidates=7, max_text_bytes=40)
 
 
 def arrays_with(**changes):
-    return to_arrays([REQUEST]) | {
-        name: np.array(value, object if "count" not in name and "session" not in name else np.int64)
+    arrays = to_arrays([REQUEST])
+    return arrays | {
+        name: np.array(value, arrays[name].dtype)
         for name, value in changes.items()
     }
 
@@ -73,6 +74,7 @@ def check():
         ({"history_title_count": [[2, 1, 2, 1]]}, "`history_title_count` must sum up.*Got 6"),
         ({"opened_session": [[4, 0]]}, "`opened_session` must be from 0 to `session`. Got 4"),
         ({"opened_session": [[-1, 0]]}, "`opened_session` must be from 0 to `session`. Got -1"),
+        ({"opened_together": [[0, 2]]}, "`opened_together` must be 0 or 1. Got 2"),
         (
             {"query": ["x" * 41]},
             "`query` must hold texts of at most 40 bytes.*Got 41.*max_text_bytes",
@@ -122,6 +124,7 @@ def test_what_lies_beyond_the_counts_is_not_checked(check):
     arrays["history_titles"][1] = "x" * 99
     arrays["opened_session"][1] = 7
     arrays["opened_titles"][1] = "x" * 99
+    arrays["opened_together"][1] = 7
     arrays["candidates"][1, 3:] = "x" * 99
     found = check(arrays)
     assert found["history_session"].shape == (2, 4)

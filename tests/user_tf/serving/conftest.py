@@ -1,38 +1,47 @@
 """A small served model with random weights, shared by the tests of this folder."""
 
 import pathlib
+import types
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_pipeline.batching.parsing import Tables
-from data_pipeline.settings import BatchSettings
-from data_pipeline.text.words import Tokenizer, write_vocabulary
-from user_tf.config import ModelConfig
+from data_pipeline.text.words import write_vocabulary
+from user_tf.config import Config, ModelConfig
 from user_tf.models.ranker import Sizes
 from user_tf.registry import build_ranker
-from user_tf.serving.graph.count_tables import CountTables, write_counts
+from user_tf.serving.bundle import make_graph
 from user_tf.serving.graph.document_table import DocumentTable
-from user_tf.serving.graph.history_selection import HistoryLimits
-from user_tf.serving.graph.ranking import Graph
-from user_tf.serving.graph.request_features import RequestFeatures
-from user_tf.serving.graph.user_table import UserTable, write_users
 from user_tf.serving.signatures import ServedModel
 
 WORDS = ["red", "blue", "green", "hat", "shoe", "sock", "big", "small", "sun", "rain"]
 OOV_BUCKETS = 97
 DOCUMENTS = {"d1": "red hat", "d2": "", "d3": "big quagga sun", "d4": "sock"}
+MODEL = ModelConfig(width=16, num_heads=2, key_dim=8, intermediate_dim=32)
 NAMES, MEAN, STD = ("document_clicks", "query_cosine"), (1.0, -2.0), (2.0, 0.5)
 
 
 @pytest.fixture(scope="session")
-def tables():
-    """Return constant tables of a dataset without documents: serving reads F alone."""
-    return Tables(
+def graph(tmp_path_factory):
+    """Return the graph of a dataset without documents or targets: serving reads none."""
+    folder = tmp_path_factory.mktemp("assets")
+    write_vocabulary(folder / "vocabulary.txt", ["", *WORDS])
+    draw = np.random.default_rng(0)
+    words = draw.normal(size=(1 + len(WORDS) + OOV_BUCKETS, 8))
+    words[0] = 0
+    dataset = types.SimpleNamespace(
+        manifest={"settings": {"text": {"text_length": 6}}},
+        tokenizer="words",
+        vocabulary_file=folder / "vocabulary.txt",
+        vocabulary_size=1 + len(WORDS),
+        oov_buckets=OOV_BUCKETS,
+        user_ids=["", "alice", "bob"],
+        word_vectors=words,
         text_tokens=np.zeros([1, 6], np.int32),
         document_texts=np.zeros([1], np.int64),
+        feature_names=NAMES,
         feature_mean=np.array(MEAN, np.float32),
         feature_std=np.array(STD, np.float32),
         query_free=np.array([True, False]),
@@ -41,34 +50,14 @@ def tables():
         clicked_titles=3,
         max_candidates=10,
     )
-
-
-@pytest.fixture(scope="session")
-def graph(tmp_path_factory, tables):
-    folder = tmp_path_factory.mktemp("assets")
-    write_vocabulary(folder / "vocabulary.txt", ["", *WORDS])
-    write_users(folder / "users.txt", ["", "alice", "bob"])
-    write_counts(folder, None)
-    tokenizer = Tokenizer(folder / "vocabulary.txt", OOV_BUCKETS, text_length=6)
-    draw = np.random.default_rng(0)
-    words = draw.normal(size=(1 + len(WORDS) + OOV_BUCKETS, 8))
-    words[0] = 0
-    return Graph(
-        tokenizer=tokenizer,
-        users=UserTable(folder / "users.txt"),
-        limits=HistoryLimits("unified", 5, 20, 3),
-        tables=tables,
-        settings=BatchSettings(),
-        features=RequestFeatures(NAMES, words, tokenizer.encode, CountTables(folder)),
-        words=1 + len(WORDS),
-    )
+    return make_graph(dataset, Config(model=MODEL), folder)
 
 
 def random_ranker(seed, features=2):
     """Return a USER whose weights are large enough to distinguish inputs, user rows too."""
     keras.utils.set_random_seed(seed)
     sizes = Sizes(vocabulary=1 + len(WORDS) + OOV_BUCKETS, users=3, features=features)
-    ranker = build_ranker(ModelConfig(width=16, num_heads=2, key_dim=8, intermediate_dim=32), sizes)
+    ranker = build_ranker(MODEL, sizes)
     draw = np.random.default_rng(seed)
     for variable in ranker.trainable_variables:
         variable.assign(variable + draw.normal(0, 0.2, variable.shape))

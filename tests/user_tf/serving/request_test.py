@@ -39,6 +39,11 @@ def test_a_full_request_is_read():
         Behavior(3, "", ("How to run",)),
     )
     assert request.opened == (Opening(1, "shoes", "Trail shoe"), Opening(0, "", "Sandals"))
+    together = read(opened=[{"title": "Cap"}, {"title": "Hat", "together": True}])
+    assert together.opened == (Opening(0, "", "Cap"), Opening(0, "", "Hat", True))
+    assert from_json(to_json(together)) == together
+    with pytest.raises(RequestError, match=r"`opened\[0\].together` must be true or false. Got 1"):
+        read(opened=[{"title": "Cap", "together": 1}])
     assert request.features is not None
     assert request.features[1] == (1.0, -2.0) and math.isnan(request.features[0][1])
 

@@ -26,6 +26,7 @@ DTYPES = {
     "opened_session": (tf.int64, 2),
     "opened_query": (tf.string, 2),
     "opened_titles": (tf.string, 2),
+    "opened_together": (tf.int64, 2),
     "candidate_count": (tf.int64, 1),
     "candidates": (tf.string, 2),
 }

@@ -22,7 +22,7 @@ from user_tf.serving.graph.user_state import StateLayout, UserState
 from user_tf.serving.request import PADDING_SCORE, Behavior, Opening, to_arrays
 from user_tf.serving.signatures import SIGNATURES
 
-OPENED = (Opening(1, "shoe", "red hat"), Opening(0, "", "sock"), Opening(3, "", "rain"))
+OPENED = (Opening(1, "shoe", "red hat"), Opening(0, "", "sock", True), Opening(3, "", "rain"))
 REQUESTS = (
     SEARCH,
     RECOMMENDATION,

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from data_pipeline.common.codes import BehaviorType
+from user_tf.layers.rows import take_rows
 from user_tf.layers.user.co_attention import CoAttention
 
 
@@ -30,6 +31,7 @@ class BehaviorEncoder(keras.layers.Layer):
         searches: int tensor `[M]` -> N that holds every search with clicks: only these rows go
             through the co-attention. Default: all rows do.
         places: int tensor `[N]` -> M, the place in `searches` of each search with clicks.
+        query_length: Tokens of the longest query; words beyond it are not read. Default: L.
 
     Returns:
         Float tensor `[N, d]`.
@@ -61,26 +63,38 @@ class BehaviorEncoder(keras.layers.Layer):
     def build(self, words_shape):
         self.co_attention_layer.build(words_shape, words_shape)
 
-    def call(self, words, vectors, words_mask, types, texts, clicked, searches=None, places=None):
+    def call(
+        self,
+        words,
+        vectors,
+        words_mask,
+        types,
+        texts,
+        clicked,
+        searches=None,
+        places=None,
+        query_length=None,
+    ):
         def rows(x):
-            return x if searches is None else ops.take(x, searches, axis=0)
+            return x if searches is None else take_rows(x, searches)
 
         length, width = ops.shape(words)[1], words.shape[-1]
-        slots = clicked.shape[-1] * length
+        slots = ops.shape(clicked)[1] * length
+        longest = length if query_length is None else query_length
         # Row 0 is the empty text, so a missing title is masked by its own tokens.
         queries, titles = rows(texts), rows(clicked)
-        documents_mask = ops.reshape(ops.take(words_mask, titles, axis=0), (-1, slots))
+        documents_mask = ops.reshape(take_rows(words_mask, titles), (-1, slots))
         fused = self.co_attention_layer(
-            ops.take(words, queries, axis=0),
-            ops.reshape(ops.take(words, titles, axis=0), (-1, slots, width)),
-            query_mask=ops.take(words_mask, queries, axis=0),
+            take_rows(words, queries)[:, :longest],
+            ops.reshape(take_rows(words, titles), (-1, slots, width)),
+            query_mask=take_rows(words_mask, queries)[:, :longest],
             documents_mask=documents_mask,
         )
         clicks = ops.any(documents_mask, axis=1)
         if searches is not None:
-            fused, clicks = (ops.take(x, places, axis=0) for x in (fused, clicks))
+            fused, clicks = (take_rows(x, places) for x in (fused, clicks))
         with_clicks = ops.logical_and(types == BehaviorType.SEARCH, clicks)
-        return ops.where(with_clicks[:, None], fused, ops.take(vectors, texts, axis=0))
+        return ops.where(with_clicks[:, None], fused, take_rows(vectors, texts))
 
     def get_config(self):
         return {**super().get_config(), "co_attention": self.co_attention}

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from user_tf.layers.masking import masked_softmax
+from user_tf.layers.rows import project
 
 FORMS = ("parallel", "simple")
 
@@ -72,19 +73,26 @@ class CoAttention(keras.layers.Layer):
         both = ops.cast(query_mask[:, :, None], self.compute_dtype) * ops.cast(
             documents_mask[:, None, :], self.compute_dtype
         )
+
+        def by_word(words, kernel):
+            return ops.reshape(project(words, kernel), ops.shape(words))
+
+        def score(hidden, kernel):
+            return ops.reshape(project(hidden, kernel), ops.shape(hidden)[:2])
+
         affinity = ops.matmul(
-            ops.matmul(query, self.affinity_kernel), ops.transpose(documents, (0, 2, 1))
+            by_word(query, self.affinity_kernel), ops.transpose(documents, (0, 2, 1))
         )
         affinity = ops.tanh(affinity) * both
         if self.co_attention == "parallel":
-            query_map = ops.matmul(query, self.query_kernel)
-            documents_map = ops.matmul(documents, self.documents_kernel)
+            query_map = by_word(query, self.query_kernel)
+            documents_map = by_word(documents, self.documents_kernel)
             query_hidden = ops.tanh(query_map + ops.matmul(affinity, documents_map))
             documents_hidden = ops.tanh(
                 documents_map + ops.matmul(ops.transpose(affinity, (0, 2, 1)), query_map)
             )
-            query_logits = ops.matmul(query_hidden, self.query_score)[..., 0]
-            documents_logits = ops.matmul(documents_hidden, self.documents_score)[..., 0]
+            query_logits = score(query_hidden, self.query_score)
+            documents_logits = score(documents_hidden, self.documents_score)
         else:
             query_logits = ops.sum(affinity, axis=2)
             documents_logits = ops.sum(affinity, axis=1)

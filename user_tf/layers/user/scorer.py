@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from user_tf.layers.masking import cosine, precise
+from user_tf.layers.rows import flatten_rows
 
 
 def gelu(x):
@@ -90,18 +91,26 @@ class Scorer(keras.layers.Layer):
 
     def score(self, features):
         """Return p of f, `[T, C]`."""
-        score = self.linear(features)
-        if self.hidden_dim:
-            score = score + ops.matmul(self.hidden(features), self.output_weights)
-        return score[..., 0]
+        return self._add(features, self._hidden_part(features))
 
-    def contributions(self, features):
-        """Return the parts of p before a tanh, `[T, C, m]`: of each signal, then of a hidden layer."""
+    def explain(self, features):
+        """Return p `[T, C]`, and its parts before a tanh `[T, C, m]`: of each signal, then of a hidden layer."""
+        hidden = self._hidden_part(features)
         parts = features * self.linear.kernel[:, 0]
-        if self.hidden_dim:
-            hidden = ops.matmul(self.hidden(features), self.output_weights)
+        if hidden is not None:
             parts = ops.concatenate([parts, hidden], axis=-1)
-        return parts
+        return self._add(features, hidden), parts
+
+    def _hidden_part(self, features):
+        """Return the hidden layer's part of p, `[T, C, 1]`; None without one."""
+        if not self.hidden_dim:
+            return None
+        hidden = ops.matmul(self.hidden(flatten_rows(features)), self.output_weights)
+        return ops.reshape(hidden, (*ops.shape(features)[:2], 1))
+
+    def _add(self, features, hidden):
+        score = ops.reshape(self.linear(flatten_rows(features)), ops.shape(features)[:2])
+        return score if hidden is None else score + hidden[..., 0]
 
     def get_config(self):
         return {

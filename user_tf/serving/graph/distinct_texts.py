@@ -14,7 +14,7 @@ class DistinctTexts(NamedTuple):
 
     Attributes:
         strings: string [X].
-        tokens: int32 [X, L] token ids.
+        tokens: int32 [X, L] token ids, without the columns that no text fills; L at least 1.
         rows: Row of every string, by group, int32 in the group's shape.
     """
 
@@ -44,4 +44,10 @@ def number_texts(groups: Mapping[str, Any], encode: Callable[[Any], Any]) -> Dis
         name: tf.reshape(part, tf.shape(group))
         for (name, group), part in zip(groups.items(), parts, strict=True)
     }
-    return DistinctTexts(strings, encode(strings), rows)
+    return DistinctTexts(strings, trim(encode(strings)), rows)
+
+
+def trim(tokens: Any) -> Any:
+    """Return token ids without the columns that no text fills; one column at least."""
+    length = tf.reduce_max(tf.math.count_nonzero(tokens, axis=1, dtype=tf.int32))
+    return tokens[:, : tf.maximum(1, length)]

@@ -14,8 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from user_tf.models.batch_ops import EncodedTexts
-from user_tf.serving.graph.distinct_texts import number_texts
-from user_tf.serving.graph.request_batch import trim
+from user_tf.serving.graph.distinct_texts import number_texts, trim
 from user_tf.serving.graph.user_memory import TextFacts
 from user_tf.serving.graph.user_table import UserTable, write_users
 
@@ -115,9 +114,11 @@ def _read(graph: Any, titles: Sequence[str]) -> tuple[Any, Any, Any]:
             facts = graph.features.read(texts).at(rows)
             keys.append(facts.key.numpy())
             directions.append(facts.direction.numpy().astype(np.int16))
+    width = max(part.shape[1] for part in tokens)
+    table = np.concatenate([np.pad(x, [(0, 0), (0, width - x.shape[1])]) for x in tokens])
     if graph.features is None:
-        return np.concatenate(tokens), None, None
-    return np.concatenate(tokens), np.concatenate(keys), np.concatenate(directions)
+        return table, None, None
+    return table, np.concatenate(keys), np.concatenate(directions)
 
 
 def _constant(value: Any, name: str) -> tf.Variable:

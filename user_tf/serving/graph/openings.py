@@ -22,13 +22,15 @@ def find_openings(request: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         `real` bool [B, O]; `title`, `query` (of the search, "" otherwise) string [B, O]; `session`
-        int64 [B, O]. Openings of sessions above the request's are not real.
+        int64 [B, O]; `together` int64 [B, O], 1 where it became known with the one before. Openings of
+        sessions above the request's are not real.
 
     Example:
         >>> request = {"session": [2], "history_count": [2], "history_session": [[1, 2]]}
         >>> request |= {"history_query": [["hat", ""]], "history_title_count": [[2, 1]]}
         >>> request |= {"history_titles": [["a", "b", "c"]], "opened_count": [0]}
         >>> request |= {"opened_session": [[0]], "opened_query": [[""]], "opened_titles": [["x"]]}
+        >>> request |= {"opened_together": [[0]]}
         >>> found = find_openings({name: tf.constant(value) for name, value in request.items()})
         >>> found["title"].numpy().tolist(), found["query"].numpy().tolist()
         ([[b'a', b'b', b'c']], [[b'hat', b'hat', b'']])
@@ -46,11 +48,13 @@ def find_openings(request: Mapping[str, Any]) -> dict[str, Any]:
         "title": titles,
         "query": of_slot("history_query"),
         "session": of_slot("history_session"),
+        "together": tf.zeros_like(places),
     }
     given = {
         "title": request["opened_titles"],
         "query": request["opened_query"],
         "session": request["opened_session"],
+        "together": request["opened_together"],
     }
     width = tf.maximum(tf.shape(titles)[1], tf.shape(given["title"])[1])
     is_given = request["opened_count"] > 0

@@ -13,6 +13,7 @@ import tensorflow as tf
 from data_pipeline.batching import row_subsets
 from data_pipeline.batching.packing import standardise
 from data_pipeline.batching.parsing import Tables
+from data_pipeline.common.codes import BehaviorType
 from data_pipeline.settings import BatchSettings
 from data_pipeline.text.words import Tokenizer
 from user_tf.models.batch_ops import padded_history, padded_session
@@ -20,7 +21,7 @@ from user_tf.serving.graph.distinct_texts import DistinctTexts
 from user_tf.serving.graph.history_selection import HistoryLimits, select_history
 from user_tf.serving.graph.request_batch import pack, task_of
 from user_tf.serving.graph.request_checks import RequestCaps
-from user_tf.serving.graph.user_memory import Memory
+from user_tf.serving.graph.user_memory import Memory, TextFacts, find_past, remember
 from user_tf.serving.graph.user_table import UserTable
 
 # Rare counts reach 25 deviations; a limit of 10 would change what was evaluated.
@@ -87,41 +88,41 @@ class Graph:
     def _pack(self, request: Mapping[str, Any], features: Any) -> dict[str, Any]:
         query = request["query"]
         mask = tf.sequence_mask(request["candidate_count"], tf.shape(request["candidates"])[1])
+        past = find_past(request) if self.features else None
 
         def standardised(texts: DistinctTexts) -> Any:
             def compute() -> Any:
-                return self.compare(
-                    self.features.remember(request),
-                    query,
-                    texts,
-                    texts.rows["candidate_text"],
-                    mask,
-                )
+                facts = self.features.read(texts)
+                memory = remember(past, facts, texts.rows)
+                return self.compare(memory, query, facts, texts.rows, mask)
 
             return self.standardise(query, mask, compute, features)
 
-        return pack(request, standardised, self.limits, self.encode, self.users.find)
+        others = past.texts if past else {}
+        if not self.settings.recommendation_features:
+            searched = tf.not_equal(query, "")
+            others = {
+                name: tf.where(tf.reshape(searched, [-1] + [1] * (len(value.shape) - 1)), value, "")
+                for name, value in others.items()
+            }
+        return pack(request, standardised, self.limits, self.encode, self.users.find, others)
 
     def compare(
-        self, memory: Memory, query: Any, texts: DistinctTexts, candidates: Any, mask: Any
+        self, memory: Memory, query: Any, facts: TextFacts, rows: Mapping[str, Any], mask: Any
     ) -> Any:
         """Return raw F of candidates, float32 [B, C, n]; NaN where it is unknown.
 
         Args:
             memory: What F needs of the users' pasts.
             query: string [B].
-            texts: Distinct texts, those of query and candidates before all others.
-            candidates: int32 [B, C], their rows.
+            facts: Facts of distinct texts.
+            rows: Rows of the queries, `query_text` [B], and of the candidates, `candidate_text`
+                [B, C].
             mask: bool [B, C].
         """
-        of_query = texts.rows["query_text"]
-        last = tf.maximum(tf.reduce_max(of_query), tf.reduce_max(candidates))
-        mine = texts._replace(strings=texts.strings[: last + 1], tokens=texts.tokens[: last + 1])
-        facts = self.features.read(mine)
+        of_query, of_candidates = (facts.at(rows[x]) for x in ("query_text", "candidate_text"))
         searched = tf.not_equal(query, "")
-        return self.features.compare(
-            memory, searched, facts.at(of_query), facts.at(candidates), mask
-        )
+        return self.features.compare(memory, searched, of_query, of_candidates, mask)
 
     def standardise(self, query: Any, mask: Any, compute: Callable[[], Any], given: Any) -> Any:
         """Return F as the models see it, float32 [B, C, n].
@@ -158,21 +159,37 @@ class Graph:
         return {"scores": tf.cast(found, tf.float32)} | self.watch(batch)
 
     def add_row_subsets(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Return a Batch with row subsets, as in training, where they save more than they cost."""
+        """Return a Batch with what saves work and changes no score: see `spec.ROW_SUBSETS`."""
+        tokens = batch["text_tokens"]
+        batch = batch | self._trim_searches(batch)
         if not self.row_subsets:
             return batch
-        tokens = batch["text_tokens"]
         length = self.tokenizer.text_length
         wide = tf.pad(tokens, [[0, 0], [0, length - tf.shape(tokens)[1]]])
         wide.set_shape([None, length])
         chosen = batch | row_subsets.choose({**batch, "text_tokens": wide}, _BUCKETS)
         return chosen | row_subsets.place(chosen)
 
+    def _trim_searches(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the length of the longest query, and clicked titles without empty columns."""
+        length = tf.math.count_nonzero(batch["text_tokens"], axis=1, dtype=tf.int32)
+        searched = tf.equal(batch["behavior_type"], BehaviorType.SEARCH)
+        of_behaviors = tf.where(searched, tf.gather(length, batch["behavior_text"]), 0)
+        of_targets = tf.gather(length, batch["query_text"])
+        longest = tf.maximum(tf.reduce_max(of_behaviors), tf.reduce_max(of_targets))
+        clicked = batch["behavior_clicked"]
+        places = tf.range(1, tf.shape(clicked)[1] + 1)
+        columns = tf.reduce_max(tf.where(clicked > 0, places, 0))
+        return {
+            "query_length": tf.maximum(longest, 1),
+            "behavior_clicked": clicked[:, : tf.maximum(columns, 1)],
+        }
+
     def explain(self, ranker: Any, request: Mapping[str, Any], features: Any) -> dict[str, Any]:
         """Return the outputs of `score`, the attention to past behaviors, and parts of the scores."""
         batch = self.batch(request, features)
         mask = batch["candidate_mask"]
-        found = ranker.explain(batch)
+        found = ranker.explain(self.add_row_subsets(batch))
         scores = tf.cast(found["scores"], tf.float32)
         attention = self._place_attention(request, batch, found["attention"])
         parts = tf.where(mask[:, :, tf.newaxis], tf.cast(found["contributions"], tf.float32), 0.0)

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from data_pipeline.batching import spec
 from data_pipeline.common.codes import BehaviorType, Task
-from user_tf.serving.graph.distinct_texts import DistinctTexts, number_texts
+from user_tf.serving.graph.distinct_texts import DistinctTexts, number_texts, trim
 from user_tf.serving.graph.history_selection import HistoryLimits, select_history
 
 
@@ -24,6 +24,7 @@ def pack(
     limits: HistoryLimits,
     encode: Callable[[Any], Any],
     find_user: Callable[[Any], Any],
+    others: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Pack requests as one Batch of B targets.
 
@@ -35,10 +36,12 @@ def pack(
     Args:
         request: The arguments of signature `rank`, by name; see `signatures.py`.
         features: Returns F of the candidates, float32 [B, C, n], standardised, zero where it does
-            not apply; takes the texts, whose groups `query_text` and `candidate_text` it may read.
+            not apply; takes the texts, whose groups `query_text`, `candidate_text` and those of
+            `others` it may read.
         limits: Behaviors to keep of a history.
         encode: string [X] -> int32 [X, L] token ids.
         find_user: string [B] -> int32 [B] rows of the user table, 0 for unknown users.
+        others: string tensors by name, further texts that only `features` reads. Default: none.
 
     Returns:
         The fields of `spec.FIELDS`, without padding rows beyond row 0. Fields a request does not
@@ -64,12 +67,14 @@ def pack(
         "behavior_text": tf.where(searched, behavior_query, behavior_titles[:, 0]),
         "behavior_clicked": tf.where(searched[:, tf.newaxis], behavior_titles, ""),
     }
-    texts = number_texts(groups, encode)
-    pointers = texts.rows
+    texts = number_texts({**groups, **(others or {})}, encode)
+    pointers = {name: texts.rows[name] for name in groups}
+    # The texts of the first groups come first.
+    last = tf.reduce_max(tf.stack([tf.reduce_max(rows) for rows in pointers.values()]))
     behavior_type = tf.where(searched, BehaviorType.SEARCH, BehaviorType.BROWSE)
     known = {
         **pointers,
-        "text_tokens": trim(texts.tokens),
+        "text_tokens": trim(texts.tokens[: last + 1]) if others else texts.tokens,
         "behavior_type": _below_pad_row(behavior_type),
         "behavior_text": _below_pad_row(pointers["behavior_text"]),
         "behavior_clicked": _below_pad_row(pointers["behavior_clicked"]),
@@ -98,12 +103,6 @@ def pack(
 def task_of(query: Any) -> Any:
     """Return int32 [B], the task of each query: an empty one asks for a recommendation."""
     return tf.where(tf.equal(query, ""), Task.RECOMMENDATION, Task.SEARCH)
-
-
-def trim(tokens: Any) -> Any:
-    """Return token ids without the columns that no text fills; one column at least."""
-    length = tf.reduce_max(tf.math.count_nonzero(tokens, axis=1, dtype=tf.int32))
-    return tokens[:, : tf.maximum(1, length)]
 
 
 def title_counts(request: Mapping[str, Any]) -> Any:

@@ -13,7 +13,7 @@ from data_pipeline.common.codes import TASK_LABELS
 from user_tf.serving.graph.rules import Rules
 
 HISTORY = ("history_session", "history_query", "history_title_count")
-OPENED = ("opened_session", "opened_query", "opened_titles")
+OPENED = ("opened_session", "opened_query", "opened_titles", "opened_together")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,6 +141,10 @@ def _check_history(request: Mapping[str, Any], caps: RequestCaps) -> dict[str, A
     holds = (opened >= 0) & (opened <= current) | ~real
     fix = "give 0 for earlier sessions, `session` for the current one"
     rules.need("opened_session", "be from 0 to `session`", holds, opened, fix)
+    together = request["opened_together"]
+    holds = tf.equal(together, 0) | tf.equal(together, 1) | ~real
+    fix = "give 1 where a document became known at the same time as the one before, otherwise 0"
+    rules.need("opened_together", "be 0 or 1", holds, together, fix)
     return rules.guard(request)
 
 

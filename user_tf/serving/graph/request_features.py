@@ -17,7 +17,13 @@ import tensorflow.experimental.numpy as tnp
 from data_pipeline.features.feature_columns import FEATURES, compute_values
 from user_tf.serving.graph.count_tables import CountTables
 from user_tf.serving.graph.distinct_texts import DistinctTexts, number_texts
-from user_tf.serving.graph.user_memory import Memory, TextFacts, read_facts, remember
+from user_tf.serving.graph.user_memory import (
+    Memory,
+    TextFacts,
+    find_past,
+    read_facts,
+    remember,
+)
 
 OF_SNAPSHOT = (
     "document_clicks",
@@ -84,7 +90,9 @@ class RequestFeatures(tf.Module):
 
     def remember(self, request: Mapping[str, Any]) -> Memory:
         """Return what F needs of the past of each request."""
-        return remember(request, self.encode, self.vectors)
+        past = find_past(request)
+        texts = number_texts(past.texts, self.encode)
+        return remember(past, self.read(texts), texts.rows)
 
     def compare(
         self, memory: Memory, searched: Any, query: TextFacts, titles: TextFacts, mask: Any
@@ -109,23 +117,26 @@ class RequestFeatures(tf.Module):
         of_target = {name: value[:, tf.newaxis] for name, value in of_target.items()}
         counts |= self.counts.of_candidates(query.key, titles.key)
         position = tf.ones_like(counts["opens"]) * tf.range(tf.shape(mask)[1], dtype=tf.float64)
+        others = tf.stack([query.direction, memory.last_query, memory.opened_mean], axis=1)
+        cosines = _cosines(titles.direction, others)
         values = compute_values(tnp, position, counts, of_target) | {
-            "query_cosine": _cosine(titles.direction, query.direction),
-            "last_query_cosine": _cosine(titles.direction, memory.last_query),
-            "history_cosine": _cosine(titles.direction, memory.opened_mean),
+            "query_cosine": cosines[..., 0],
+            "last_query_cosine": cosines[..., 1],
+            "history_cosine": cosines[..., 2],
             "token_overlap": _overlap(query.tokens, titles.tokens),
             "below_last_opened": _below_last_opened(mask, position, counts["last_rank"]),
         }
-        unknown = ~self.counts.present
         columns = []
         for feature in self._columns:
-            value = tf.broadcast_to(_double(values[feature.name]), tf.shape(position))
-            if feature.name in OF_SNAPSHOT:
-                value = tf.where(unknown, tf.constant(np.nan, tf.float64), value)
-            if not feature.query_free:
-                value = tf.where(searched[:, tf.newaxis], value, 0.0)
-            columns.append(tf.cast(value, tf.float32))
-        return tf.stack(columns, axis=-1)
+            value = tf.cast(values[feature.name], tf.float32)
+            # Columns of a query alone have one value a request.
+            wide = value.shape[1] != 1
+            columns.append(value if wide else tf.broadcast_to(value, tf.shape(position)))
+        result = tf.stack(columns, axis=-1)
+        of_snapshot = tf.constant([feature.name in OF_SNAPSHOT for feature in self._columns])
+        result = tf.where(of_snapshot & ~self.counts.present, np.float32(np.nan), result)
+        query_free = tf.constant([feature.query_free for feature in self._columns])
+        return tf.where(searched[:, tf.newaxis, tf.newaxis] | query_free, result, 0.0)
 
 
 def _count_openings(memory: Memory, searched: Any, query: Any, titles: Any) -> dict[str, Any]:
@@ -150,7 +161,7 @@ def _count_openings(memory: Memory, searched: Any, query: Any, titles: Any) -> d
     kinds = tf.stack([real, same_query, same_session], axis=2)
     # Exact: float32 holds counts up to 2^24.
     counts = _double(tf.matmul(tf.cast(same, tf.float32), tf.cast(kinds, tf.float32)))
-    rank = tf.cumsum(_double(real), axis=1)
+    rank = _double(_rank_openings(real, memory.opened_together))
     return {
         "user_opens": counts[..., 0],
         "user_query_opens": counts[..., 1],
@@ -162,6 +173,25 @@ def _count_openings(memory: Memory, searched: Any, query: Any, titles: Any) -> d
         "user_opens_all": tf.reduce_sum(_double(real), axis=1),
         "user_query_opens_all": tf.reduce_sum(_double(same_query), axis=1),
     }
+
+
+def _rank_openings(real: Any, together: Any) -> Any:
+    """Return how many openings were known when each one became known, int32 [B, O].
+
+    Args:
+        real: bool [B, O], the first ones of each row.
+        together: bool [B, O], those that became known with the one before.
+
+    Example:
+        >>> real, together = tf.constant([[True] * 3]), tf.constant([[False, True, False]])
+        >>> _rank_openings(real, together).numpy().tolist()
+        [[2, 2, 3]]
+    """
+    moment = tf.cumsum(tf.cast(~together, tf.int32), axis=1)
+    moment = tf.where(real, moment, tf.int32.max)
+    # One more column, so that there is one.
+    moment = tf.pad(moment, [[0, 0], [0, 1]], constant_values=tf.int32.max)
+    return tf.searchsorted(moment, moment, side="right")[:, :-1]
 
 
 def _below_last_opened(mask: Any, position: Any, last_rank: Any) -> Any:
@@ -192,10 +222,10 @@ def _overlap(query: Any, title: Any) -> Any:
     return shared / tf.maximum(count, 1.0)
 
 
-def _cosine(title: Any, other: Any) -> Any:
-    """Return the cosines of float64 [B, C, d] with [B, d]: [B, C]; 0 for a zero vector."""
-    dots = tf.einsum("bcd,bd->bc", title, other)
-    return dots / (_length(title) * _length(other)[:, tf.newaxis])
+def _cosines(titles: Any, others: Any) -> Any:
+    """Return the cosines of float64 [B, C, d] with [B, n, d]: [B, C, n]; 0 for a zero vector."""
+    dots = tf.matmul(titles, others, transpose_b=True)
+    return dots / (_length(titles)[:, :, tf.newaxis] * _length(others)[:, tf.newaxis])
 
 
 def _length(vectors: Any) -> Any:

@@ -11,9 +11,9 @@ import tensorflow as tf
 
 from data_pipeline.common.codes import TASK_LABELS, Task
 from user_tf.models.batch_ops import EncodedPast, EncodedTexts
-from user_tf.serving.graph.distinct_texts import number_texts
+from user_tf.serving.graph.distinct_texts import DistinctTexts, number_texts
 from user_tf.serving.graph.ranking import WATCHED, Graph
-from user_tf.serving.graph.request_batch import pack, task_of, trim
+from user_tf.serving.graph.request_batch import pack, task_of
 from user_tf.serving.graph.rules import Rules
 from user_tf.serving.graph.task_routing import route
 from user_tf.serving.graph.user_memory import TextFacts
@@ -122,12 +122,13 @@ class StagedRanking:
         state = self._unpack(ranker, request)
 
         def compare() -> Any:
-            rows = texts.rows["candidate_text"]
-            return self.graph.compare(state.memory, query, texts, rows, mask)
+            facts = self.graph.features.read(texts)
+            return self.graph.compare(state.memory, query, facts, texts.rows, mask)
 
         batch = self._targets(state, query, mask, compare) | dict(texts.rows)
-        batch["text_tokens"] = trim(texts.tokens)
-        encoded = ranker.encode_texts([batch["text_tokens"]])
+        batch["text_tokens"] = texts.tokens
+        batch["query_length"] = _longest(texts)
+        encoded = ranker.encode_texts([texts.tokens])
         return self._score(ranker, batch, encoded, state) | {
             "unknown_words": self.graph.unknown_words(batch)
         }
@@ -147,27 +148,31 @@ class StagedRanking:
         def compare() -> Any:
             features = self.graph.features
             facts = features.read(texts)
+            of_rows = self.documents.facts(rows)
+            of_titles = facts.at(texts.rows["candidate_text"])
+            width = tf.maximum(tf.shape(of_rows.tokens)[2], tf.shape(of_titles.tokens)[2])
+            of_rows, of_titles = (
+                part._replace(tokens=_pad_end(part.tokens, 2, width))
+                for part in (of_rows, of_titles)
+            )
             titles = TextFacts(
                 *(
                     tf.where(_widen(known, of_row), of_row, of_title)
-                    for of_row, of_title in zip(
-                        self.documents.facts(rows),
-                        facts.at(texts.rows["candidate_text"]),
-                        strict=True,
-                    )
+                    for of_row, of_title in zip(of_rows, of_titles, strict=True)
                 )
             )
             of_query = facts.at(texts.rows["query_text"])
             return features.compare(state.memory, tf.not_equal(query, ""), of_query, titles, mask)
 
         # Rows of the request's own texts, then one of each document.
-        tokens = trim(texts.tokens)
+        tokens = texts.tokens
         own = ranker.encode_texts([tokens])
         kept = self.documents.encoded_texts(ranker, tf.reshape(rows, [-1]))
         place = tf.reshape(tf.range(tf.size(rows)), tf.shape(rows)) + tf.shape(tokens)[0]
         pointers = dict(texts.rows)
         pointers["candidate_text"] = tf.where(known, place, pointers["candidate_text"])
         batch = self._targets(state, query, mask, compare) | pointers
+        batch["query_length"] = _longest(texts)
         counted = {
             "text_tokens": _below(tokens, tf.gather(self.documents.tokens, tf.reshape(rows, [-1]))),
             **pointers,
@@ -230,6 +235,12 @@ def _no_searches(task: Any) -> dict[str, Any]:
     }
 
 
+def _longest(texts: DistinctTexts) -> Any:
+    """Return the tokens of the longest query, at least 1."""
+    queries = tf.gather(texts.tokens, texts.rows["query_text"])
+    return tf.maximum(1, tf.reduce_max(tf.math.count_nonzero(queries, axis=1, dtype=tf.int32)))
+
+
 def _widen(mask: Any, other: Any) -> Any:
     """Return a mask with axes of size 1 up to the rank of another tensor."""
     return tf.reshape(mask, tf.concat([tf.shape(mask), [1] * (len(other.shape) - 2)], 0))
@@ -238,11 +249,13 @@ def _widen(mask: Any, other: Any) -> Any:
 def _below(tokens: Any, others: Any) -> Any:
     """Return two tables of token ids, one below the other, as wide as the wider one."""
     width = tf.maximum(tf.shape(tokens)[1], tf.shape(others)[1])
-    return tf.concat([_pad_columns(part, width) for part in (tokens, others)], axis=0)
+    return tf.concat([_pad_end(part, 1, width) for part in (tokens, others)], axis=0)
 
 
-def _pad_columns(table: Any, width: Any) -> Any:
-    padding = [[0, 0], [0, width - tf.shape(table)[1]]] + [[0, 0]] * (len(table.shape) - 2)
+def _pad_end(table: Any, axis: int, width: Any) -> Any:
+    """Return a table with zeros at the end of an axis, up to a width."""
+    padding: list[list[Any]] = [[0, 0] for _ in table.shape]
+    padding[axis] = [0, width - tf.shape(table)[axis]]
     return tf.pad(table, padding)
 
 

@@ -6,14 +6,14 @@ and a state can carry them.
 Axis letters: B requests, O openings, H history slots, L tokens, d width of word vectors.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from data_pipeline.text.word_vectors import SCALE
 from user_tf.serving.graph.count_tables import hash_of
-from user_tf.serving.graph.distinct_texts import DistinctTexts, number_texts
+from user_tf.serving.graph.distinct_texts import DistinctTexts
 from user_tf.serving.graph.openings import find_openings
 
 
@@ -42,6 +42,7 @@ class Memory(NamedTuple):
         opened: bool [B, O], real openings, in the order of becoming known.
         opened_title, opened_query: int64 [B, O], keys of title and query of each.
         opened_here: bool [B, O], those of the current session.
+        opened_together: bool [B, O], those that became known with the one before.
         asked: bool [B, H], real searches.
         asked_query: int64 [B, H], keys of their queries.
         last_query: float64 [B, d], direction of the last query.
@@ -52,6 +53,7 @@ class Memory(NamedTuple):
     opened_title: Any
     opened_query: Any
     opened_here: Any
+    opened_together: Any
     asked: Any
     asked_query: Any
     last_query: Any
@@ -69,28 +71,55 @@ def read_facts(texts: DistinctTexts, vectors: Any) -> TextFacts:
     return TextFacts(hash_of(texts.strings), texts.tokens, unit(total))
 
 
-def remember(request: Mapping[str, Any], encode: Callable[[Any], Any], vectors: Any) -> Memory:
-    """Return what F needs of the past of each request.
+class Past(NamedTuple):
+    """The past of each request in strings.
+
+    Attributes:
+        openings: Result of `find_openings`.
+        asked: bool [B, H], real searches.
+        queries: string [B, H], the queries of the history.
+        texts: The strings whose words count, by group.
+        session: int64 [B].
+    """
+
+    openings: Mapping[str, Any]
+    asked: Any
+    queries: Any
+    texts: Mapping[str, Any]
+    session: Any
+
+
+def find_past(request: Mapping[str, Any]) -> Past:
+    """Return the past of each request.
 
     Args:
         request: The arguments of signature `rank`, by name; query and candidates are not read.
-        encode: string [X] -> int32 [X, L] token ids.
-        vectors: As for `read_facts`.
     """
     openings = find_openings(request)
     asked, last_query = _find_searches(request)
     titles = tf.where(openings["real"], openings["title"], "")
-    texts = number_texts({"last_query": last_query, "titles": titles}, encode)
-    facts = read_facts(texts, vectors)
-    opened = tf.gather(facts.direction, texts.rows["titles"])
+    texts = {"last_query": last_query, "opened_titles": titles}
+    return Past(openings, asked, request["history_query"], texts, request["session"])
+
+
+def remember(past: Past, facts: TextFacts, rows: Mapping[str, Any]) -> Memory:
+    """Return what F needs of the past of each request.
+
+    Args:
+        past: Result of `find_past`.
+        facts: Facts of distinct texts, those of `past.texts` among them.
+        rows: Rows of the strings of `past.texts`, by group.
+    """
+    opened = tf.gather(facts.direction, rows["opened_titles"])
     return Memory(
-        opened=openings["real"],
-        opened_title=tf.gather(facts.key, texts.rows["titles"]),
-        opened_query=hash_of(openings["query"]),
-        opened_here=tf.equal(openings["session"], request["session"][:, tf.newaxis]),
-        asked=asked,
-        asked_query=hash_of(request["history_query"]),
-        last_query=tf.gather(facts.direction, texts.rows["last_query"]),
+        opened=past.openings["real"],
+        opened_title=tf.gather(facts.key, rows["opened_titles"]),
+        opened_query=hash_of(past.openings["query"]),
+        opened_here=tf.equal(past.openings["session"], past.session[:, tf.newaxis]),
+        opened_together=past.openings["together"] > 0,
+        asked=past.asked,
+        asked_query=hash_of(past.queries),
+        last_query=tf.gather(facts.direction, rows["last_query"]),
         opened_mean=unit(tf.reduce_sum(opened, axis=1)),
     )
 

@@ -23,8 +23,8 @@ from user_tf.serving.graph.user_memory import Memory
 
 _HEADER = 5
 _EVENT = 5
-# Kinds of events.
-_OPENED, _OPENED_HERE, _ASKED = 1, 2, 3
+# Marks of an event.
+_OPENED, _HERE, _TOGETHER, _ASKED = 1, 2, 4, 8
 
 
 class UserState(NamedTuple):
@@ -166,7 +166,8 @@ def _checksum(packed: Any) -> Any:
 
 def _pack_events(memory: Memory) -> tuple[Any, Any]:
     """Return the real events, int32 [B, 5 E], openings before searches, and their numbers [B]."""
-    kind = tf.where(memory.opened_here, _OPENED_HERE, _OPENED)
+    marks = ((memory.opened_here, _HERE), (memory.opened_together, _TOGETHER))
+    kind = _OPENED + sum(mark * tf.cast(holds, tf.int32) for holds, mark in marks)
     kinds = [tf.where(memory.opened, kind, 0), tf.where(memory.asked, _ASKED, 0)]
     first = tf.concat([memory.opened_title, memory.asked_query], axis=1)
     second = tf.concat([memory.opened_query, tf.zeros_like(memory.asked_query)], axis=1)
@@ -193,5 +194,8 @@ def _unpack_events(packed: Any, count: Any) -> tuple[Any, ...]:
     kind = events[:, :, 0]
     first = tf.bitcast(events[:, :, 1:3], tf.int64)
     second = tf.bitcast(events[:, :, 3:5], tf.int64)
-    opened = tf.equal(kind, _OPENED) | tf.equal(kind, _OPENED_HERE)
-    return opened, first, second, tf.equal(kind, _OPENED_HERE), tf.equal(kind, _ASKED), first
+    opened, here, together, asked = (
+        tf.not_equal(tf.bitwise.bitwise_and(kind, mark), 0)
+        for mark in (_OPENED, _HERE, _TOGETHER, _ASKED)
+    )
+    return opened, first, second, here, together, asked, first

@@ -1,10 +1,14 @@
 """Reports of a phase: on the screen, in metrics.jsonl and to TensorBoard."""
 
 import json
+import operator
 import pathlib
 
 import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams
 
+from data_pipeline.common import flagtree
+from user_tf.config import Config
 from user_tf.run_folder import METRICS
 from user_tf.training.records.checkpoints import Position
 from user_tf.training.records.progress import Progress, memory_gib
@@ -41,6 +45,15 @@ class Journal:
             else tf.summary.create_file_writer(str(summaries))
         )
         self.progress = Progress(position.phase, steps, position.step)
+
+    def add_settings(self, config: Config) -> None:
+        """Write the settings of the run for TensorBoard's page of hyper-parameters."""
+        plain = {}
+        for name, _, _ in flagtree.leaves(Config):
+            value = operator.attrgetter(name)(config)
+            plain[name] = value if isinstance(value, (bool, int, float)) else str(value)
+        with self._summaries.as_default(step=0):
+            hparams.hparams(plain)
 
     def add_losses(self, step: int, loss: float, gradient_norm: float) -> None:
         """Write the loss and the gradient norm of a step to TensorBoard."""

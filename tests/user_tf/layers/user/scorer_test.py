@@ -44,6 +44,10 @@ def test_scores_equal_the_equation(form):
             hidden = np.array(signals) @ np.asarray(layer.hidden.kernel) + layer.hidden.bias
             expected += gelu(hidden) @ np.asarray(layer.output_weights)[:, 0]
         np.testing.assert_allclose(scores[target, slot], expected, rtol=1e-9)
+    explained, parts = layer.explain(layer.features(**ARGUMENTS))
+    np.testing.assert_array_equal(explained, scores)
+    total = np.tanh(parts.numpy().sum(2)) if form.get("score_tanh") else parts.numpy().sum(2)
+    np.testing.assert_allclose(total, scores, rtol=1e-9)
 
 
 def test_a_hidden_layer_starts_at_the_linear_score():

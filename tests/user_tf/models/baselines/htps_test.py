@@ -18,8 +18,11 @@ from tests.user_tf.models.ranker_testing import (
 from tests.user_tf.random_batch import random_batch
 from user_tf.models.baselines.htps import Htps, HtpsUnified
 from user_tf.models.batch_ops import padded_history
-from user_tf.training.optimizer import SummedGradientAdam
-from user_tf.training.step import make_train_step
+from user_tf.training.steps.optimizer import SummedGradientAdam
+from user_tf.training.steps.replicas import StepSettings
+from user_tf.training.steps.tf_step import make_train_step
+
+SEED = np.array((1, 0))
 
 
 def sigmoid(x):
@@ -173,8 +176,8 @@ def test_the_compiled_training_step_adds_the_loss_in_half_precision_too():
     optimizer.build(model.trainable_variables)
     spec = {name: tf.TensorSpec(value.shape, value.dtype) for name, value in batch.items()}
     where = tf.distribute.get_strategy()
-    step = make_train_step(model, optimizer, where, spec, 5.0, (1, 0), jit=True)
-    result = step(tensors(batch), tf.constant(0, tf.int64))
+    step = make_train_step(model, optimizer, where, spec, StepSettings(5.0, jit=True))
+    result = step(tensors(batch), tf.constant(0, tf.int64), SEED)
     assert added > 0.3 * ranking
     np.testing.assert_allclose(result.loss, expected, rtol=0.02)
     assert np.isfinite(result.gradient_norm)

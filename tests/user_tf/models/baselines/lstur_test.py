@@ -13,11 +13,13 @@ from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig
 from user_tf.models.baselines.lstur import UserMasking
 from user_tf.registry import RANKERS
-from user_tf.training.step import reseed, seed_states
+from user_tf.training.steps.tf_step import reseed, seed_states
 
 # Dropout 0, so that what training changes is the masking of users alone.
 SMALL = ModelConfig(width=8, num_heads=3, key_dim=3, dropout=0.0)
 VARIANTS = ["lstur_ini", "lstur_con"]
+
+SEED = np.array((1, 0))
 
 
 def make(name):
@@ -92,7 +94,7 @@ def test_masks_are_seeded_by_the_step(name):
     assert model.user_masking.seed_generator.state in states
 
     def at(step):
-        reseed(states, (1, 0), tf.constant(step, tf.int64), tf.constant(0))
+        reseed(states, SEED, tf.constant(step, tf.int64), tf.constant(0))
         return score(model, batch, training=True)
 
     first = at(3)

@@ -15,6 +15,7 @@ from data_pipeline.simulator.world_settings import SessionSettings, SimulateSett
 from tests.user_tf.serving.served_requests import tensors
 from user_tf.config import Config
 from user_tf.serving.bundle import make_graph
+from user_tf.serving.client.history_buffer import HistoryBuffer
 from user_tf.serving.graph.request_features import OF_SNAPSHOT
 from user_tf.serving.logged_requests import read_dataset_events, target_requests
 
@@ -102,6 +103,20 @@ def test_without_openings_the_titles_of_the_history_count(logged, requests, tmp_
         titles = [title for item in request.history for title in item.titles]
         expected = [np.log1p(titles.count(title)) for title in request.candidates]
         np.testing.assert_allclose(values[:, number], expected, atol=1e-6)
+
+
+def test_documents_that_became_known_together_share_a_rank(logged, tmp_path):
+    dataset, _ = logged
+    graph = make_graph(dataset, Config(), tmp_path)
+    buffer = HistoryBuffer()
+    for time, title in ((0, "a"), (100, "b"), (100, "c"), (200, "d")):
+        buffer.add_browse(time, title)
+    request = buffer.request(2000, ["a", "b", "c", "d", "e"])
+    assert [item.together for item in request.opened] == [False, False, True, False]
+    [found] = compute(graph, [(0, request)])
+    # As preparation counts: 1 / (1 + documents opened after it).
+    recency = found[:, dataset.feature_names.index("recency")]
+    np.testing.assert_allclose(recency, [1 / 4, 1 / 2, 1 / 2, 1, 0], atol=1e-6)
 
 
 def test_a_snapshot_lists_nothing_of_few_users(logged):

@@ -34,7 +34,8 @@ def make_state(layout, rows=2):
         opened = tf.constant([[True, False, True], [False, False, False]])
         asked = tf.constant([[False, True], [True, True]])
         here = tf.constant([[False, True, True], [True, True, True]])
-        memory = Memory(opened, keys(3), keys(3), here, asked, keys(2), *directions)
+        together = tf.constant([[False, False, True], [False, True, False]])
+        memory = Memory(opened, keys(3), keys(3), here, together, asked, keys(2), *directions)
     past = EncodedPast(
         history=normal(layout.history) if layout.history else None,
         history_mask=tf.constant([[True, False] * 3] * rows) if layout.history else None,
@@ -61,7 +62,7 @@ def test_what_is_packed_is_unpacked(name):
         return
     for row in range(2):
         for holds, fields in (
-            ("opened", ("opened_title", "opened_query", "opened_here")),
+            ("opened", ("opened_title", "opened_query", "opened_here", "opened_together")),
             ("asked", ("asked_query",)),
         ):
             for field in fields:

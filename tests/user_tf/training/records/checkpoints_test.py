@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from user_tf.training.optimizer import SummedGradientAdam
 from user_tf.training.records import checkpoints
+from user_tf.training.steps.optimizer import SummedGradientAdam
 
 
 def make(width=3):

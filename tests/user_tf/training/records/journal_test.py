@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from user_tf.config import Config
 from user_tf.training.records import journal
 from user_tf.training.records.checkpoints import Position
 
@@ -30,6 +31,7 @@ def test_only_the_chief_writes_a_line_for_each_evaluation(tmp_path, capsys, chie
     reports = journal.Journal(
         tmp_path, tmp_path / "summaries", position, False, steps=6, chief=chief
     )
+    reports.add_settings(Config())
     reports.add_losses(4, 0.5, 1.0)
     reports.add_evaluation(position, {"map": 0.25, "search": 0.25}, best=True)
     reports.close()

@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from user_tf.training.optimizer import SummedGradientAdam
-from user_tf.training.step import make_train_step, reseed, seed_states
+from user_tf.training.steps.optimizer import SummedGradientAdam
+from user_tf.training.steps.replicas import StepSettings
+from user_tf.training.steps.tf_step import make_train_step, reseed, seed_states
+
+SEED = np.array((1, 0))
 
 
 class Linear(keras.Model):
@@ -50,7 +53,7 @@ def numpy_gradient(batch, weights):
     return (losses * real).sum() / real.sum(), np.einsum("tc,tcn->n", slope, batch["features"])
 
 
-def make_step(dropout, clip_norm, seed=(1, 0), kind=Linear, jit=False):
+def make_step(dropout, clip_norm, kind=Linear, jit=False):
     model = kind(dropout)
     first = {key: tf.constant(value) for key, value in make_batch(0).items()}
     model(first)
@@ -60,7 +63,7 @@ def make_step(dropout, clip_norm, seed=(1, 0), kind=Linear, jit=False):
         key: tf.TensorSpec([None, *value.shape[1:]], value.dtype) for key, value in first.items()
     }
     where = tf.distribute.get_strategy()
-    return model, make_train_step(model, optimizer, where, spec, clip_norm, seed, jit)
+    return model, make_train_step(model, optimizer, where, spec, StepSettings(clip_norm, jit))
 
 
 def test_steps_are_adam_on_the_clipped_mean_gradient_of_real_groups():
@@ -83,7 +86,7 @@ def test_steps_are_adam_on_the_clipped_mean_gradient_of_real_groups():
         # Keras adds epsilon to the biased root, Adam's paper to the unbiased one.
         epsilon = 1e-7 / np.sqrt(1 - beta_2**number)
         weights = weights - 0.125 * unbiased[0] / (np.sqrt(unbiased[1]) + epsilon)
-        result = step(batch, tf.constant(number, tf.int64))
+        result = step(batch, tf.constant(number, tf.int64), SEED)
         np.testing.assert_allclose(result.loss, loss, rtol=1e-9)
         np.testing.assert_allclose(result.gradient_norm, norm, rtol=1e-9)
         assert float(result.groups) == 2 + number
@@ -109,7 +112,7 @@ def test_losses_the_model_adds_are_summed_over_real_groups_like_its_ranking_loss
         model.dense.kernel.assign(weights[:, None])
         batch = make_batch(number, targets=3 + number)
         loss, gradient = numpy_gradient(batch, weights)
-        result = step(batch, tf.constant(number, tf.int64))
+        result = step(batch, tf.constant(number, tf.int64), SEED)
         np.testing.assert_allclose(result.loss, loss + weights @ weights / 2, rtol=1e-9)
         norm = np.linalg.norm(gradient + weights)
         np.testing.assert_allclose(result.gradient_norm, norm, rtol=1e-9)
@@ -141,9 +144,11 @@ def table_after(steps, touched_rows, clip=0.05):
         tf.distribute.get_strategy(),
         {n: tf.TensorSpec(None, v.dtype) for n, v in batches[0].items()},
     )
-    step = make_train_step(model, optimizer, where, spec, clip, (1, 0), touched_rows=touched_rows)
+    step = make_train_step(
+        model, optimizer, where, spec, StepSettings(clip, touched_rows=touched_rows)
+    )
     norms = [
-        float(step(batch, tf.constant(number, tf.int64)).gradient_norm)
+        float(step(batch, tf.constant(number, tf.int64), SEED).gradient_norm)
         for number, batch in enumerate(batches)
     ]
     return norms, [variable.numpy() for variable in [model.table.embeddings, *optimizer.variables]]
@@ -180,7 +185,7 @@ def test_batch_of_padding_only_changes_nothing_and_is_finite():
     batch = make_batch(1)
     batch["target_weight"][:] = 0
     before = model.dense.kernel.numpy()
-    result = step(batch, tf.constant(1, tf.int64))
+    result = step(batch, tf.constant(1, tf.int64), SEED)
     assert [float(part) for part in result] == [0.0, 0.0, 0.0]
     np.testing.assert_array_equal(model.dense.kernel.numpy(), before)
 
@@ -194,7 +199,7 @@ def test_dropout_repeats_for_the_same_seed_phase_and_step_only(seed, number, sam
     states = seed_states(model)
 
     def mask(seed, number):
-        reseed(states, seed, tf.constant(number, tf.int64), tf.constant(0))
+        reseed(states, tf.constant(seed, tf.int64), tf.constant(number, tf.int64), tf.constant(0))
         return model(tf.ones([2, 64]), training=True).numpy()
 
     first = mask((1, 0), 7)
@@ -203,8 +208,8 @@ def test_dropout_repeats_for_the_same_seed_phase_and_step_only(seed, number, sam
 
 @pytest.fixture(scope="module")
 def two_replicas():
-    program = "tests.user_tf.training.two_replicas"
-    root = pathlib.Path(__file__).parents[3]
+    program = "tests.user_tf.training.steps.two_replicas"
+    root = pathlib.Path(__file__).parents[4]
     ran = subprocess.run([sys.executable, "-m", program], capture_output=True, text=True, cwd=root)
     assert ran.returncode == 0, ran.stderr[-3000:]
     return json.loads(ran.stdout)

@@ -11,11 +11,15 @@ import numpy as np
 import tensorflow as tf
 
 from user_tf.config import RuntimeConfig
-from user_tf.training import feeding, strategy
-from user_tf.training.optimizer import SummedGradientAdam
-from user_tf.training.step import make_train_step, reseed, seed_states
+from user_tf.training import feeding, process
+from user_tf.training.steps.optimizer import SummedGradientAdam
+from user_tf.training.steps.replicas import StepSettings
+from user_tf.training.steps.tf_replicas import make_strategy
+from user_tf.training.steps.tf_step import make_train_step, reseed, seed_states
 
 STEPS = 3
+
+SEED = np.array((1, 0))
 
 
 class Toy(keras.Model):
@@ -79,18 +83,22 @@ def train(where, batches, dropout=0.0, jit=False, touched_rows=False, clip=0.05)
     model, optimizer = make_toy(where, dropout)
     distributed = where.distribute_datasets_from_function(lambda context: batches)
     step = make_train_step(
-        model, optimizer, where, distributed.element_spec, clip, (1, 0), jit, touched_rows
+        model,
+        optimizer,
+        where,
+        distributed.element_spec,
+        StepSettings(clip, jit, touched_rows),
     )
     for number, batch in enumerate(distributed):
-        result = step(batch, tf.constant(number, tf.int64))
+        result = step(batch, tf.constant(number, tf.int64), SEED)
     variables = model.trainable_variables + optimizer.variables
     return [variable.numpy().tolist() for variable in variables], [float(part) for part in result]
 
 
 def main():
-    strategy.prepare(RuntimeConfig(logical_cpus=2, precision="float64"))
-    both = strategy.make_strategy(RuntimeConfig(strategy="mirrored"))
-    one = strategy.make_strategy(RuntimeConfig())
+    process.prepare(RuntimeConfig(logical_cpus=2, precision="float64"))
+    both = make_strategy(RuntimeConfig(strategy="mirrored"))
+    one = make_strategy(RuntimeConfig())
     parts = [toy_batch(2 + number % 3, number) for number in range(2 * STEPS - 1)]
     spec = open_spec(parts[0])
     # The stream ends unevenly: the last step's second replica gets a blank batch.
@@ -110,7 +118,7 @@ def main():
     def masks(step):
         def replica():
             context = tf.distribute.get_replica_context()
-            reseed(states, (1, 0), step, context.replica_id_in_sync_group)
+            reseed(states, SEED, step, context.replica_id_in_sync_group)
             return model.dropout(tf.ones([4, 8]), training=True)
 
         return both.experimental_local_results(both.run(replica))

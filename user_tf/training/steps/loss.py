@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from user_tf.training import tensorflow_ranking
+from user_tf.training.steps import tensorflow_ranking
 
 # Score of a padded candidate: exp of it is 0 in float32 and float64, and it stays finite.
 _PADDED_SCORE = -1e30
@@ -36,6 +36,19 @@ def listwise_softmax(labels: Any, scores: Any, mask: Any) -> Any:
     if keras.backend.backend() == "tensorflow":
         return tfr_listwise_softmax(labels, scores, mask)
     return ops_listwise_softmax(labels, scores, mask)
+
+
+def summed_loss(batch: Any, scores: Any, own_losses: Any) -> Any:
+    """Return the loss of training, summed over the real groups of a Batch.
+
+    Args:
+        batch: A Batch.
+        scores: [T, C], of the ranker in training mode.
+        own_losses: Losses the ranker added itself, each summed over the real groups.
+    """
+    losses = listwise_softmax(batch["labels"], scores, batch["candidate_mask"])
+    total = ops.sum(losses * ops.cast(batch["target_weight"], losses.dtype))
+    return sum(own_losses, start=total)
 
 
 def ops_listwise_softmax(labels: Any, scores: Any, mask: Any) -> Any:

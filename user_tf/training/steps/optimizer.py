@@ -12,7 +12,7 @@ class SummedGradientAdam(keras.optimizers.Adam):
 
     Under tf.distribute a Keras optimizer sums the gradients over the replicas after clipping. Here
     the sum must come first, since the norm to clip is that of the gradient of the complete batch.
-    `user_tf.training.step` sums and clips, then calls `apply` inside the replica.
+    `user_tf.training.steps.tf_step` sums and clips, then calls `apply` inside the replica.
 
     A `tf.IndexedSlices` of distinct rows changes these rows and their moments only, so that the
     cost depends on the number of rows, not on the size of the table. This is *lazy* Adam. Adam

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from user_tf.training import tensorflow_ranking
-from user_tf.training.loss import listwise_softmax, ops_listwise_softmax, tfr_listwise_softmax
+from user_tf.training.steps import tensorflow_ranking
+from user_tf.training.steps.loss import listwise_softmax, ops_listwise_softmax, tfr_listwise_softmax
 
 FORMS = [tfr_listwise_softmax, ops_listwise_softmax]
 
@@ -129,7 +129,7 @@ def test_tensorflow_trains_on_tensorflow_rankings_form(monkeypatch):
 def test_the_ops_form_serves_the_jax_back_end():
     code = """
 import keras, numpy as np
-from user_tf.training.loss import listwise_softmax
+from user_tf.training.steps.loss import listwise_softmax
 assert keras.backend.backend() == "jax"
 loss = listwise_softmax([[1.0, 0.0, 1.0], [1.0, 0.0, 0.0]], [[2.0, 2.0, 90.0], [1.0, 1.0, 1.0]],
                         [[True, True, False], [False, False, False]])

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from user_tf.training import tensorflow_ranking
+from user_tf.training.steps import tensorflow_ranking
 
 
 def test_losses_and_metrics_are_loaded_and_work():
@@ -33,7 +33,9 @@ def test_loading_leaves_no_empty_package_behind():
 
 
 def test_importing_the_module_does_not_import_tensorflow():
-    code = "import sys, user_tf.training.tensorflow_ranking; print('tensorflow' in sys.modules)"
+    code = (
+        "import sys, user_tf.training.steps.tensorflow_ranking; print('tensorflow' in sys.modules)"
+    )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "False", result.stderr
 
