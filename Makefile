@@ -9,7 +9,7 @@ SITE ?= $(WORK)/site
 # No advertisement of the docs builder between the lines of a check.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
-.PHONY: help install quickstart test lint types unit test-all faults fuzz soak test-serving benchmarks results docs house clean
+.PHONY: help install quickstart test lint types unit test-all faults fuzz soak test-serving benchmarks results screenshots docs house clean
 
 help:
 	@echo "make quickstart   simulate, prepare, train, evaluate, export and rank one example"
@@ -23,6 +23,7 @@ help:
 	@echo "make test-serving run TensorFlow Serving itself over a model, where it is installed or docker runs"
 	@echo "make benchmarks   measure speed again (half an hour on an idle machine)"
 	@echo "make results      rewrite the results in README, RESULTS.md and the flagfiles"
+	@echo "make screenshots  take the pictures of docs/explore.md anew, after make quickstart"
 	@echo "make clean        remove what quickstart and docs made (not the virtual environment)"
 
 install: $(STAMP)
@@ -30,7 +31,7 @@ install: $(STAMP)
 $(STAMP): constraints.txt setup.cfg
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found. Install Python 3.11, or name another one: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,docs,notebook,evidence,scale,spark]'
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,docs,notebook,evidence,scale,spark,explore]'
 	@touch $(STAMP)
 
 quickstart: $(STAMP)
@@ -82,6 +83,9 @@ benchmarks: $(STAMP)
 
 results: $(STAMP)
 	$(RUN) -m benchmarks.results_page.readme
+
+screenshots: $(STAMP)
+	USER_TF_SCREENSHOTS=docs/images USER_TF_EXPLORED=$(WORK)/quickstart $(RUN) -m pytest tests/user_tf/explore/browser_test.py
 
 docs: $(STAMP)
 	$(MKDOCS) --site-dir $(abspath $(SITE))

@@ -46,5 +46,7 @@ Made in $WORK:
   run/          settings, checkpoints, best weights, TensorBoard, evaluation/
   model/        SavedModel for TensorFlow Serving
   user_plus/    the same for USER+              scores.jsonl  the example's ranking
-Next: tensorboard --logdir $WORK/run/tensorboard; docs/own_logs.md
+Next: see it rank, on a page of this machine (pip install '.[explore]' where it is missing):
+  $RUN -m user_tf.explore --run=$WORK/run,$WORK/user_plus --log=$WORK/log --model=$WORK/model
+then tensorboard --logdir $WORK/run/tensorboard; docs/own_logs.md
 END

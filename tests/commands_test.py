@@ -9,18 +9,18 @@ import sys
 import pytest
 
 from data_pipeline.common import flagtree
-from tests.docs_test import trees_of
+from tests.docs_test import command_files, trees_of
 
 ROOT = pathlib.Path(__file__).parents[1]
 COMMANDS = sorted(
-    f"{path.parent.name}.{path.stem}"
-    for path in [*ROOT.glob("data_pipeline/*.py"), *ROOT.glob("user_tf/*.py")]
-    if "flagtree.define(" in path.read_text(encoding="utf-8")
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__")
+    for path in command_files()
 )
 # Strings that are no paths: names, addresses, lists of names.
 NO_PATHS = {
     "columns",
     "data.batch.fixed_sizes",
+    "host",
     "model.name",
     "reference",
     "runtime.tpu",
@@ -46,6 +46,7 @@ MISTAKES = {
     "user_tf.evaluate": ["--run=absent"],
     "user_tf.experiment": ["--dataset=absent", "--runs=new"],
     "user_tf.explain": ["--run=absent", "--output=new"],
+    "user_tf.explore": ["--run=absent"],
     "user_tf.export": ["--run=absent", "--output=new"],
     "user_tf.lambdamart": ["--data.dataset=absent", "--run=new"],
     "user_tf.make_requests": ["--dataset=absent", "--log=absent", "--output=new"],

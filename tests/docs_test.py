@@ -72,6 +72,13 @@ def trees_of(module_name):
     return trees
 
 
+def command_files():
+    """Return the files of all commands: at the top of a package, or the main file of a room."""
+    found = [*ROOT.glob("data_pipeline/*.py"), *ROOT.glob("user_tf/*.py")]
+    found += ROOT.glob("user_tf/*/__main__.py")
+    return sorted(path for path in found if "flagtree.define(" in path.read_text(encoding="utf-8"))
+
+
 def flags_of(module_name):
     """Return the types of a command's flags by name."""
     return {leaf: kind for tree in trees_of(module_name) for leaf, _, kind in flagtree.leaves(tree)}
@@ -119,9 +126,9 @@ def test_every_command_of_a_page_exists_and_knows_its_flags(path):
 @pytest.mark.parametrize("path", PAGES, ids=name)
 def test_every_flag_named_alone_is_one_of_some_command(path):
     known = {}
-    for command in sorted([*ROOT.glob("data_pipeline/*.py"), *ROOT.glob("user_tf/*.py")]):
-        if "flagtree.define(" in command.read_text(encoding="utf-8"):
-            known |= flags_of(f"{command.parent.name}.{command.stem}")
+    for command in command_files():
+        module = ".".join(command.relative_to(ROOT).with_suffix("").parts)
+        known |= flags_of(module.removesuffix(".__main__"))
     alone = [
         argument
         for code in re.findall(r"`(--[^`\n]+)`", written(path))

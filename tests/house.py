@@ -54,6 +54,7 @@ ORDER = {
         "user_tf.experiments",
         "user_tf.reporting",
         "user_tf.api",
+        "user_tf.explore",
         "user_tf",
     ],
     "benchmarks": ["benchmarks.peers", "benchmarks", "benchmarks.results_page"],

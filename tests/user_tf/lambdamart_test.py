@@ -9,9 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from data_pipeline.batching.batches import evaluation_batches
+from data_pipeline.common.codes import Task
 from tests.user_tf.training import tiny_dataset
 from user_tf.config import DataConfig
-from user_tf.evaluation import evaluated_targets
+from user_tf.evaluation import evaluated_targets, evaluator
 from user_tf.experiments import lambdamart_system
 
 
@@ -53,6 +55,31 @@ def test_the_files_are_those_of_an_evaluation(run):
     rows = pq.read_table(folder / "evaluation" / "validation-queries.parquet")
     assert len(rows) == 20 and {"map", "original order: map"} < set(rows.column_names)
     assert json.loads((folder / "config.json").read_text())["seed"] == 1
+
+
+def test_the_trees_are_kept_and_score_as_they_did(run, dataset):
+    folder, content = run
+    columns, trees = lambdamart_system.read_trees(folder)
+    chosen = json.loads((folder / "lambdamart.json").read_text())
+    assert columns == chosen["columns"] and list(trees) == ["search", "recommendation"]
+    of_split = evaluated_targets.load(dataset, "validation")
+    batches = evaluation_batches(dataset, "unified", "validation", DataConfig().batch)
+    values = lambdamart_system.candidate_columns(batches, of_split)
+    for task, booster in trees.items():
+        assert booster.num_trees() == chosen["tasks"][task]["trees"]
+        rows = of_split.task == Task.from_label(task)
+        lists = [booster.predict(matrix) for matrix in values[rows]]
+        found = evaluator.evaluate(of_split, of_split.target_id[rows], np.stack(lists)).summary()[
+            task
+        ]["map"]
+        expected = content["tasks"][task]["rankings"]["lambdamart"]["metrics"]["map"]
+        assert found == pytest.approx(expected)
+    (folder / "lambdamart-search.txt").rename(folder / "away.txt")
+    with pytest.raises(
+        FileNotFoundError, match=r"`run` must hold its trees.*lambdamart-search.*Fix:"
+    ):
+        lambdamart_system.read_trees(folder)
+    (folder / "away.txt").rename(folder / "lambdamart-search.txt")
 
 
 def test_the_best_of_the_grid_on_validation_is_kept(run):

@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import itertools
 import json
+import os
 import pathlib
 import time
 from collections.abc import Iterable, Mapping
@@ -32,6 +33,8 @@ GRID = {"learning_rate": (0.03, 0.1), "num_leaves": (7, 31)}
 """Settings of LightGBM that are chosen on validation; the others have its defaults."""
 TREES, PATIENCE = 500, 30
 LIST_COLUMNS = ("original rank", "popularity", "rank by last touch")
+
+_TREES = NAME + "-{task}.txt"
 
 # Settings that make a run; the others may differ from call to call.
 _OF_A_RUN = ("data", "seed")
@@ -178,6 +181,25 @@ def _lists(lightgbm: Any, targets: Any, columns: np.ndarray, reference: Any = No
     )
 
 
+def read_trees(folder: pathlib.Path) -> tuple[list[str], dict[str, Any]]:
+    """Return the names of a run's columns, and by task the trees as a LightGBM booster.
+
+    Raises:
+        ModuleNotFoundError: LightGBM is not installed.
+        FileNotFoundError: The run has no trees.
+    """
+    lightgbm = import_lightgbm()
+    content = json.loads((folder / f"{NAME}.json").read_text(encoding="utf-8"))
+    files = {task: folder / _TREES.format(task=task) for task in content["tasks"]}
+    for path in files.values():
+        if not path.exists():
+            raise FileNotFoundError(
+                f"`run` must hold its trees. Got none at {os.fspath(path)!r}. Fix: run "
+                "user_tf.lambdamart with the same settings again."
+            )
+    return content["columns"], {t: lightgbm.Booster(model_file=p) for t, p in files.items()}
+
+
 def open_run(settings: LambdaMartSettings) -> pathlib.Path:
     """Return the run's folder with its config.json and run.json, made at the first call.
 
@@ -255,6 +277,7 @@ def _fit_and_evaluate(
             print(f"{task}: fitting, chosen on validation", flush=True)
             train, validation = part("train", task), part("validation", task)
             booster, fitted[task] = fit(lightgbm, train, validation, settings.threads)
+            booster.save_model(folder / _TREES.format(task=task), booster.best_iteration)
             run_folder.write_json(folder / f"{NAME}.json", {"columns": names, "tasks": fitted})
             asked, columns = part(settings.split, task)
             scores = np.full(asked.mask.shape, np.nan)

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,10 @@ class SavedRanker:
     def session_minutes(self) -> float:
         """Return the longest gap inside a session, where requests carry times."""
         return float(self.manifest.get("session_minutes", SESSION_MINUTES))
+
+    def signature(self, name: str) -> Any:
+        """Return a signature of the model, a callable of tensors; None where the model lacks it."""
+        return self._loaded.signatures.get(name)
 
     def check(self, request: Request) -> None:
         """Refuse a request this model cannot rank.

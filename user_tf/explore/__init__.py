@@ -1,0 +1,1 @@
+"""The explorer: a local page of rankings, their reasons and the histories behind them."""

@@ -1,0 +1,175 @@
+"""The reasons of a ranking: attention over past behaviors, and parts of the scores.
+
+`reasons_of` is the one place that asks a trained ranker why it ranks as it does. A ranker that learns
+to say more (a `User.explain` of its own) shows it here and nowhere else.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from data_pipeline.batching.parsing import Batch
+from data_pipeline.common.codes import BehaviorType
+from data_pipeline.dataset.dataset_folder import Dataset
+from user_tf.explore import left_out
+from user_tf.models.contributions import contribution_names
+from user_tf.reporting.attention_of_target import decode
+
+_TOLERANCE = 1e-4
+WITHOUT_PARTS = "{name} gives no parts of its scores."
+WITHOUT_ATTENTION = "{name} has no attention over past behaviors."
+BEYOND = "beyond USER"
+ONE_PART = (
+    "{name} explains a part of its scores only, that of USER. The bar “"
+    + BEYOND
+    + "” is all that it adds: which words and aspects raised a candidate is not shown yet."
+)
+HISTORY_NOT_SEEN = "{name} sees no past behavior of this user."
+
+
+@dataclasses.dataclass(frozen=True)
+class SeenBehavior:
+    """A past behavior as a ranker sees it.
+
+    Attributes:
+        part: `past sessions` or `current session`.
+        type: `search` or `browse`.
+        text: Its words; a mark replaces those outside the vocabulary.
+        clicked: Titles clicked in a search.
+        weight: Attention to it; None for a ranker without attention.
+    """
+
+    part: str
+    type: str
+    text: str
+    clicked: tuple[str, ...]
+    weight: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Reasons:
+    """Why a list is ranked as it is; empty where a ranker cannot say.
+
+    Attributes:
+        signals: Names of the parts of a score.
+        contributions: By candidate, in the order given, the part of each signal in its score.
+        behaviors: Past behaviors seen, oldest first.
+        effects: By candidate, what its score loses without each of `behaviors`; only of rankers whose
+            contributions are not all of the score.
+        notes: Sentences about what is not explained.
+    """
+
+    signals: tuple[str, ...] = ()
+    contributions: tuple[tuple[float, ...], ...] = ()
+    behaviors: tuple[SeenBehavior, ...] = ()
+    effects: tuple[tuple[float, ...], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def compute(model: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `scores`, and what a trained ranker says of them; TensorFlow may compile it.
+
+    Args:
+        model: A built `user_tf.models.ranker.Ranker`.
+        batch: A Batch.
+
+    Returns:
+        `scores` [T, C]; if the ranker has them `attention` [T, n], `contributions` [T, C, m] and
+        `explained` [T, C], the scores that the contributions add up to.
+    """
+    if not hasattr(model, "explain"):
+        found = {"scores": model(batch, training=False)}
+        return found | (
+            {"attention": model.attention(batch)} if hasattr(model, "attention") else {}
+        )
+    found = dict(model.explain(batch))
+    found["explained"] = found["scores"]
+    if not model.staged:
+        # What such a ranker explains may be a part of its score.
+        found["scores"] = model(batch, training=False)
+    return found
+
+
+def reasons_of(
+    function: Callable[[Any], Mapping[str, Any]],
+    found: Mapping[str, Any],
+    model: Any,
+    batch: Batch,
+    dataset: Dataset,
+    name: str,
+) -> Reasons:
+    """Return the reasons of the ranking of a batch of one target by a trained ranker.
+
+    Args:
+        function: `compute` of the model.
+        found: Its result of the batch.
+        model: A built `user_tf.models.ranker.Ranker`.
+        batch: A Batch of one target.
+        dataset: The dataset of the batch.
+        name: Name of the ranker in sentences.
+    """
+    notes = []
+    first = {key: np.asarray(value, np.float64)[0] for key, value in found.items()}
+    real = np.asarray(batch["candidate_mask"])[0]
+    signals: tuple[str, ...] = ()
+    contributions: tuple[tuple[float, ...], ...] = ()
+    if "contributions" in first:
+        features = dataset.feature_names if model.sizes.features else ()
+        signals = tuple(contribution_names(model.config, features))
+        parts = first["contributions"][real]
+        beyond = (first["scores"] - first["explained"])[real]
+        if (np.abs(beyond) > _TOLERANCE * (1 + np.abs(first["scores"][real]))).any():
+            signals = (*signals, BEYOND)
+            parts = np.concatenate([parts, beyond[:, np.newaxis]], axis=1)
+            notes.append(ONE_PART.format(name=name))
+        contributions = tuple(map(tuple, parts.tolist()))
+    else:
+        notes.append(WITHOUT_PARTS.format(name=name))
+    weights = first.get("attention")
+    if weights is None:
+        notes.append(WITHOUT_ATTENTION.format(name=name))
+    behaviors = see_behaviors(batch, dataset, weights)
+    if not behaviors:
+        notes.append(HISTORY_NOT_SEEN.format(name=name))
+    lost: tuple[tuple[float, ...], ...] = ()
+    if behaviors and (not signals or BEYOND in signals):
+        values = left_out.effects(function, batch, first["scores"])[real]
+        lost = tuple(map(tuple, values.tolist()))
+    return Reasons(signals, contributions, behaviors, lost, tuple(notes))
+
+
+def see_behaviors(
+    batch: Mapping[str, Any], dataset: Dataset, weights: Any = None
+) -> tuple[SeenBehavior, ...]:
+    """Return the past behaviors that a batch of one target holds, oldest first.
+
+    Args:
+        batch: A Batch of one target.
+        dataset: Its dataset.
+        weights: float [n], attention over the places of history, then of session. Default: none.
+    """
+    from user_tf.models.batch_ops import padded_history, padded_session
+
+    def words(text: int) -> str:
+        return decode(batch["text_tokens"][text].numpy().tolist(), dataset.vocabulary)
+
+    seen, first = [], 0
+    parts = {"past sessions": padded_history(batch), "current session": padded_session(batch)}
+    for part, sequence in parts.items():
+        pointers, types = (np.asarray(x)[0] for x in (sequence.behaviors, sequence.types))
+        for position in np.flatnonzero(pointers).tolist():
+            pointer = int(pointers[position])
+            clicked = batch["behavior_clicked"][pointer].numpy()
+            seen.append(
+                SeenBehavior(
+                    part=part,
+                    type=BehaviorType(types[position]).name.lower(),
+                    text=words(int(batch["behavior_text"][pointer])),
+                    clicked=tuple(words(int(title)) for title in clicked if title),
+                    weight=None if weights is None else float(weights[first + position]),
+                )
+            )
+        first += len(pointers)
+    return tuple(seen)
