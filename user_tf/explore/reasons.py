@@ -13,9 +13,9 @@ import numpy as np
 from data_pipeline.batching.parsing import Batch
 from data_pipeline.common.codes import BehaviorType
 from data_pipeline.dataset.dataset_folder import Dataset
-from user_tf.explore import left_out
 from user_tf.models.contributions import contribution_names
-from user_tf.reporting.attention_of_target import decode
+from user_tf.reporting import left_out
+from user_tf.reporting.decoded_words import decode
 
 _TOLERANCE = 1e-4
 WITHOUT_PARTS = "{name} gives no parts of its scores."
