@@ -16,10 +16,7 @@ CAPS = RequestCaps(max_history=6, max_candidates=7, max_text_bytes=40)
 
 def arrays_with(**changes):
     arrays = to_arrays([REQUEST])
-    return arrays | {
-        name: np.array(value, arrays[name].dtype)
-        for name, value in changes.items()
-    }
+    return arrays | {name: np.array(value, arrays[name].dtype) for name, value in changes.items()}
 
 
 @pytest.fixture(scope="module")
