@@ -1,7 +1,14 @@
 """Tables and plot of the speed measurements."""
 
 import pathlib
+from collections.abc import Sequence
 from typing import Any
+
+PAPER_USERS, PAPER_GROUPS_A_USER, PAPER_EPOCHS = 100_000, 50, 5
+"""The paper's users; groups a user and epochs are assumed."""
+
+PEAKS = {"one H200": 989, "eight H200": 8 * 989, "TPU v5e-1": 197, "TPU v5e-8": 8 * 197}
+"""Dense bfloat16 peak of their data sheets, 1e12 operations/s."""
 
 PLOT = "cost_by_history.svg"
 _COMPARISONS = {
@@ -176,7 +183,25 @@ def gpu(content: dict[str, Any], origin: str) -> list[str]:
             f"| {row['precision']} | {row['windows_per_batch']} | {span(row['groups_per_second'])} | "
             f"{'' if share is None else format(share, '.0%')} | {hours:.2f} |"
         )
-    return [*lines, ""]
+    return [*lines, "", *_plan(content["measurements"]), ""]
+
+
+def _plan(measurements: Sequence[dict[str, Any]]) -> list[str]:
+    """Return lines about training of the paper's size on devices that were not at hand."""
+    cheapest = min(row["floating_point_operations_of_a_group"] for row in measurements)
+    groups = PAPER_USERS * PAPER_GROUPS_A_USER * PAPER_EPOCHS
+    lines = [
+        f"By arithmetic, not measured: {PAPER_USERS:,} users with {PAPER_GROUPS_A_USER} groups each, "
+        f"{PAPER_EPOCHS} epochs, {cheapest / 1e6:,.0f} million operations of matrix products a group "
+        "(counted from the compiled step), at a share of the device's dense bfloat16 peak:",
+        "",
+        "| device | peak, 1e12 operations/s | hours at 5 % | at 20 % |",
+        "|---|---:|---:|---:|",
+    ]
+    for name, peak in PEAKS.items():
+        hours = [groups * cheapest / (peak * 1e12 * share) / 3600 for share in (0.05, 0.2)]
+        lines.append(f"| {name} | {peak:,} | {hours[0]:.2f} | {hours[1]:.2f} |")
+    return lines
 
 
 def draw(content: dict[str, Any], folder: pathlib.Path) -> None:
