@@ -17,7 +17,7 @@ from user_tf.explore.target_catalogue import Choice, Target, TargetCatalogue
 from user_tf.explore.target_windows import Windows
 from user_tf.explore.user_log import UserLog, check_masked
 from user_tf.explore.user_sequence import Session, UserSequence
-from user_tf.reporting.attention_of_target import decode
+from user_tf.reporting.decoded_words import decode
 from user_tf.serving.request import Request
 
 

@@ -65,6 +65,23 @@ def test_effects_are_scores_less_those_without_a_behavior(exploration, targets):
         np.testing.assert_allclose(np.array(found.reasons.effects)[:, place], expected, atol=1e-5)
 
 
+def test_the_words_of_user_plus_belong_to_the_behaviors_that_raised_a_candidate(
+    exploration, targets
+):
+    found = exploration.rankers["user_plus"].rank(targets["search"][0])
+    raised = np.array(found.reasons.effects)
+    raised -= raised.mean(axis=0)
+    assert len(found.reasons.words) == len(found.scores)
+    for row, sentences in zip(raised, found.reasons.words, strict=True):
+        expected = [n for n in np.argsort(-row, kind="stable")[:3] if row[n] > 0]
+        assert [int(said.split(".")[0]) - 1 for said in sentences] == expected
+    number, words = found.reasons.words[0][0].split(". by aspect ")
+    behavior, candidate = words.split(": ")[1].split(" ~ ")
+    text = found.reasons.behaviors[int(number) - 1].text
+    assert behavior and set(behavior.split()) <= set(text.split()) and candidate
+    assert exploration.rankers["user"].rank(targets["search"][0]).reasons.words == ()
+
+
 def test_what_a_ranker_cannot_explain_is_said_in_a_sentence(exploration, targets):
     search, read = targets["search"][0], targets["recommendation"][0]
     assert exploration.rankers["user"].rank(search).reasons.notes == ()
