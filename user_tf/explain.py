@@ -4,8 +4,8 @@
 
 Writes FOLDER/attention.svg, attention.html (the drawing as a page) and attention.json: the user's
 behaviors before the target, oldest first, with type, words and each run's weight; of USER also the
-candidates with their scores and the part of each signal (cosines, KNRM, each column of F) in them. A
-behavior that a run's scenario leaves out has no weight there. A run trained on the other task alone sees the
+candidates with their scores and the part of each signal (cosines, KNRM, each column of F) in them; of
+USER+ the candidates with the behaviors that changed their scores most, and by which words. A behavior that a run's scenario leaves out has no weight there. A run trained on the other task alone sees the
 target in the unified scenario. A mark replaces words outside the vocabulary. All runs must be
 trained on one dataset.
 """

@@ -32,12 +32,8 @@ def choose(batch: Batch, buckets: int) -> Batch:
         batch: Tables of `packing.collect`.
         buckets: Largest number of buckets of texts.
     """
-    chosen = {}
+    chosen = choose_texts(batch["text_tokens"], buckets)
     length = tf.math.count_nonzero(batch["text_tokens"], axis=1)
-    shorter = -1
-    for longest in halved_lengths(batch["text_tokens"].shape[1], buckets):
-        chosen[spec.bucket_name(longest)] = _rows((length > shorter) & (length <= longest))
-        shorter = longest
     # Text 0 is the empty one, whatever its row in a bucket.
     clicked = tf.reduce_any(tf.gather(length, batch["behavior_clicked"]) > 0, axis=1)
     searches = _rows((batch["behavior_type"] == BehaviorType.SEARCH) & clicked)
@@ -48,14 +44,32 @@ def choose(batch: Batch, buckets: int) -> Batch:
     return chosen
 
 
+def choose_texts(tokens: tf.Tensor, buckets: int) -> Batch:
+    """Return the length buckets of texts.
+
+    Args:
+        tokens: int [X, L], L static.
+        buckets: Largest number of buckets.
+    """
+    chosen, shorter = {}, -1
+    length = tf.math.count_nonzero(tokens, axis=1)
+    for longest in halved_lengths(tokens.shape[1], buckets):
+        chosen[spec.bucket_name(longest)] = _rows((length > shorter) & (length <= longest))
+        shorter = longest
+    return chosen
+
+
+def place_texts(batch: Batch) -> tf.Tensor:
+    """Return `text_place` of the padded buckets of a Batch: the row of each text in them."""
+    buckets = [batch[spec.bucket_name(length)] for length in spec.bucket_lengths(batch)]
+    return _place(tf.concat(buckets, 0), tf.shape(batch["text_tokens"])[0])
+
+
 def place(batch: Batch) -> Batch:
     """Return the places of padded row subsets: for every row of a table its row in the subset."""
-    buckets = [batch[spec.bucket_name(length)] for length in spec.bucket_lengths(batch)]
-    texts, behaviors, targets = (
-        tf.shape(batch[name])[0] for name in ("text_tokens", "behavior_type", "task")
-    )
+    behaviors, targets = (tf.shape(batch[name])[0] for name in ("behavior_type", "task"))
     return {
-        "text_place": _place(tf.concat(buckets, 0), texts),
+        "text_place": place_texts(batch),
         "behavior_place": _place(batch["clicked_searches"], behaviors),
         "target_place": _place(batch["search_targets"], targets + 1)[1:],
     }

@@ -14,8 +14,8 @@ from data_pipeline.batching.parsing import Batch
 from data_pipeline.common.codes import BehaviorType
 from data_pipeline.dataset.dataset_folder import Dataset
 from user_tf.evaluation.metrics import Array
-from user_tf.explore import left_out
 from user_tf.models.contributions import contribution_names
+from user_tf.reporting import left_out
 from user_tf.reporting.decoded_words import decode
 from user_tf.reporting.shared_words import shared_words
 

@@ -77,7 +77,9 @@ def split_by_length(batch):
         for length in lengths
     ]
     places = batch["text_place"]
-    pointers = {name: take_rows(places, batch[name]) for name in spec.TEXT_POINTERS}
+    pointers = {
+        name: take_rows(places, batch[name]) for name in spec.TEXT_POINTERS if name in batch
+    }
     return buckets, {**batch, **pointers}
 
 

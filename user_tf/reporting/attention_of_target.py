@@ -13,6 +13,7 @@ from data_pipeline.dataset.dataset_folder import Dataset, open_dataset
 from user_tf import run_folder
 from user_tf.config import Config
 from user_tf.reporting.alignment import align
+from user_tf.reporting.behavior_effects import describe_effects, one_target
 from user_tf.reporting.decoded_words import decode
 
 
@@ -32,8 +33,8 @@ def explain_target(
         folder and `candidates` of each; `behaviors` before the target, oldest first: `order`,
         `part` (`past sessions` or `current session`), `type`, `text`, `clicked` titles of a
         search, and `weights` by label, None if the run does not see the behavior. `candidates`
-        are given for USER, empty for other models: `text`, `opened`, `score`, and `contributions`
-        by name, which sum to the score (before a tanh).
+        have `text`, `opened` and `score`, of USER also `contributions` by name, which sum to the score
+        (before a tanh), of USER+ the `behaviors` of `describe_effects`; other models give none.
 
     Raises:
         FileNotFoundError: A folder is no run, its training is not finished, or its dataset is gone.
@@ -190,7 +191,9 @@ def _read_run(
             )
         weights = weights[len(pointers) :]
     candidates = []
-    if model.staged:
+    if hasattr(model, "explain_match"):
+        candidates = describe_effects(model, one_target(batch, int(rows[0])), dataset.vocabulary)
+    elif model.staged:
         features = dataset.feature_names if config.data.batch.features else ()
         names = contribution_names(config.model, features)
         scores, parts = (np.asarray(explained[x])[rows[0]] for x in ("scores", "contributions"))

@@ -65,6 +65,23 @@ class Request:
         return "search" if self.query else "recommendation"
 
 
+def check_task(request: Request, tasks: Sequence[str]) -> None:
+    """Refuse a request of a task that a model was not trained for.
+
+    Args:
+        request: The request.
+        tasks: Tasks of the model.
+
+    Raises:
+        RequestError: The model is of the other task.
+    """
+    if request.task not in tasks:
+        raise RequestError(
+            f"`query` must fit the model, which was trained for {tasks[0]} only. Got "
+            f"{request.query!r}. Fix: use a model of both tasks."
+        )
+
+
 def behaviors_in_words(
     seen: SeenHistory, texts: Sequence[str], document_text: Sequence[int] | npt.NDArray[np.int64]
 ) -> tuple[Behavior, ...]:

@@ -28,8 +28,7 @@ and all of its history items may carry `time` (seconds since the epoch, or ISO 8
 from UTC): sessions are then cut by the 30-minute rule, and an item with nothing but `time` is an
 activity that is no behavior (a list shown and not clicked) yet keeps a session alive.
 
-Sessions are cut on the activities the model was trained on: those of both services for a unified
-model, of one service for USER-S and USER-R.
+Sessions are cut on the activities of training: of both services, or one for USER-S and USER-R.
 """
 
 import collections

@@ -9,7 +9,7 @@ import numpy as np
 
 from user_tf.serving import layout
 from user_tf.serving.loading import as_tensors, load
-from user_tf.serving.request import Request, RequestError, to_arrays
+from user_tf.serving.request import Request, RequestError, check_task, to_arrays
 from user_tf.serving.request_json import SESSION_MINUTES
 
 
@@ -52,12 +52,7 @@ class SavedRanker:
         Raises:
             RequestError: Names the rule, the value and the fix.
         """
-        tasks = self.manifest.get("tasks", [request.task])
-        if request.task not in tasks:
-            raise RequestError(
-                f"`query` must fit the model, which was trained for {tasks[0]} only. Got "
-                f"{request.query!r}. Fix: use a model of both tasks."
-            )
+        check_task(request, self.manifest.get("tasks", [request.task]))
         if request.features is not None and len(request.features[0]) != self.features:
             raise RequestError(
                 f"`features` must hold {self.features} values a candidate for this model. Got "

@@ -11,9 +11,9 @@ from data_pipeline.batching.batches import evaluation_batches
 from user_tf import run_folder
 from user_tf.evaluation import evaluator
 from user_tf.explore import rankers
-from user_tf.explore.left_out import leave_out
 from user_tf.explore.reasons import BEYOND, ONE_PART, WITHOUT_PARTS, see_behaviors
 from user_tf.explore.target_windows import Windows
+from user_tf.reporting.left_out import leave_out
 
 
 def test_a_target_alone_has_the_scores_of_evaluation(exploration):

@@ -18,11 +18,11 @@ from user_tf.reporting import attention_of_target
 
 @pytest.fixture(name="made", scope="module")
 def _made(tmp_path_factory):
-    """A dataset, and runs of three models on it."""
+    """A dataset, and runs of four models on it."""
     work = tmp_path_factory.mktemp("explain")
     dataset = tiny_dataset.write(work / "dataset")
     return dataset, {
-        name: make_run(work / name, dataset, name) for name in ("user", "nrms", "hrnn")
+        name: make_run(work / name, dataset, name) for name in ("user", "user_plus", "nrms", "hrnn")
     }
 
 
@@ -79,6 +79,32 @@ def test_behaviors_come_in_their_order_with_the_weights_of_every_run(made, task)
             assert behavior["text"].split() == expected
     parts = [b["part"] for b in content["behaviors"]]
     assert parts == sorted(parts, reverse=True)
+    json.dumps(content, allow_nan=False)
+
+
+def test_candidates_of_user_plus_name_the_behaviors_that_changed_their_scores_most(made):
+    dataset, folders = made
+    target = targets_of(dataset)[0]
+    content = explain(folders["user_plus"], target=target)
+    [run] = content["runs"]
+    model, config, _ = run_folder.load_model(folders["user_plus"], "pretrain")
+    for batch in evaluation_batches(dataset, "unified", "test", config.data.batch):
+        for place in np.flatnonzero(batch["target_id"].numpy() == target):
+            scores = np.asarray(model(batch))[place]
+    found = [candidate["score"] for candidate in run["candidates"]]
+    np.testing.assert_allclose(found, scores[: len(found)], atol=1e-5)
+    count, changed = len(content["behaviors"]), 0
+    for candidate in run["candidates"]:
+        named = candidate["behaviors"]
+        assert len(named) == min(3, count)
+        sizes = [abs(behavior["change"]) for behavior in named]
+        assert sizes == sorted(sizes, reverse=True)
+        changed += sizes[0] > 1e-4
+        for behavior in named:
+            text = content["behaviors"][behavior["order"] - 1]["text"].split()
+            assert set(behavior["behavior_words"]) <= set(text)
+            assert set(behavior["candidate_words"]) <= set(candidate["text"].split())
+    assert changed > 1
     json.dumps(content, allow_nan=False)
 
 

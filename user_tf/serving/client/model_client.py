@@ -13,7 +13,7 @@ import numpy.typing as npt
 from data_pipeline.log.user_ids import key_fingerprint, mask_user
 from user_tf.serving.client.retries import call_within
 from user_tf.serving.layout import EXTRA, MANIFEST
-from user_tf.serving.request import Request, RequestError, to_arrays
+from user_tf.serving.request import Request, RequestError, check_task, to_arrays
 from user_tf.serving.saved_ranker import rank
 
 
@@ -85,11 +85,7 @@ class ModelClient:
             TimeoutError, ConnectionError: No answer in time, or no server.
         """
         for request in requests:
-            if request.task not in self._tasks:
-                raise RequestError(
-                    f"`query` must fit the model, which was trained for {self._tasks[0]} only. Got "
-                    f"{request.query!r}. Fix: use a model of both tasks."
-                )
+            check_task(request, self._tasks)
         sent = [self._mask(request) for request in requests]
         wide = any(request.features is not None for request in sent)
         arrays = to_arrays(sent, self._features if wide else None)

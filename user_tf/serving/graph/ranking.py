@@ -88,7 +88,7 @@ class Graph:
     def _pack(self, request: Mapping[str, Any], features: Any) -> dict[str, Any]:
         query = request["query"]
         mask = tf.sequence_mask(request["candidate_count"], tf.shape(request["candidates"])[1])
-        past = find_past(request) if self.features else None
+        past: Any = find_past(request) if self.features else None
 
         def standardised(texts: DistinctTexts) -> Any:
             def compute() -> Any:
@@ -164,11 +164,23 @@ class Graph:
         batch = batch | self._trim_searches(batch)
         if not self.row_subsets:
             return batch
+        wide = {**batch, "text_tokens": self._widen(tokens)}
+        chosen = batch | row_subsets.choose(wide, _BUCKETS)
+        return chosen | row_subsets.place(chosen)
+
+    def add_buckets(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Return a Batch with the buckets of its texts alone, where they save more than they cost."""
+        if not self.row_subsets:
+            return batch
+        chosen = batch | row_subsets.choose_texts(self._widen(batch["text_tokens"]), _BUCKETS)
+        return chosen | {"text_place": row_subsets.place_texts(chosen)}
+
+    def _widen(self, tokens: Any) -> Any:
+        """Return token ids with all columns that a text may have."""
         length = self.tokenizer.text_length
         wide = tf.pad(tokens, [[0, 0], [0, length - tf.shape(tokens)[1]]])
         wide.set_shape([None, length])
-        chosen = batch | row_subsets.choose({**batch, "text_tokens": wide}, _BUCKETS)
-        return chosen | row_subsets.place(chosen)
+        return wide
 
     def _trim_searches(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Return the length of the longest query, and clicked titles without empty columns."""

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from data_pipeline.common.codes import TASK_LABELS, Task
-from user_tf.models.batch_ops import EncodedPast, EncodedTexts
+from user_tf.models.batch_ops import EncodedPast, EncodedTexts, split_by_length
 from user_tf.serving.graph.distinct_texts import DistinctTexts, number_texts
 from user_tf.serving.graph.ranking import WATCHED, Graph
 from user_tf.serving.graph.request_batch import pack, task_of
@@ -128,8 +128,9 @@ class StagedRanking:
         batch = self._targets(state, query, mask, compare) | dict(texts.rows)
         batch["text_tokens"] = texts.tokens
         batch["query_length"] = _longest(texts)
-        encoded = ranker.encode_texts([texts.tokens])
-        return self._score(ranker, batch, encoded, state) | {
+        buckets, renumbered = split_by_length(self.graph.add_buckets(batch))
+        encoded = ranker.encode_texts(buckets)
+        return self._score(ranker, renumbered, encoded, state) | {
             "unknown_words": self.graph.unknown_words(batch)
         }
 
