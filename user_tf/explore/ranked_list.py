@@ -41,6 +41,7 @@ class RankedItem:
         clicked: Whether it was clicked.
         parts: Parts of its score, the largest first; none where a ranker has none.
         effects: What its score loses without a past behavior; none where that is not computed.
+        words: Sentences about the words of behaviors that raised it.
     """
 
     rank: int
@@ -50,6 +51,7 @@ class RankedItem:
     clicked: bool
     parts: tuple[Part, ...]
     effects: tuple[Part, ...] = ()
+    words: tuple[str, ...] = ()
 
     @property
     def moved(self) -> int:
@@ -65,6 +67,7 @@ def rank_items(
     contributions: Sequence[Sequence[float]] = (),
     behaviors: Sequence[str] = (),
     effects: Sequence[Sequence[float]] = (),
+    words: Sequence[tuple[str, ...]] = (),
 ) -> list[RankedItem]:
     """Return the candidates of a list, best first; equal scores keep the order given.
 
@@ -75,6 +78,7 @@ def rank_items(
         contributions: By candidate the part of each signal. Default: none.
         behaviors: Names of past behaviors. Default: none.
         effects: By candidate the effect of each behavior. Default: none.
+        words: By candidate sentences about words. Default: none.
 
     Example:
         >>> [(item.title, item.moved) for item in rank_items(["a", "b", "c"], [0.1, 0.2, 0.3])]
@@ -91,6 +95,7 @@ def rank_items(
             clicked=bool(labels and labels[position]),
             parts=parts[position] if parts else (),
             effects=lost[position] if lost else (),
+            words=words[position] if words else (),
         )
         for number, position in enumerate(rank(scores), start=1)
     ]

@@ -1,11 +1,11 @@
 """The reasons of a ranking: attention over past behaviors, and parts of the scores.
 
 `reasons_of` is the one place that asks a trained ranker why it ranks as it does. A ranker that learns
-to say more (a `User.explain` of its own) shows it here and nowhere else.
+to say more shows it here and nowhere else.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,18 +13,22 @@ import numpy as np
 from data_pipeline.batching.parsing import Batch
 from data_pipeline.common.codes import BehaviorType
 from data_pipeline.dataset.dataset_folder import Dataset
+from user_tf.evaluation.metrics import Array
 from user_tf.models.contributions import contribution_names
 from user_tf.reporting import left_out
 from user_tf.reporting.decoded_words import decode
+from user_tf.reporting.shared_words import shared_words
 
+STRONGEST = 3
+"""Behaviors of a candidate whose words are named."""
 _TOLERANCE = 1e-4
 WITHOUT_PARTS = "{name} gives no parts of its scores."
 WITHOUT_ATTENTION = "{name} has no attention over past behaviors."
 BEYOND = "beyond USER"
 ONE_PART = (
-    "{name} explains a part of its scores only, that of USER. The bar “"
+    "The bars of {name} are the parts of USER’s score, and “"
     + BEYOND
-    + "” is all that it adds: which words and aspects raised a candidate is not shown yet."
+    + "” for all that it adds. Below them is what single behaviors did."
 )
 HISTORY_NOT_SEEN = "{name} sees no past behavior of this user."
 
@@ -58,6 +62,7 @@ class Reasons:
         behaviors: Past behaviors seen, oldest first.
         effects: By candidate, what its score loses without each of `behaviors`; only of rankers whose
             contributions are not all of the score.
+        words: By candidate, sentences about the words of behaviors that raised it; only of USER+.
         notes: Sentences about what is not explained.
     """
 
@@ -65,6 +70,7 @@ class Reasons:
     contributions: tuple[tuple[float, ...], ...] = ()
     behaviors: tuple[SeenBehavior, ...] = ()
     effects: tuple[tuple[float, ...], ...] = ()
+    words: tuple[tuple[str, ...], ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -134,10 +140,13 @@ def reasons_of(
     if not behaviors:
         notes.append(HISTORY_NOT_SEEN.format(name=name))
     lost: tuple[tuple[float, ...], ...] = ()
+    words: tuple[tuple[str, ...], ...] = ()
     if behaviors and (not signals or BEYOND in signals):
         values = left_out.effects(function, batch, first["scores"])[real]
         lost = tuple(map(tuple, values.tolist()))
-    return Reasons(signals, contributions, behaviors, lost, tuple(notes))
+        if hasattr(model, "explain_match"):
+            words = describe_words(model, batch, dataset.vocabulary, values)
+    return Reasons(signals, contributions, behaviors, lost, words, tuple(notes))
 
 
 def see_behaviors(
@@ -173,3 +182,39 @@ def see_behaviors(
             )
         first += len(pointers)
     return tuple(seen)
+
+
+def describe_words(
+    model: Any, batch: Mapping[str, Any], vocabulary: Sequence[str], effects: Array
+) -> tuple[tuple[str, ...], ...]:
+    """Return by candidate a sentence about each behavior that raised it most in its list.
+
+    Args:
+        model: A built `user_tf.models.user_plus.UserPlus`.
+        batch: A Batch of one target.
+        vocabulary: Words by number.
+        effects: float64 [C, behaviors], what the score of a candidate loses without a behavior.
+    """
+    from user_tf.models.batch_ops import padded_history, padded_session
+
+    found = model.explain_match(batch)
+    sequences = padded_history(batch), padded_session(batch)
+    slots = np.concatenate([np.asarray(sequence.behaviors)[0] for sequence in sequences])
+    places = np.flatnonzero(slots)
+    texts = np.asarray(batch["behavior_text"])[slots[places]].tolist()
+    raised = effects - effects.mean(axis=0)
+    sentences = []
+    for candidate, row in enumerate(raised):
+        strongest = [n for n in np.argsort(-row, kind="stable")[:STRONGEST].tolist() if row[n] > 0]
+        said = [
+            shared_words(found, batch, vocabulary, candidate, int(places[n]), texts[n])
+            for n in strongest
+        ]
+        sentences.append(
+            tuple(
+                f"{number + 1}. by aspect {words['aspect']}: {' '.join(words['behavior_words'])} ~ "
+                f"{' '.join(words['candidate_words'])}"
+                for number, words in zip(strongest, said, strict=True)
+            )
+        )
+    return tuple(sentences)

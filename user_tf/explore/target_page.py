@@ -63,6 +63,7 @@ def describe_rankings(
             reasons.contributions,
             [f"{n}. {item.text}" for n, item in enumerate(reasons.behaviors, start=1)],
             reasons.effects,
+            reasons.words,
         )
         seen = tuple(item for item in reasons.behaviors if item.weight is not None)
         precision = average_precision(found.scores, target.labels)

@@ -53,6 +53,8 @@ def test_the_command_serves_compiled_models_until_ctrl_c(folder, targets, explor
         with urllib.request.urlopen(f"{address}/target/{target.target_id}?with=user") as answer:
             page = answer.read().decode()
         process.send_signal(signal.SIGINT)
-        assert process.wait() == 0
-    for score in exploration.rankers["user"].rank(target).scores:
-        assert f"{score:.3f}" in page
+        # Werkzeug ends by itself; between two of its calls the command does.
+        assert process.wait() in (0, 128 + signal.SIGINT)
+    shown = [float(score) for score in re.findall(r"<small>(-?\d+\.\d{3})</small>", page)]
+    expected = exploration.rankers["user"].rank(target).scores
+    assert shown == pytest.approx(sorted(expected, reverse=True), abs=2e-3)

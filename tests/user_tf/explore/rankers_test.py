@@ -5,7 +5,6 @@ import os
 
 import numpy as np
 import pytest
-from user_tf.explore.left_out import leave_out
 
 from data_pipeline.batching import spec
 from data_pipeline.batching.batches import evaluation_batches
@@ -14,6 +13,7 @@ from user_tf.evaluation import evaluator
 from user_tf.explore import rankers
 from user_tf.explore.reasons import BEYOND, ONE_PART, WITHOUT_PARTS, see_behaviors
 from user_tf.explore.target_windows import Windows
+from user_tf.reporting.left_out import leave_out
 
 
 def test_a_target_alone_has_the_scores_of_evaluation(exploration):
@@ -63,6 +63,23 @@ def test_effects_are_scores_less_those_without_a_behavior(exploration, targets):
         scores = np.asarray(model(alone))[0, : len(target.candidates)]
         expected = np.array(found.scores) - scores
         np.testing.assert_allclose(np.array(found.reasons.effects)[:, place], expected, atol=1e-5)
+
+
+def test_the_words_of_user_plus_belong_to_the_behaviors_that_raised_a_candidate(
+    exploration, targets
+):
+    found = exploration.rankers["user_plus"].rank(targets["search"][0])
+    raised = np.array(found.reasons.effects)
+    raised -= raised.mean(axis=0)
+    assert len(found.reasons.words) == len(found.scores)
+    for row, sentences in zip(raised, found.reasons.words, strict=True):
+        expected = [n for n in np.argsort(-row, kind="stable")[:3] if row[n] > 0]
+        assert [int(said.split(".")[0]) - 1 for said in sentences] == expected
+    number, words = found.reasons.words[0][0].split(". by aspect ")
+    behavior, candidate = words.split(": ")[1].split(" ~ ")
+    text = found.reasons.behaviors[int(number) - 1].text
+    assert behavior and set(behavior.split()) <= set(text.split()) and candidate
+    assert exploration.rankers["user"].rank(targets["search"][0]).reasons.words == ()
 
 
 def test_what_a_ranker_cannot_explain_is_said_in_a_sentence(exploration, targets):

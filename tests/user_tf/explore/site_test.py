@@ -43,7 +43,8 @@ def test_a_target_shows_past_list_rankings_and_reasons(client, targets, explorat
     for name in ("original order", "user", "user_plus", "most recently touched"):
         assert f"<h3>{name}</h3>" in response.text
     assert "others" in text and "cos(I_s, r_D)" in text
-    assert "explains a part of its scores only" in text
+    assert "Below them is what single behaviors did" in text
+    assert "Lost without a past behavior" in text and "by aspect " in text
     assert "<h3>nrms-r</h3>" not in response.text
     past = exploration.sessions(target)
     assert text.count("session ") >= len(past) > 1
