@@ -32,6 +32,13 @@ class SavedRanker:
         self.manifest = layout.read_manifest(self.version)
         self._loaded = load(self.version)
         self._plain = self._loaded.signatures["rank"]
+        missing = set(to_arrays([])) - set(self._plain.structured_input_signature[1])
+        if missing:
+            raise ValueError(
+                f"`model` must have all arguments of a request. Got {os.fspath(self.version)!r} without "
+                f"{', '.join(sorted(missing))}. Fix: export the run again; an earlier version of the "
+                "program wrote this model."
+            )
         self._wide = self._loaded.signatures.get("rank_with_features")
         self.features = (
             int(self._wide.structured_input_signature[1]["features"].shape[2]) if self._wide else 0
