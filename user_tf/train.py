@@ -25,7 +25,6 @@ ESSENTIALS = (
     "train.finetune_epochs",
     "train.learning_rate",
     "train.patience",
-    "runtime.backend",
     "runtime.strategy",
     "runtime.seed",
 )

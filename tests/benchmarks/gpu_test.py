@@ -28,6 +28,7 @@ def with_more_padding(batch, rows=3):
     return longer
 
 
+@pytest.mark.slow
 def test_training_falls_without_tensorflow_and_padding_weighs_nothing(tmp_path):
     batch = random_batch(3, behaviors=14, targets=8)
     for windows, packed in ((1, batch), (2, with_more_padding(batch))):

@@ -127,6 +127,7 @@ def test_the_example_beside_the_model_is_a_target_of_the_dataset(version, reques
     assert example.query and example.history
 
 
+@pytest.mark.slow
 def test_predict_and_saved_model_cli_rank_the_example_alike(version):
     example = from_json((version / "assets.extra" / "example_request.jsonl").read_text("utf-8"))
     served = SavedRanker(version)

@@ -199,6 +199,7 @@ def test_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_checkpoint(da
     assert "is in the output of " in sentence and "text_encoder" in sentence
 
 
+@pytest.mark.slow
 def test_two_logical_cpus_train_what_one_device_does(dataset, tmp_path):
     flags = [*SMALL, "--train.phases=recommendation", "--train.pretrain_epochs=1"]
     flags += ["--train.finetune_epochs=0"]

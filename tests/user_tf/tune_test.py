@@ -44,6 +44,7 @@ def _work(tmp_path_factory):
     return work, call(*flags), call(*flags)
 
 
+@pytest.mark.slow
 def test_the_best_trial_is_written_as_a_flagfile(work):
     folder, first, second = work
     assert first.returncode == 0, first.stderr

@@ -93,6 +93,14 @@ def see_batches(config):
     return [summarise(next(iter(batches))) for batches in (train, validation)]
 
 
+def see_groups(config):
+    """Return the training batches, or why lists are no groups of these settings."""
+    try:
+        return see_batches(config)
+    except ValueError as error:
+        return str(error)
+
+
 @functools.cache
 def _new_model(config):
     keras.utils.set_random_seed(1)
@@ -189,7 +197,7 @@ EFFECTS = {
     "data.batch.windows_per_batch": (3, {}, see_batches),
     "data.batch.evaluation_windows_per_batch": (3, {}, see_batches),
     "data.batch.negatives": (2, {}, see_batches),
-    "data.batch.multi_positive": (True, {"data.batch.negatives": 24}, see_batches),
+    "data.batch.multi_positive": (True, {}, see_groups),
     "data.batch.share_texts": (False, {}, see_batches),
     "data.batch.length_buckets": (0, {}, see_batches),
     "data.batch.unknown_user_rate": (1.0, {}, see_batches),

@@ -57,7 +57,7 @@ def test_all_epochs_and_phases_have_at_most_four_sizes(dataset):
     assert 1 <= len(trained) <= 4 and 1 <= len(validated) <= 4
 
 
-@pytest.mark.parametrize("name", ["user", "user_plus"])
+@pytest.mark.parametrize("name", ["user", pytest.param("user_plus", marks=pytest.mark.slow)])
 def test_no_open_size_reaches_the_step_or_the_validation_of_a_tpu(dataset, name):
     config = make_config(dataset, name)
     replicas = TensorFlowReplicas(tf.distribute.get_strategy())

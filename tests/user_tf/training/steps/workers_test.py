@@ -18,13 +18,12 @@ from tests.user_tf.training import tiny_dataset
 ROOT = pathlib.Path(__file__).parents[4]
 PHASES = ("pretrain", "search", "recommendation")
 SMALL = [
+    "--model.name=nrms",
     "--model.width=8",
     "--model.num_heads=2",
     "--model.key_dim=4",
     "--model.intermediate_dim=8",
     "--model.dropout=0",
-    "--nomodel.session_encoder",
-    "--nomodel.history_encoder",
     "--data.batch.negatives=3",
     "--train.pretrain_epochs=2",
     "--train.finetune_epochs=2",
