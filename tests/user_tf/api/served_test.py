@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import user_tf
 from user_tf.serving import saved_ranker
-from user_tf.serving.request import RequestError
+from user_tf.serving.request import RequestError, to_arrays
 
 
 class Signature:
@@ -17,7 +17,7 @@ class Signature:
     def __init__(self, features=0):
         self.structured_input_signature = (
             (),
-            {"features": tf.TensorSpec([None, None, features])},
+            dict.fromkeys(to_arrays([])) | {"features": tf.TensorSpec([None, None, features])},
         )
 
     def __call__(self, **tensors):
