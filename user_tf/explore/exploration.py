@@ -11,13 +11,12 @@ from data_pipeline.settings import BatchSettings
 from user_tf import run_folder
 from user_tf.api.served import ServedRanker
 from user_tf.explore.rankers import TargetRanker, label_runs, open_rankers
-from user_tf.explore.reasons import SeenBehavior, see_behaviors
 from user_tf.explore.served_question import warm_up
 from user_tf.explore.target_catalogue import Choice, Target, TargetCatalogue
 from user_tf.explore.target_windows import Windows
 from user_tf.explore.user_log import UserLog, check_masked
 from user_tf.explore.user_sequence import Session, UserSequence
-from user_tf.reporting.decoded_words import decode
+from user_tf.reporting.seen_behaviors import SeenBehavior, decode, see_behaviors
 from user_tf.serving.request import Request
 
 
@@ -67,7 +66,7 @@ class Exploration:
         scenarios = self.dataset.scenarios
         scenario = Scenario.UNIFIED if Scenario.UNIFIED in scenarios else target.task
         batch = Windows(self.dataset).batch(target, scenario, BatchSettings())
-        return () if batch is None else see_behaviors(batch, self.dataset)
+        return () if batch is None else see_behaviors(batch, self.dataset.vocabulary)
 
     def request(self, target: Target) -> Request:
         """Return the request of a target as the served model takes it.

@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.batching.parsing import Batch
-from data_pipeline.common.codes import BehaviorType
 from data_pipeline.dataset.dataset_folder import Dataset
 from user_tf.evaluation.metrics import Array
 from user_tf.models.contributions import contribution_names
 from user_tf.reporting import left_out
-from user_tf.reporting.decoded_words import decode
+from user_tf.reporting.seen_behaviors import SeenBehavior, see_behaviors
 from user_tf.reporting.shared_words import shared_words
 
 STRONGEST = 3
@@ -31,25 +30,6 @@ ONE_PART = (
     + "” for all that it adds. Below them is what single behaviors did."
 )
 HISTORY_NOT_SEEN = "{name} sees no past behavior of this user."
-
-
-@dataclasses.dataclass(frozen=True)
-class SeenBehavior:
-    """A past behavior as a ranker sees it.
-
-    Attributes:
-        part: `past sessions` or `current session`.
-        type: `search` or `browse`.
-        text: Its words; a mark replaces those outside the vocabulary.
-        clicked: Titles clicked in a search.
-        weight: Attention to it; None for a ranker without attention.
-    """
-
-    part: str
-    type: str
-    text: str
-    clicked: tuple[str, ...]
-    weight: float | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +116,7 @@ def reasons_of(
     weights = first.get("attention")
     if weights is None:
         notes.append(WITHOUT_ATTENTION.format(name=name))
-    behaviors = see_behaviors(batch, dataset, weights)
+    behaviors = see_behaviors(batch, dataset.vocabulary, weights)
     if not behaviors:
         notes.append(HISTORY_NOT_SEEN.format(name=name))
     lost: tuple[tuple[float, ...], ...] = ()
@@ -145,47 +125,16 @@ def reasons_of(
         values = left_out.effects(function, batch, first["scores"])[real]
         lost = tuple(map(tuple, values.tolist()))
         if hasattr(model, "explain_match"):
-            words = describe_words(model, batch, dataset.vocabulary, values)
+            words = describe_words(model, batch, dataset.vocabulary, behaviors, values)
     return Reasons(signals, contributions, behaviors, lost, words, tuple(notes))
 
 
-def see_behaviors(
-    batch: Mapping[str, Any], dataset: Dataset, weights: Any = None
-) -> tuple[SeenBehavior, ...]:
-    """Return the past behaviors that a batch of one target holds, oldest first.
-
-    Args:
-        batch: A Batch of one target.
-        dataset: Its dataset.
-        weights: float [n], attention over the places of history, then of session. Default: none.
-    """
-    from user_tf.models.batch_ops import padded_history, padded_session
-
-    def words(text: int) -> str:
-        return decode(batch["text_tokens"][text].numpy().tolist(), dataset.vocabulary)
-
-    seen, first = [], 0
-    parts = {"past sessions": padded_history(batch), "current session": padded_session(batch)}
-    for part, sequence in parts.items():
-        pointers, types = (np.asarray(x)[0] for x in (sequence.behaviors, sequence.types))
-        for position in np.flatnonzero(pointers).tolist():
-            pointer = int(pointers[position])
-            clicked = batch["behavior_clicked"][pointer].numpy()
-            seen.append(
-                SeenBehavior(
-                    part=part,
-                    type=BehaviorType(types[position]).name.lower(),
-                    text=words(int(batch["behavior_text"][pointer])),
-                    clicked=tuple(words(int(title)) for title in clicked if title),
-                    weight=None if weights is None else float(weights[first + position]),
-                )
-            )
-        first += len(pointers)
-    return tuple(seen)
-
-
 def describe_words(
-    model: Any, batch: Mapping[str, Any], vocabulary: Sequence[str], effects: Array
+    model: Any,
+    batch: Mapping[str, Any],
+    vocabulary: Sequence[str],
+    behaviors: Sequence[SeenBehavior],
+    effects: Array,
 ) -> tuple[tuple[str, ...], ...]:
     """Return by candidate a sentence about each behavior that raised it most in its list.
 
@@ -193,23 +142,15 @@ def describe_words(
         model: A built `user_tf.models.user_plus.UserPlus`.
         batch: A Batch of one target.
         vocabulary: Words by number.
+        behaviors: Of `see_behaviors`.
         effects: float64 [C, behaviors], what the score of a candidate loses without a behavior.
     """
-    from user_tf.models.batch_ops import padded_history, padded_session
-
     found = model.explain_match(batch)
-    sequences = padded_history(batch), padded_session(batch)
-    slots = np.concatenate([np.asarray(sequence.behaviors)[0] for sequence in sequences])
-    places = np.flatnonzero(slots)
-    texts = np.asarray(batch["behavior_text"])[slots[places]].tolist()
     raised = effects - effects.mean(axis=0)
     sentences = []
     for candidate, row in enumerate(raised):
         strongest = [n for n in np.argsort(-row, kind="stable")[:STRONGEST].tolist() if row[n] > 0]
-        said = [
-            shared_words(found, batch, vocabulary, candidate, int(places[n]), texts[n])
-            for n in strongest
-        ]
+        said = [shared_words(found, batch, vocabulary, candidate, behaviors[n]) for n in strongest]
         sentences.append(
             tuple(
                 f"{number + 1}. by aspect {words['aspect']}: {' '.join(words['behavior_words'])} ~ "

@@ -6,10 +6,10 @@ from typing import Any
 
 from user_tf.explore.ranked_list import RankedItem, average_precision, rank_items
 from user_tf.explore.rankers import TargetRanker
-from user_tf.explore.reasons import SeenBehavior
 from user_tf.explore.target_catalogue import Target
 from user_tf.reporting.attention_of_target import merge
 from user_tf.reporting.attention_page import PARTS, shares
+from user_tf.reporting.seen_behaviors import SeenBehavior
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from data_pipeline.common.codes import SECOND, BehaviorType, Scenario, Task
+from data_pipeline.common.codes import SECOND, Scenario, Task
 from data_pipeline.dataset.dataset_folder import Dataset, open_dataset
 from user_tf import run_folder
 from user_tf.config import Config
 from user_tf.reporting.alignment import align
-from user_tf.reporting.behavior_effects import describe_effects, one_target
-from user_tf.reporting.decoded_words import decode
+from user_tf.reporting.behavior_effects import describe_effects
+from user_tf.reporting.seen_behaviors import decode, one_target, see_behaviors
 
 
 def explain_target(
@@ -155,7 +155,6 @@ def _read_run(
         their scores, none for a model that does not give them.
     """
     from data_pipeline.batching.batches import evaluation_batches
-    from user_tf.models.batch_ops import padded_history, padded_session
     from user_tf.models.contributions import contribution_names
 
     task, phases = target["task"], config.train.phases
@@ -168,40 +167,33 @@ def _read_run(
         rows = np.flatnonzero(batch["target_id"].numpy() == target["target_id"])
         if len(rows):
             break
+    batch = one_target(batch, int(rows[0]))
     explained = model.explain(batch) if model.staged else {"attention": model.attention(batch)}
-    weights = np.asarray(explained["attention"], np.float64)[rows[0]]
-    parts = {"past sessions": padded_history(batch), "current session": padded_session(batch)}
-
-    def words(text: int) -> str:
-        return decode(batch["text_tokens"][text].numpy().tolist(), dataset.vocabulary)
-
-    seen = []
-    for part, sequence in parts.items():
-        pointers, types = (np.asarray(x)[rows[0]] for x in (sequence.behaviors, sequence.types))
-        for position in np.flatnonzero(pointers):
-            clicked = batch["behavior_clicked"][pointers[position]].numpy()
-            seen.append(
-                {
-                    "part": part,
-                    "type": BehaviorType(types[position]).name.lower(),
-                    "text": words(int(batch["behavior_text"][pointers[position]])),
-                    "clicked": [words(int(title)) for title in clicked if title],
-                    "weight": float(weights[position]),
-                }
-            )
-        weights = weights[len(pointers) :]
+    weights = np.asarray(explained["attention"], np.float64)[0]
+    behaviors = see_behaviors(batch, dataset.vocabulary, weights)
+    seen = [
+        {
+            "part": behavior.part,
+            "type": behavior.type,
+            "text": behavior.text,
+            "clicked": list(behavior.clicked),
+            "weight": behavior.weight,
+        }
+        for behavior in behaviors
+    ]
     candidates = []
     if hasattr(model, "explain_match"):
-        candidates = describe_effects(model, one_target(batch, int(rows[0])), dataset.vocabulary)
+        candidates = describe_effects(model, batch, dataset.vocabulary, behaviors)
     elif model.staged:
         features = dataset.feature_names if config.data.batch.features else ()
         names = contribution_names(config.model, features)
-        scores, parts = (np.asarray(explained[x])[rows[0]] for x in ("scores", "contributions"))
-        for place in np.flatnonzero(batch["candidate_mask"][rows[0]]):
+        scores, parts = (np.asarray(explained[x])[0] for x in ("scores", "contributions"))
+        titles = np.asarray(batch["text_tokens"])[np.asarray(batch["candidate_text"])[0]]
+        for place in np.flatnonzero(batch["candidate_mask"][0]):
             candidates.append(
                 {
-                    "text": words(int(batch["candidate_text"][rows[0], place])),
-                    "opened": bool(batch["labels"][rows[0], place]),
+                    "text": decode(titles[place].tolist(), dataset.vocabulary),
+                    "opened": bool(batch["labels"][0, place]),
                     "score": float(scores[place]),
                     "contributions": dict(zip(names, parts[place].tolist(), strict=True)),
                 }

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from user_tf.reporting.decoded_words import decode
+from user_tf.reporting.seen_behaviors import SeenBehavior, decode
 
 WORDS = 3
 """Words named of each text."""
@@ -16,8 +16,7 @@ def shared_words(
     batch: Mapping[str, Any],
     vocabulary: Sequence[str],
     candidate: int,
-    place: int,
-    text: int,
+    behavior: SeenBehavior,
 ) -> dict[str, Any]:
     """Return the aspect in which a candidate is like a behavior more than the others of its list are.
 
@@ -26,15 +25,14 @@ def shared_words(
         batch: The Batch.
         vocabulary: Words by number.
         candidate: Place of the candidate in its list.
-        place: Place of the behavior, in history and current session together.
-        text: Its text.
+        behavior: The behavior.
 
     Returns:
         `aspect`, its number from 1; `ahead`, how much larger log k is than its mean over the list;
         `behavior_words` and `candidate_words`, those the aspect reads most, the most read first.
     """
     real = np.asarray(batch["candidate_mask"])[0]
-    likeness = np.asarray(found["likeness"], np.float64)[0, :, place]
+    likeness = np.asarray(found["likeness"], np.float64)[0, :, behavior.place]
     ahead = likeness[candidate] - likeness[real].mean(axis=0)
     aspect = int(ahead.argmax())
     tokens, shares = np.asarray(batch["text_tokens"]), np.asarray(found["shares"])
@@ -47,6 +45,6 @@ def shared_words(
     return {
         "aspect": aspect + 1,
         "ahead": float(ahead[aspect]),
-        "behavior_words": most_read(text),
+        "behavior_words": most_read(behavior.text_row),
         "candidate_words": most_read(title),
     }

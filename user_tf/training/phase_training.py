@@ -275,6 +275,9 @@ class PhaseTraining:
 
     def write_done(self) -> None:
         """Write the result of the phase; it then counts as done, also for the other processes."""
+        if self._summaries is not None:
+            self.model.load_weights(self._folder / run_folder.BEST)
+            write_projector(self._summaries, self.model, self._dataset.vocabulary)
         if self._replicas.chief:
             position = self._position
             run_folder.write_json(
@@ -289,8 +292,5 @@ class PhaseTraining:
                     "input_seconds": position.input_seconds,
                 },
             )
-        if self._summaries is not None:
-            self.model.load_weights(self._folder / run_folder.BEST)
-            write_projector(self._summaries, self.model, self._dataset.vocabulary)
         # The next phase reads what the chief has written.
         self._replicas.total([0.0])

@@ -11,9 +11,10 @@ from data_pipeline.batching.batches import evaluation_batches
 from user_tf import run_folder
 from user_tf.evaluation import evaluator
 from user_tf.explore import rankers
-from user_tf.explore.reasons import BEYOND, ONE_PART, WITHOUT_PARTS, see_behaviors
+from user_tf.explore.reasons import BEYOND, ONE_PART, WITHOUT_PARTS
 from user_tf.explore.target_windows import Windows
 from user_tf.reporting.left_out import leave_out
+from user_tf.reporting.seen_behaviors import see_behaviors
 
 
 def test_a_target_alone_has_the_scores_of_evaluation(exploration):
@@ -48,7 +49,7 @@ def test_effects_are_scores_less_those_without_a_behavior(exploration, targets):
     assert exploration.rankers["user"].rank(target).reasons.effects == ()
     model, config, dataset = run_folder.load_model(exploration.runs["user_plus"], "pretrain")
     batch = Windows(dataset).batch(target, "unified", config.data.batch)
-    behaviors = see_behaviors(batch, dataset)
+    behaviors = see_behaviors(batch, dataset.vocabulary)
     for place in (0, count // 2, count - 1):
         row = {
             name: tensor[place : place + 1]
@@ -56,7 +57,7 @@ def test_effects_are_scores_less_those_without_a_behavior(exploration, targets):
             if spec.BY_NAME[name].letters[0] == "T"
         }
         alone = {**leave_out(batch), **row}
-        kept = see_behaviors(alone, dataset)
+        kept = see_behaviors(alone, dataset.vocabulary)
         assert [(b.type, b.text) for b in kept] == [
             (b.type, b.text) for n, b in enumerate(behaviors) if n != place
         ]

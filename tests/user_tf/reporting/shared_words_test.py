@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from user_tf.reporting.seen_behaviors import SeenBehavior
 from user_tf.reporting.shared_words import shared_words
 
 VOCABULARY = ["", "red", "hat", "pasta", "recipe"]
@@ -19,8 +20,9 @@ def test_the_aspect_ahead_of_the_list_is_named_with_its_words():
     likeness = np.zeros((1, 3, 4, 2))
     # Candidate 1 is far ahead of the list in aspect 1 only; padding must not count.
     likeness[0, :, 2] = [[-1, -3], [-1, -1], [50, 50]]
+    behavior = SeenBehavior("past sessions", "browse", "red hat", (), None, place=2, text_row=1)
     found = {"shares": shares, "likeness": likeness}
-    assert shared_words(found, batch, VOCABULARY, candidate=1, place=2, text=1) == {
+    assert shared_words(found, batch, VOCABULARY, candidate=1, behavior=behavior) == {
         "aspect": 2,
         "ahead": 1.0,
         "behavior_words": ["hat", "red"],
