@@ -179,7 +179,12 @@ class PrepareSettings:
         "Master of Spark: `local` (this machine, with `threads` and `memory_gib`) or a cluster, such "
         "as spark://host:7077; empty: the setting of spark-submit or spark-defaults.conf.",
     )
-    threads: int = setting(2, "Threads of the relational engine.")
+    threads: int = setting(2, "Threads of the relational engine, and worker processes of shards.")
+    shards: int = setting(
+        0,
+        "Shards of users, worked on one by one with the memory of one; 0: by the size of the log. The "
+        "bytes of the dataset do not depend on it.",
+    )
     memory_gib: float = setting(6.0, "Memory limit of the relational engine in GiB.")
     sequence: SequenceSettings = dataclasses.field(default_factory=SequenceSettings)
     split: SplitSettings = dataclasses.field(default_factory=SplitSettings)

@@ -9,14 +9,17 @@ between engines.
 import abc
 import os
 import pathlib
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from types import TracebackType
+from typing import Any
 
 import ibis
 import numpy as np
 import pyarrow as pa
 
 from data_pipeline.common.array_types import Columns
+from data_pipeline.engine.shards import SHARD, ShardFunction, ShardJob, finish_rows
 
 
 class Engine(abc.ABC):
@@ -89,6 +92,69 @@ class Engine(abc.ABC):
             columns[name] = column.to_numpy().astype(np.int64, copy=False)
         return columns
 
+    def count(self, expression: ibis.Table) -> int:
+        """Return the number of rows of an expression."""
+        counted = expression.aggregate(rows=expression.count().cast("int64"))
+        return int(self.fetch(counted, ["rows"])["rows"][0])
+
+    def map_shards(
+        self,
+        tables: Mapping[str, ibis.Table],
+        order_by: Mapping[str, Sequence[str]],
+        shards: int,
+        function: ShardFunction,
+        parameters: Mapping[str, Any],
+        folder: pathlib.Path,
+        workers: int = 1,
+    ) -> list[pathlib.Path]:
+        """Call a function once for each shard with the shard's rows, and write what it returns.
+
+        Engine, workers, order of the rows and repeated runs change no byte. Shards that an earlier
+        call with the same arguments finished in `folder` are not done again.
+
+        Args:
+            tables: Tables by name, with an integer column `shard`, 0 ... `shards` - 1. It should be
+                computed from a key in integer arithmetic, which is the same in every engine.
+            order_by: Columns of each table in whose order the function gets its rows; total.
+            shards: Number of shards.
+            function: A pure function of a module, `function(tables, **parameters)`: from Arrow
+                tables by name (without `shard`; empty for a shard without rows) to Arrow tables by
+                name. With several shards it runs in other processes, or on executors of Spark.
+            parameters: Plain values of JSON.
+            folder: Folder of the shards; exists, for Spark on storage that the executors see.
+            workers: Worker processes, with the memory of one shard each. Spark has its executors.
+
+        Returns:
+            For each shard the folder of its results, `<name>.arrow` in the Feather format.
+
+        Raises:
+            ValueError: A row's `shard` is null or out of range.
+            ChildProcessError: A worker process failed.
+        """
+        job = ShardJob(
+            folder=str(folder.absolute()),
+            shards=shards,
+            function=f"{function.__module__}:{function.__qualname__}",
+            parameters=dict(parameters),
+            order_by={name: list(columns) for name, columns in order_by.items()},
+        )
+        if job.list_unfinished() and not job.rows.is_dir():
+            unfinished = job.rows.with_suffix(".tmp")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
+            for name, rows in tables.items():
+                self._save_shards(rows, unfinished / name)
+            schemas = {name: t.drop(SHARD).schema().to_pyarrow() for name, t in tables.items()}
+            finish_rows(job, unfinished, schemas)
+        if shards == 1:
+            # One shard needs the memory of all rows anyway.
+            for shard in job.list_unfinished():
+                job.run(shard)
+        elif missing := job.list_unfinished():
+            self._run_shards(job, missing, workers)
+        shutil.rmtree(job.rows, ignore_errors=True)
+        return [job.results(shard) for shard in range(shards)]
+
     @abc.abstractmethod
     def close(self) -> None:
         """Release the resources of the engine; its tables are lost."""
@@ -102,6 +168,10 @@ class Engine(abc.ABC):
         """Run an expression once and keep its rows while the engine is open."""
 
     @abc.abstractmethod
+    def number(self, table: ibis.Table, name: str, order_by: Sequence[str]) -> ibis.Table:
+        """Add the int64 column `name`: the number of each row from 1 on, in a total order."""
+
+    @abc.abstractmethod
     def save(self, expression: ibis.Table, path: pathlib.Path) -> None:
         """Write the rows of an expression for `parquet`, in any order.
 
@@ -113,6 +183,14 @@ class Engine(abc.ABC):
     @abc.abstractmethod
     def microseconds(self, time: ibis.Value) -> ibis.Value:
         """Convert a timestamp column to int64 microseconds since the epoch; null stays null."""
+
+    @abc.abstractmethod
+    def _save_shards(self, expression: ibis.Table, path: pathlib.Path) -> None:
+        """Write the rows of an expression as Parquet files in folders `shard=<number>` of `path`."""
+
+    @abc.abstractmethod
+    def _run_shards(self, job: ShardJob, shards: Sequence[int], workers: int) -> None:
+        """Run some shards of a job, each once."""
 
     @abc.abstractmethod
     def _read(self, path: pathlib.Path) -> ibis.Table:

@@ -4,12 +4,14 @@ import os
 import pathlib
 import shutil
 import tempfile
+from collections.abc import Sequence
 from typing import Any
 
 import ibis
 import pyarrow as pa
 
 from data_pipeline.engine.base import Engine
+from data_pipeline.engine.shards import SHARD, ShardJob, run_in_processes
 
 
 def _epoch_us(time: Any) -> Any:
@@ -76,6 +78,11 @@ class DuckDBEngine(Engine):
         self._files[table.op()] = path
         return table
 
+    def number(self, table: ibis.Table, name: str, order_by: Sequence[str]) -> ibis.Table:
+        """Add the int64 column `name`: the number of each row from 1 on, in a total order."""
+        number = ibis.row_number().over(order_by=list(order_by)) + 1
+        return table.mutate(**{name: number.cast("int64")})
+
     def save(self, expression: ibis.Table, path: pathlib.Path) -> None:
         """Write the rows of an expression as one Parquet file; link it if it is materialised."""
         written = self._files.get(expression.op())
@@ -87,7 +94,13 @@ class DuckDBEngine(Engine):
         except OSError:
             shutil.copyfile(written, path)
 
-    def _write(self, expression: ibis.Table, path: pathlib.Path) -> None:
+    def _save_shards(self, expression: ibis.Table, path: pathlib.Path) -> None:
+        self._write(expression, path, f", PARTITION_BY ({SHARD})")
+
+    def _run_shards(self, job: ShardJob, shards: Sequence[int], workers: int) -> None:
+        run_in_processes(job, shards, workers)
+
+    def _write(self, expression: ibis.Table, path: pathlib.Path, options: str = "") -> None:
         # A sum of DuckDB has 128 bits, which Parquet does not support.
         columns = ", ".join(
             f'CAST("{name}" AS BIGINT) AS "{name}"' if kind.is_int64() else f'"{name}"'
@@ -95,7 +108,7 @@ class DuckDBEngine(Engine):
         )
         rows, file = self._connection.compile(expression), os.fspath(path).replace("'", "''")
         self._connection.raw_sql(
-            f"COPY (SELECT {columns} FROM ({rows})) TO '{file}' (FORMAT parquet)"
+            f"COPY (SELECT {columns} FROM ({rows})) TO '{file}' (FORMAT parquet{options})"
         )
 
     def microseconds(self, time: ibis.Value) -> ibis.Value:

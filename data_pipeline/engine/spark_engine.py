@@ -1,12 +1,14 @@
 """The engine for logs that are too large for one machine: Spark (extra `spark`).
 
-The same expressions run as Spark SQL without Python functions, so executors need neither Python nor
-this package. By default Spark runs in local mode; `master` or the configuration of the environment
-selects a cluster.
+The same expressions run as Spark SQL without Python functions. Functions of shards run in Python on
+the executors, which need this package for them. By default Spark runs in local mode; `master` or the
+configuration of the environment selects a cluster.
 """
 
 import os
 import pathlib
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import ibis
@@ -14,6 +16,7 @@ import pyarrow as pa
 
 from data_pipeline.engine.base import Engine
 from data_pipeline.engine.java import check_java, java
+from data_pipeline.engine.shards import SHARD, ShardJob
 
 LOCAL = "local"
 
@@ -84,6 +87,27 @@ class SparkEngine(Engine):
         """
         return self._view(self._frame(expression).localCheckpoint(eager=True))
 
+    def number(self, table: ibis.Table, name: str, order_by: Sequence[str]) -> ibis.Table:
+        """Add the int64 column `name`: the number of each row from 1 on, in a total order.
+
+        A window over all rows would bring them to one executor; here each executor sorts a range.
+        """
+        from pyspark.sql import functions
+
+        order = [functions.col(column).asc_nulls_last() for column in order_by]
+        # Kept, since sorting again might cut other ranges.
+        rows = self._frame(table).orderBy(*order).localCheckpoint(eager=True)
+        rows = rows.withColumn("range", functions.spark_partition_id())
+        counts = dict(rows.groupBy("range").count().collect())
+        before, starts = 0, [0] * (max(counts, default=0) + 1)
+        for part in sorted(counts):
+            starts[part], before = before, before + counts[part]
+        start = functions.array(*map(functions.lit, starts))[functions.col("range")]
+        # The lower 33 bits are the place in the partition.
+        place = functions.monotonically_increasing_id().bitwiseAND(2**33 - 1)
+        numbered = rows.withColumn(name, (place + start + 1).cast("bigint"))
+        return self._view(numbered.drop("range"))
+
     def save(self, expression: ibis.Table, path: pathlib.Path) -> None:
         """Write the rows of an expression as a folder of Parquet files."""
         self._frame(expression).write.parquet(path.as_uri())
@@ -91,6 +115,20 @@ class SparkEngine(Engine):
     def microseconds(self, time: ibis.Value) -> ibis.Value:
         """Convert a timestamp column to int64 microseconds since the epoch; null stays null."""
         return _MICROSECONDS(time)
+
+    def _save_shards(self, expression: ibis.Table, path: pathlib.Path) -> None:
+        self._frame(expression).write.partitionBy(SHARD).parquet(path.as_uri())
+
+    def _run_shards(self, job: ShardJob, shards: Sequence[int], workers: int) -> None:
+        def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            for batch in batches:
+                for shard in batch[SHARD].to_pylist():
+                    job.run(shard)
+                yield batch
+
+        given = self._session.createDataFrame(pa.table({SHARD: pa.array(shards, pa.int64())}))
+        # A task for each shard.
+        given.repartitionByRange(len(shards), SHARD).mapInArrow(run, given.schema).collect()
 
     def _read(self, path: pathlib.Path) -> ibis.Table:
         return self._view(self._session.read.parquet(path.as_uri()))
@@ -134,6 +172,8 @@ def _start(
         }
         if spill is not None:
             options["spark.local.dir"] = os.fspath(spill)
+        # Python of the executors.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         with java():
             return builder.config(map=options).getOrCreate()
     check_java()

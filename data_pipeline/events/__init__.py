@@ -1,1 +1,1 @@
-"""Events of users in order, and when each fact is known; front door: `user_events.build_events`."""
+"""Events of users in order, and when each fact is known; front door: `event_shards.build_events`."""

@@ -30,7 +30,7 @@ class ShownLists:
 
     Attributes:
         lists: Ibis table request_id, time, results, given_split, as in the log's files.
-        requests: Ibis table request, request_id.
+        requests: Ibis table request, request_id, user.
         documents: Ibis table doc, doc_id.
         settings: The rule of satisfied clicks.
     """
@@ -40,13 +40,13 @@ class ShownLists:
     documents: ibis.Table
     settings: SequenceSettings
 
-    def clicks(self, engine: Engine) -> tuple[Columns, Integers]:
+    def clicks(self, engine: Engine) -> tuple[ibis.Table, Integers]:
         """Return the clicks, and the requests whose list is empty.
 
         Returns:
-            (int64 columns in the order (request, position): request, position (0-based), doc,
-            satisfied (0/1), click_time (`NEVER` if unknown), candidates (length of its list);
-            int64 [n], requests with an empty list, ascending).
+            (table of int64: user, request, position (0-based), doc, satisfied (0/1), click_time
+            (`NEVER` if unknown), candidates (length of its list); int64 [n], requests with an empty
+            list, ascending).
 
         Raises:
             ValueError: A click names a document that the documents table lacks.
@@ -55,24 +55,23 @@ class ShownLists:
         # An empty list has one row of nulls here, so that one read finds both.
         rows = _unnest(lists, least=1)
         rows = rows.filter((rows.candidates == 0) | rows.clicked)
-        rows = rows.join(self.requests.select("request", "request_id"), "request_id")
+        rows = rows.join(self.requests.select("request", "request_id", "user"), "request_id")
         rows = self._numbered(rows)
-        columns = engine.fetch(
+        found = engine.materialise(
             rows.select(
+                "user",
                 "request",
                 "doc",
                 position=rows.position.cast("int64"),
                 satisfied=satisfied(rows.dwell_seconds, self.settings).cast("int64"),
                 click_time=ibis.coalesce(engine.microseconds(rows.click_time), NEVER),
                 candidates=rows.candidates.cast("int64"),
-            ),
-            ["request", "position"],
+            )
         )
-        shows = columns["candidates"] > 0
-        empty_requests = columns["request"][~shows]
-        clicks = {name: column[shows] for name, column in columns.items()}
-        check_documents("clicks", clicks["doc"])
-        return clicks, empty_requests
+        empty = engine.fetch(found.filter(found.candidates == 0).select("request"), ["request"])
+        clicks = engine.materialise(found.filter(found.candidates > 0))
+        check_documents("clicks", engine.count(clicks.filter(clicks.doc == 0)))
+        return clicks, empty["request"]
 
     def occurrences(self, engine: Engine, before: int) -> Columns:
         """Return how often each document was shown earlier than `before`: columns doc, count.
@@ -128,7 +127,7 @@ class ShownLists:
             ),
             ["request", "position"],
         )
-        check_documents("requests", columns["doc"])
+        check_documents("requests", int((columns["doc"] == 0).sum()))
         return columns
 
     def _labeled(self) -> ibis.Table:
@@ -144,20 +143,24 @@ class ShownLists:
     def _by_document(self, engine: Engine, rows: ibis.Table) -> Columns:
         """Return rows with one `doc_id` each, in the order of its number."""
         columns = engine.fetch(self._numbered(rows), ["doc"])
-        check_documents("requests", columns["doc"])
+        check_documents("requests", int((columns["doc"] == 0).sum()))
         return columns
 
 
-def check_documents(table: str, doc: Integers) -> None:
-    """Refuse rows of unknown documents, which have the number 0.
+def check_documents(table: str, unknown: int) -> None:
+    """Refuse rows of unknown documents.
+
+    Args:
+        table: Name of the table.
+        unknown: Number of these rows.
 
     Raises:
         ValueError: There is one.
     """
-    if len(doc) and not doc.all():
+    if unknown:
         raise ValueError(
             f"`{table}` must name documents of documents.parquet only. Got "
-            f"{int((doc == 0).sum())} rows with an unknown doc_id. Fix: import the log again."
+            f"{unknown} rows with an unknown doc_id. Fix: import the log again."
         )
 
 

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 import ibis
 import numpy as np
 
-from data_pipeline.common.array_types import Columns, Integers
+from data_pipeline.common.array_types import Integers
 from data_pipeline.common.codes import LABELED_SPLITS, NO_SPLIT, Split
 from data_pipeline.engine.base import Engine
 from data_pipeline.events.as_of import NEVER
@@ -42,9 +42,9 @@ class LogTables:
             the first log that lists it, from 0 on).
         requests: request, request_id (string), user, time, query (text; 0 = recommendation),
             given_split (number of the `Split` that the log says, otherwise `NO_SPLIT`).
-        clicks: Columns of `ShownLists.clicks`.
+        clicks: As of `ShownLists.clicks`.
+        browses: user, time, doc, satisfied (0/1).
         empty_requests: int64 [n], requests with an empty list, ascending.
-        browses: Columns user, time, doc, satisfied (0/1), in this order.
         begins: int64 [logs], the time each log begins.
     """
 
@@ -52,9 +52,9 @@ class LogTables:
     texts: ibis.Table
     documents: ibis.Table
     requests: ibis.Table
-    clicks: Columns
+    clicks: ibis.Table
+    browses: ibis.Table
     empty_requests: Integers
-    browses: Columns
     begins: Integers
 
     def find_log(self, time: Integers) -> Integers:
@@ -82,10 +82,10 @@ def read_tables(engine: Engine, folders: Folders, settings: SequenceSettings) ->
         _refuse_repeated_requests(engine, requests)
         documents = _keep_first(documents)
     user_ids = requests.select("user_id").union(browses.select("user_id")).distinct()
-    users = engine.materialise(_number(user_ids, "user", ["user_id"]))
+    users = engine.materialise(engine.number(user_ids, "user", ["user_id"]))
     contents = documents.select(content="title").union(requests.select(content="query")).distinct()
     contents = contents.filter(contents.content != "")
-    texts = engine.materialise(_number(contents, "text", ["content"]))
+    texts = engine.materialise(engine.number(contents, "text", ["content"]))
     documents = _number_documents(engine, documents, texts)
     numbered = _number_requests(engine, requests, users, texts)
     clicks, empty = ShownLists(requests, numbered, documents, settings).clicks(engine)
@@ -95,8 +95,8 @@ def read_tables(engine: Engine, folders: Folders, settings: SequenceSettings) ->
         documents=documents,
         requests=numbered,
         clicks=clicks,
+        browses=_number_browses(engine, browses, users, documents, settings),
         empty_requests=empty,
-        browses=_fetch_browses(engine, browses, users, documents, settings),
         begins=begins,
     )
 
@@ -125,18 +125,15 @@ def find_availability(engine: Engine, tables: LogTables, shown: ShownLists) -> I
     first = np.full(len(about["doc"]) + 1, NEVER)
     impressions = shown.first_impressions(engine)
     first[impressions["doc"]] = impressions["time"]
-    np.minimum.at(first, tables.browses["doc"], tables.browses["time"])
+    read = tables.browses.group_by("doc").aggregate(time=tables.browses.time.min())
+    browsed = engine.fetch(read, ["doc"])
+    first[browsed["doc"]] = np.minimum(first[browsed["doc"]], browsed["time"])
     published = np.append(NEVER, about["published"])
     available = np.where(published < NEVER, published, first)
     # Documents must not make a later log visible before it begins.
     log_index = np.append(0, about["log_index"])
     begins = tables.begins[log_index]
     return np.where(log_index > 0, np.maximum(available, begins), available)
-
-
-def _number(table: ibis.Table, name: str, order_by: list[str]) -> ibis.Table:
-    """Add the dense number of each row from 1 on, in a total order."""
-    return table.mutate(**{name: (ibis.row_number().over(order_by=order_by) + 1).cast("int64")})
 
 
 def _read_all(engine: Engine, folders: Folders, name: str) -> ibis.Table:
@@ -182,7 +179,7 @@ def _keep_first(documents: ibis.Table) -> ibis.Table:
 
 def _number_documents(engine: Engine, documents: ibis.Table, texts: ibis.Table) -> ibis.Table:
     columns = documents.select("doc_id", "title", "published", "log_index")
-    numbered = _number(columns, "doc", ["doc_id"])
+    numbered = engine.number(columns, "doc", ["doc_id"])
     named = numbered.left_join(texts, numbered.title == texts.content)
     return engine.materialise(
         named.select(
@@ -208,28 +205,27 @@ def _number_requests(
         time=engine.microseconds(owned.time),
         query=ibis.coalesce(owned.text, 0),
     )
-    return engine.materialise(_number(owned, "request", ["user", "time", "request_id"]))
+    return engine.materialise(engine.number(owned, "request", ["user", "time", "request_id"]))
 
 
-def _fetch_browses(
+def _number_browses(
     engine: Engine,
     browses: ibis.Table,
     users: ibis.Table,
     documents: ibis.Table,
     settings: SequenceSettings,
-) -> Columns:
+) -> ibis.Table:
     named = browses.join(users, "user_id").left_join(documents, "doc_id")
-    columns = engine.fetch(
+    numbered = engine.materialise(
         named.select(
             "user",
             time=engine.microseconds(named.time),
             doc=ibis.coalesce(named.doc, 0),
             satisfied=satisfied(named.dwell_seconds, settings).cast("int64"),
-        ),
-        ["user", "time", "doc", "satisfied"],
+        )
     )
-    check_documents("browses", columns["doc"])
-    return columns
+    check_documents("browses", engine.count(numbered.filter(numbered.doc == 0)))
+    return numbered
 
 
 def _find_begins(

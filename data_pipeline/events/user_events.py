@@ -5,7 +5,6 @@ sessions and about when facts are known: `sessions.CHOICES`.
 """
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,10 +14,6 @@ from data_pipeline.common.sorted_arrays import run_starts
 from data_pipeline.events import sessions
 from data_pipeline.events.as_of import NEVER
 from data_pipeline.settings import SequenceSettings
-
-if TYPE_CHECKING:  # A serving client builds events without an engine.
-    from data_pipeline.engine.base import Engine
-    from data_pipeline.events.log_tables import LogTables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,21 +53,6 @@ class UserEvents:
     document_opens: Columns
 
 
-def build_events(
-    engine: "Engine", tables: "LogTables", document_text: Integers, settings: SequenceSettings
-) -> UserEvents:
-    """Build behaviors, sessions and clicks of the unified log.
-
-    Args:
-        engine: The engine of the tables.
-        tables: The log.
-        document_text: int64 [documents], text of each document; number 0 is the pad document.
-        settings: When a session ends, what a satisfied click is, the session filter.
-    """
-    requests = _fetch_requests(engine, tables)
-    return connect_events(requests, tables.clicks, tables.browses, document_text, settings)
-
-
 def connect_events(
     requests: Columns,
     clicks: Columns,
@@ -84,9 +64,11 @@ def connect_events(
 
     Args:
         requests: user, time, query, given_split of request 1, 2, ..., in the order of users and times.
-        clicks: As `LogTables.clicks`.
-        browses: As `LogTables.browses`.
-        document_text, settings: As for `build_events`.
+        clicks: request, doc, satisfied, click_time, candidates of `LogTables.clicks`, in the order
+            (request, position).
+        browses: user, time, doc, satisfied, in this order.
+        document_text: int64 [documents], text of each document; number 0 is the pad document.
+        settings: When a session ends, what a satisfied click is, the session filter.
     """
     requests, browses = dict(requests), dict(browses)
     delay = sessions.click_delay(settings)
@@ -117,14 +99,6 @@ def connect_events(
         {name: column[searched] for name, column in requests.items()},
         list_document_opens(clicks, browses, delay),
     )
-
-
-def _fetch_requests(engine: "Engine", tables: "LogTables") -> Columns:
-    """Return user, time, query and given_split of request 1, 2, ..."""
-    rows = tables.requests.select("user", "time", "query", "given_split", "request")
-    columns = engine.fetch(rows, ["request"])
-    del columns["request"]
-    return columns
 
 
 def find_searches(requests: Columns) -> Integers:

@@ -19,6 +19,7 @@ _OF_THE_MACHINE = (
     "spark_master",
     "threads",
     "memory_gib",
+    "shards",
 )
 
 
@@ -74,6 +75,7 @@ def _list_minimums(settings: PrepareSettings) -> dict[str, tuple[float, float]]:
         "eval_candidates.count": (settings.eval_candidates.count, 1),
         "pseudo_negatives.exact_documents": (settings.pseudo_negatives.exact_documents, 1),
         "windows.targets_per_window": (settings.windows.targets_per_window, 1),
+        "shards": (settings.shards, 0),
     }
 
 

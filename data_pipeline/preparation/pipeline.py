@@ -38,9 +38,10 @@ from data_pipeline.dataset.windows import WindowInputs
 from data_pipeline.description import histograms, table_1
 from data_pipeline.engine.base import Engine
 from data_pipeline.events import sessions, splits, visible_history
+from data_pipeline.events.event_shards import build_events
 from data_pipeline.events.log_tables import read_tables
 from data_pipeline.events.prepared_log import PreparedLog, open_prepared_log
-from data_pipeline.events.user_events import UserEvents, build_events, sort_searches
+from data_pipeline.events.user_events import UserEvents, sort_searches
 from data_pipeline.features.feature_columns import FEATURES
 from data_pipeline.features.relevance_features import CandidateFeatures, relevance_features
 from data_pipeline.preparation.checks import list_dataset_settings
@@ -77,7 +78,16 @@ def prepare_dataset(
     log = open_prepared_log(engine, tables, settings.log, settings.sequence)
     with _importing_tensorflow():
         events = steps.run(
-            "sessions", lambda: build_events(engine, tables, log.document_text, settings.sequence)
+            "sessions",
+            lambda: build_events(
+                engine,
+                tables,
+                log.document_text,
+                settings.sequence,
+                steps.open_scratch("sessions"),
+                settings.shards,
+                settings.threads,
+            ),
         )
         selected = steps.run(
             "targets", lambda: choose_targets(events, tables.empty_requests, settings.split)

@@ -101,13 +101,28 @@ class Steps:
             plain = _Writer(unfinished, self._engine).to_plain(make())
             (unfinished / _RESULT).write_text(json.dumps(plain), "utf-8")
             unfinished.rename(folder)
+            shutil.rmtree(self._scratch(name), ignore_errors=True)
             for pages in self._maps:
                 pages.madvise(mmap.MADV_DONTNEED)
             self.seconds[name] = time.monotonic() - began
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+            # Of the largest process, worker processes included.
+            processes = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
+            peak = max(resource.getrusage(which).ru_maxrss for which in processes) / 2**20
             print(f"  {name:<30}{self.seconds[name]:9.1f} s{peak:8.2f} GiB at most", flush=True)
         plain = json.loads((folder / _RESULT).read_text("utf-8"))
         return cast(Result, _Reader(folder, self._engine, self._maps).from_plain(plain))
+
+    def open_scratch(self, name: str) -> pathlib.Path:
+        """Make a step's folder of unfinished work, and return it.
+
+        It is kept after a kill or an error, and removed when the step is done.
+        """
+        folder = self._scratch(name)
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def _scratch(self, name: str) -> pathlib.Path:
+        return self._folder / f"{name}.unfinished"
 
 
 def _save(array: np.ndarray, path: pathlib.Path) -> None:

@@ -7,6 +7,7 @@ evaluation does: the export test, `evaluate --served` and the example beside a S
 
 import dataclasses
 import os
+import pathlib
 import tempfile
 from collections.abc import Iterator
 
@@ -15,9 +16,10 @@ import numpy as np
 from data_pipeline.common.array_types import Integers
 from data_pipeline.dataset.dataset_folder import Dataset
 from data_pipeline.engine.connect import connect
+from data_pipeline.events.event_shards import build_events
 from data_pipeline.events.log_tables import read_tables
 from data_pipeline.events.prepared_log import open_prepared_log
-from data_pipeline.events.user_events import UserEvents, build_events, sort_searches
+from data_pipeline.events.user_events import UserEvents, sort_searches
 from data_pipeline.events.user_histories import UserHistories
 from data_pipeline.features.count_snapshot import CountSnapshot, take_snapshot
 from data_pipeline.settings import PrepareSettings, SequenceSettings
@@ -75,7 +77,8 @@ def read_events(log: str | os.PathLike[str], settings: SequenceSettings) -> Logg
     ):
         tables = read_tables(engine, folders, settings)
         opened = open_prepared_log(engine, tables, folders, settings)
-        events = build_events(engine, tables, opened.document_text, settings)
+        # Its files stay readable after the folder is gone, as long as they are mapped.
+        events = build_events(engine, tables, opened.document_text, settings, pathlib.Path(spill))
         return LoggedEvents(
             settings=settings,
             events=events,

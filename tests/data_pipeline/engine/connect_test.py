@@ -21,6 +21,7 @@ from data_pipeline.preparation.prepare_folder import prepare
 from data_pipeline.settings import PrepareSettings
 from data_pipeline.simulator.folder import write_simulated_log
 from data_pipeline.simulator.world_settings import SimulateSettings
+from tests.data_pipeline.engine.shards_test import made_rows, mapped
 
 # Composed and decomposed, beyond the basic plane (which UTF-16 sorts before U+E000), empty, blank.
 STRINGS = [
@@ -110,8 +111,9 @@ def test_strings_stand_in_the_order_of_their_code_points_and_null_last(engine):
     table = engine.table(pa.concat_tables([rows, rows]))
     distinct = engine.materialise(table.distinct())
     assert engine.collect(distinct, ["a"])["a"].to_pylist() == expected
-    ranked = distinct.mutate(rank=ibis.row_number().over(order_by="a"))
-    assert engine.collect(ranked, ["rank"])["a"].to_pylist() == expected
+    numbered = engine.collect(engine.number(distinct, "rank", ["a"]), ["rank"])
+    assert numbered["a"].to_pylist() == expected
+    assert numbered["rank"].to_pylist() == list(range(1, len(expected) + 1))
 
 
 def test_integers_beside_nulls_and_numbers_of_rows_have_64_bits(engine):
@@ -121,6 +123,22 @@ def test_integers_beside_nulls_and_numbers_of_rows_have_64_bits(engine):
     found = engine.collect(engine.materialise(table), ["a"])
     assert found["a"].to_pylist() == [large, None]
     assert found.schema.types == [pa.int64(), pa.int64()]
+
+
+def test_rows_are_numbered_in_the_order_of_several_columns_and_none_in_an_empty_table(engine):
+    rows = pa.table({"a": [n % 7 for n in range(99)], "b": [97 * n % 99 for n in range(99)]})
+    numbered = engine.number(engine.table(rows), "number", ["a", "b"])
+    found = engine.fetch(engine.materialise(numbered), ["number"])
+    expected = rows.sort_by([("a", "ascending"), ("b", "ascending")])
+    assert [found[name].tolist() for name in "ab"] == [expected[name].to_pylist() for name in "ab"]
+    assert found["number"].tolist() == list(range(1, 100))
+    assert engine.count(engine.number(engine.table(rows.slice(0, 0)), "number", ["a"])) == 0
+
+
+def test_shards_have_the_same_bytes_with_every_engine(engine, tmp_path):
+    with DuckDBEngine(threads=1, memory_gib=0.5) as other:
+        expected = mapped(other, made_rows(), tmp_path / "expected", factor=3)
+    assert mapped(engine, made_rows(shuffle=2), tmp_path / "found", factor=3) == expected
 
 
 def test_a_materialised_table_keeps_its_rows(engine, tmp_path):
@@ -199,7 +217,7 @@ def mixed_log(log_builder):
 
 @pytest.fixture(scope="module")
 def checksums(log_builder, small_settings, tmp_path_factory):
-    """`checksums(log, engine, threads, shuffle)`: SHA-256 of every file of the dataset made so.
+    """`checksums(log, engine, threads, shuffle, shards)`: SHA-256 of every file of the dataset made so.
 
     The mixed log holds lists; the simulated one browses, and its sessions are filtered.
     """
@@ -212,15 +230,17 @@ def checksums(log_builder, small_settings, tmp_path_factory):
         },
     }
 
-    def prepared(log, engine, threads, shuffle=None):
-        folder = root / f"{log}-{engine}"
+    def prepared(log, engine, threads, shuffle=None, shards=1):
+        folder = root / f"{log}-{engine}-{shards}"
         if log == "mixed":
             mixed_log(log_builder).write(folder / "log", shuffle)
         else:
             settings = SimulateSettings(users=12, shape="browses", mask_users=False)
             write_simulated_log(dataclasses.replace(settings, output=str(folder / "log")))
         dataset = folder / "dataset"
-        settings = small_settings(folder / "log", dataset, engine=engine, **options[log])
+        settings = small_settings(
+            folder / "log", dataset, engine=engine, shards=shards, **options[log]
+        )
         prepare(dataclasses.replace(settings, threads=threads))
         files = sorted(path for path in dataset.rglob("*") if path.is_file())
         return {
@@ -241,12 +261,16 @@ def test_the_bytes_are_those_of_earlier_versions(mixed_by_duckdb):
     assert found == GOLDEN
 
 
+def test_eight_shards_in_two_workers_give_the_same_bytes(checksums, mixed_by_duckdb):
+    assert checksums("mixed", "duckdb", threads=2, shuffle=4, shards=8) == mixed_by_duckdb
+
+
 def test_spark_two_threads_and_shuffled_rows_give_the_same_bytes(
     checksums, mixed_by_duckdb, quick_spark
 ):
     assert checksums("mixed", "spark", threads=2, shuffle=3) == mixed_by_duckdb
 
 
-def test_spark_gives_the_same_bytes_of_a_log_of_browses(checksums, quick_spark):
-    spark = checksums("simulated", "spark", threads=1)
+def test_spark_gives_the_same_bytes_of_a_log_of_browses_in_shards(checksums, quick_spark):
+    spark = checksums("simulated", "spark", threads=1, shards=3)
     assert spark == checksums("simulated", "duckdb", threads=2)

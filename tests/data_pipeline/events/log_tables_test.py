@@ -11,6 +11,7 @@ from data_pipeline.settings import SequenceSettings
 @pytest.fixture
 def read(tmp_path):
     """`read(builder, shuffle)`: rows of every table in their order."""
+    names = ("request", "position", "doc", "satisfied", "click_time", "candidates")
     orders = {
         "users": ["user"],
         "texts": ["text"],
@@ -27,8 +28,8 @@ def read(tmp_path):
             log = read_tables(engine, [folder], settings)
             shown = open_lists(engine, log, [folder], settings)
             arrays = {
-                "clicks": log.clicks,
-                "browses": log.browses,
+                "clicks": engine.fetch(log.clicks.select(*names), ["request", "position"]),
+                "browses": engine.fetch(log.browses, ["user", "time", "doc", "satisfied"]),
                 "shown": shown.read_lists(engine, np.arange(1, 99)),
             }
             return {

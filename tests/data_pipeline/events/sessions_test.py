@@ -7,9 +7,9 @@ from data_pipeline.common.codes import Scenario
 from data_pipeline.engine.duckdb_engine import DuckDBEngine
 from data_pipeline.events import sessions
 from data_pipeline.events.as_of import NEVER
+from data_pipeline.events.event_shards import build_events
 from data_pipeline.events.log_tables import read_tables
 from data_pipeline.events.scenario_events import select_scenario
-from data_pipeline.events.user_events import build_events
 from data_pipeline.settings import SequenceSettings
 
 MINUTE = 60
@@ -24,9 +24,11 @@ def built(tmp_path):
             settings = SequenceSettings(**changes)
             folder = tmp_path / f"log{len(list(tmp_path.iterdir()))}"
             log = read_tables(engine, [builder.write(folder)], settings)
+            unfinished = folder / "unfinished"
+            unfinished.mkdir()
             documents = engine.fetch(log.documents.select("doc", "text"), ["doc"])
             text = np.append(0, documents["text"])
-            events = build_events(engine, log, text, settings)
+            events = build_events(engine, log, text, settings, unfinished)
             selected = select_scenario(events, scenario, settings)
             opened = events.document_opens
             order = np.lexsort([opened[name] for name in ("doc", "time", "user")])

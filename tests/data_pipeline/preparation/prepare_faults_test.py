@@ -34,7 +34,7 @@ def log(tmp_path_factory):
 def command(log, output):
     return [
         *(sys.executable, "-m", "data_pipeline.prepare", f"--log={log}", f"--output={output}"),
-        *("--text.width=8", "--text.word2vec_epochs=1"),
+        *("--text.width=8", "--text.word2vec_epochs=1", "--shards=3"),
     ]
 
 

@@ -1,9 +1,9 @@
 import numpy as np
 
 from data_pipeline.engine.duckdb_engine import DuckDBEngine
+from data_pipeline.events.event_shards import build_events
 from data_pipeline.events.log_tables import read_tables
 from data_pipeline.events.prepared_log import open_prepared_log
-from data_pipeline.events.user_events import build_events
 from data_pipeline.settings import SequenceSettings
 from data_pipeline.text.corpus import count_occurrences
 
@@ -16,7 +16,7 @@ def test_texts_count_as_often_as_they_are_met_before_a_time(builder, tmp_path):
         folders, settings = [builder.write(tmp_path / "log")], SequenceSettings()
         tables = read_tables(engine, folders, settings)
         log = open_prepared_log(engine, tables, folders, settings)
-        events = build_events(engine, tables, log.document_text, settings)
+        events = build_events(engine, tables, log.document_text, settings, tmp_path)
         texts = log.read_texts()
         assert texts == ["", "ape", "bear", "crow", "moon"]
         found = count_occurrences(log, events, builder.micro(30), len(texts))
