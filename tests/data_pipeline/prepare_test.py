@@ -123,6 +123,7 @@ def test_a_log_that_names_an_unknown_document_is_refused(builder, tmp_path, smal
     ("change", "message"),
     [
         ({"log": ()}, "`log` must be given"),
+        ({"shards": -1}, r"`shards` must be at least 0\. Got -1"),
         ({"scenarios": ("both",)}, r"`scenarios` must be some of .* --scenarios"),
         ({"sequence": data_settings.SequenceSettings(past_sessions=0)}, "past_sessions` must be"),
         ({"windows": data_settings.WindowSettings(targets_per_window=0)}, "targets_per_window`"),
