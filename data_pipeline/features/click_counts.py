@@ -1,6 +1,8 @@
 """Counts of document opens and searches as of each target, the integers behind the features F.
 
-All counts are over the unfiltered log (the rule of time: `data_pipeline.events.as_of`).
+Counts of documents and queries are over all users: `SharedCounts`, one index of the log. Counts of a user
+need the user's own events only: `UserCounts`, an index of some users at a time. All are over the
+unfiltered log (the rule of time: `data_pipeline.events.as_of`).
 """
 
 import concurrent.futures
@@ -16,40 +18,113 @@ ENTROPY_SCALE = 2**24
 _LAST = ("last_rank", "last_touch")
 
 
-class Counts:
-    """Counts of users, queries and documents as of a target's time.
+class SharedCounts:
+    """Counts of queries and documents as of a target's time.
 
     Args:
-        document_opens: One row an opened document, in any order: user, doc, query (0 for none),
-            session (of one user), satisfied (0/1), time (of the open), known_at (when it counts),
-            visible_at (when it enters the user's visible history); `NEVER` for never.
-        searches: One row a search in the order (user, time): user, query (1 and above), time. Of
-            searches at one time the last is the latest.
+        document_opens: One row an opened document, in any order: doc, query (0 for none), satisfied
+            (0/1), known_at (when it counts; `NEVER` for never).
+        searches: One row a search: query (1 and above), time.
         workers: Threads.
-
-    Attributes:
-        order: int64 [opens], rows of `document_opens` by user and by `known_at`.
     """
 
     def __init__(self, document_opens: Columns, searches: Columns, workers: int = 1) -> None:
-        times = document_opens["known_at"], document_opens["visible_at"], searches["time"]
-        self._time_ranks = time_ranks = TimeRanks(*times)
+        self._time_ranks = TimeRanks(document_opens["known_at"], searches["time"])
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-            known, visible, searched = pool.map(time_ranks.rank, times)
             parts = [
-                pool.submit(self._count_opens, document_opens, known, visible),
-                pool.submit(self._count_queries, document_opens, known),
-                pool.submit(self._count_searches, searches, searched),
+                pool.submit(self._count_documents, document_opens),
+                pool.submit(self._count_queries, document_opens),
+                pool.submit(self._count_searches, searches),
             ]
             for part in parts:
                 part.result()
 
+    def _count_documents(self, document_opens: Columns) -> None:
+        known = self._time_ranks.rank(document_opens["known_at"])
+        index = DenseAsOfIndex(document_opens["doc"], known, self._time_ranks.size, ordered=True)
+        self._of_document, self._satisfied = index, index.running(document_opens["satisfied"])
+
+    def _count_queries(self, document_opens: Columns) -> None:
+        rows, size = np.flatnonzero(document_opens["query"] > 0), self._time_ranks.size
+        doc, query, known = (document_opens[name][rows] for name in ("doc", "query", "known_at"))
+        known = self._time_ranks.rank(known)
+        self._of_query = DenseAsOfIndex(query, known, size, ordered=True)
+        self._of_query_document = PairAsOfIndex(query, doc, known, size, ordered=True)
+        self._spread = self._of_query.running(_entropy_gains(self._of_query_document))
+
+    def _count_searches(self, searches: Columns) -> None:
+        searched = self._time_ranks.rank(searches["time"])
+        self._searches_of_query = DenseAsOfIndex(searches["query"], searched, self._time_ranks.size)
+
+    def count_targets(self, targets: Columns) -> Columns:
+        """Return counts of each target's query.
+
+        Args:
+            targets: query (0 for a recommendation), time.
+
+        Returns:
+            int64 columns [targets], 0 for a recommendation: query_opens (opens under the query),
+            spread (their sum of n * log2(n) over documents, in steps of 2**-24), frequency (searches
+            with the query).
+        """
+        query, time_rank = targets["query"], self._time_ranks.rank(targets["time"])
+        first, after = self._of_query.known(query, time_rank)
+        return {
+            "query_opens": after - first,
+            "spread": self._spread[after] - self._spread[first],
+            "frequency": self._searches_of_query.count(query, time_rank),
+        }
+
+    def count_candidates(self, target: Integers, targets: Columns, doc: Integers) -> Columns:
+        """Return counts of some candidate documents.
+
+        Args:
+            target: int64 [rows], row of each candidate's target in `targets`.
+            targets: query (0 for a recommendation), time.
+            doc: int64 [rows].
+
+        Returns:
+            int64 columns [rows]: opens (of the document), satisfied (satisfied opens), query_opens
+            (under the same query, 0 for a recommendation).
+        """
+        time_rank = self._time_ranks.rank(targets["time"])[target]
+        query = targets["query"][target]
+        first, after = self._of_document.known(doc, time_rank)
+        query_opens, rows = np.zeros(len(doc), np.int64), np.flatnonzero(query > 0)
+        query_opens[rows] = self._of_query_document.count(query[rows], doc[rows], time_rank[rows])
+        return {
+            "opens": after - first,
+            "satisfied": self._satisfied[after] - self._satisfied[first],
+            "query_opens": query_opens,
+        }
+
+
+class UserCounts:
+    """Counts of some users as of a target's time.
+
+    Args:
+        document_opens: Opens of these users, in any order: as for `SharedCounts`, and user, session
+            (of one user), time (of the open), visible_at (when it enters the user's visible
+            history).
+        searches: Their searches in the order (user, time): user, query, time. Of searches at one
+            time the last is the latest.
+
+    Attributes:
+        opened: int64 [opens], documents by user and by `known_at`.
+    """
+
+    def __init__(self, document_opens: Columns, searches: Columns) -> None:
+        times = document_opens["known_at"], document_opens["visible_at"], searches["time"]
+        self._time_ranks = time_ranks = TimeRanks(*times)
+        known, visible, searched = map(time_ranks.rank, times)
+        self._count_opens(document_opens, known, visible)
+        self._count_queries(document_opens, known)
+        self._count_searches(searches, searched)
+
     def _count_opens(self, document_opens: Columns, known: Integers, visible: Integers) -> None:
         user, doc, size = document_opens["user"], document_opens["doc"], self._time_ranks.size
-        self._of_user = DenseAsOfIndex(user, known, size, ordered=True)
-        self.order = self._of_user.order
-        self._of_document = DenseAsOfIndex(doc, known, size, ordered=True)
-        self._satisfied = self._of_document.running(document_opens["satisfied"])
+        self._of_user = AsOfIndex(user, known, size, ordered=True)
+        self.opened = doc[self._of_user.order]
         self._of_session = PairAsOfIndex(document_opens["session"], doc, known, size)
         self._pairs, pair = Pairs.from_columns(user, doc)
         self._of_pair = DenseAsOfIndex(pair, known, size, ordered=True)
@@ -62,9 +137,6 @@ class Counts:
         with_query, size = np.flatnonzero(document_opens["query"] > 0), self._time_ranks.size
         user, doc, query = (document_opens[name][with_query] for name in ("user", "doc", "query"))
         known = known[with_query]
-        self._of_query = DenseAsOfIndex(query, known, size, ordered=True)
-        self._of_query_document = PairAsOfIndex(query, doc, known, size, ordered=True)
-        self._spread = self._of_query.running(_entropy_gains(self._of_query_document))
         self._of_user_query = PairAsOfIndex(user, query, known, size)
         # A pair of a user and a query has a number; it is paired with a document here.
         user_query = self._of_user_query.pairs.find(user, query)
@@ -73,35 +145,28 @@ class Counts:
     def _count_searches(self, searches: Columns, searched: Integers) -> None:
         user, query, size = searches["user"], searches["query"], self._time_ranks.size
         self._last = np.append(query, 0)
-        self._searches_of_user = DenseAsOfIndex(user, searched, size)
-        self._searches_of_query = DenseAsOfIndex(query, searched, size)
+        self._searches_of_user = AsOfIndex(user, searched, size)
         self._searches_of_user_query = PairAsOfIndex(user, query, searched, size)
 
     def count_targets(self, targets: Columns) -> Columns:
-        """Return counts of each target's user and query.
+        """Return counts of each target's user.
 
         Args:
-            targets: user, query (0 for a recommendation), time.
+            targets: user (one of these users), query (0 for a recommendation), time.
 
         Returns:
-            int64 columns [targets]: time_rank (for `count_candidates`), query_opens (opens under the
-            query), spread (their sum of n * log2(n) over documents, in steps of 2**-24),
-            user_query_opens, frequency (searches with the query), repeated (those of the user), all
-            0 for a recommendation; user_opens (opens by the user), first_open (their first place
-            in `order`), last_query (the user's last query, 0 for none).
+            int64 columns [targets]: user_query_opens (opens by the user under the query), repeated
+            (searches of the user with it), both 0 for a recommendation; user_opens (opens by the
+            user), first_open (their first place in `opened`), last_query (the user's last query, 0
+            for none).
         """
         user, query = targets["user"], targets["query"]
         time_rank = self._time_ranks.rank(targets["time"])
         first, after = self._searches_of_user.known(user, time_rank)
         last_query = np.where(after > first, self._last[after - 1], 0)
-        first, after = self._of_query.known(query, time_rank)
         first_open, last_open = self._of_user.known(user, time_rank)
         return {
-            "time_rank": time_rank,
-            "query_opens": after - first,
-            "spread": self._spread[after] - self._spread[first],
             "user_query_opens": self._of_user_query.count(user, query, time_rank),
-            "frequency": self._searches_of_query.count(query, time_rank),
             "repeated": self._searches_of_user_query.count(user, query, time_rank),
             "user_opens": last_open - first_open,
             "first_open": first_open,
@@ -109,44 +174,34 @@ class Counts:
         }
 
     def count_candidates(self, target: Integers, targets: Columns, doc: Integers) -> Columns:
-        """Return counts of some candidate documents.
+        """Return counts of some candidate documents, by their target's user.
 
         Args:
             target: int64 [rows], row of each candidate's target in `targets`.
-            targets: user, session, query (0 for a recommendation), time_rank of `count_targets`.
+            targets: user, session, query (0 for a recommendation), time.
             doc: int64 [rows].
 
         Returns:
-            int64 columns [rows]: opens (of the document), satisfied (satisfied opens), query_opens
-            (under the same query, 0 for a recommendation), user_opens (by the user),
-            user_query_opens, session_opens (by the user in the target's session), last_rank (rank
-            of the user's last open of it among the user's opens, -1 for none), last_touch (time of
-            the user's last visible open of it, -1 for none).
+            int64 columns [rows]: user_opens (of the document by the user), user_query_opens (under
+            the same query), session_opens (in the target's session), last_rank (rank of the user's
+            last open of it among the user's opens, -1 for none), last_touch (time of the user's last
+            visible open of it, -1 for none).
         """
-        time_rank, query = targets["time_rank"][target], targets["query"][target]
-        first, after = self._of_document.known(doc, time_rank)
-        counts = {
-            "opens": after - first,
-            "satisfied": self._satisfied[after] - self._satisfied[first],
-            "query_opens": np.zeros(len(doc), np.int64),
-        }
-        rows = np.flatnonzero(query > 0)
-        counts["query_opens"][rows] = self._of_query_document.count(
-            query[rows], doc[rows], time_rank[rows]
-        )
         pair = self._pairs.find(targets["user"][target], doc)
         # Most candidates were never opened by their user.
         rows = np.flatnonzero(pair < self._pairs.size)
-        found = self._count_pairs(pair[rows], target[rows], targets, doc[rows], time_rank[rows])
+        found = self._count_pairs(pair[rows], target[rows], targets, doc[rows])
+        counts = {}
         for name, values in found.items():
             counts[name] = np.full(len(doc), -1 if name in _LAST else 0, np.int64)
             counts[name][rows] = values
         return counts
 
     def _count_pairs(
-        self, pair: Integers, target: Integers, targets: Columns, doc: Integers, time_rank: Integers
+        self, pair: Integers, target: Integers, targets: Columns, doc: Integers
     ) -> Columns:
-        """Return the counts by user of candidates that their user opened at some time."""
+        """Return the counts of candidates that their user opened at some time."""
+        time_rank = self._time_ranks.rank(targets["time"])[target]
         first, after = self._of_pair.known(pair, time_rank)
         first_seen, after_seen = self._seen_by_user.known(pair, time_rank)
         user, query = targets["user"][target], targets["query"][target]

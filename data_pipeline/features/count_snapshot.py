@@ -46,7 +46,7 @@ def take_snapshot(
     """Count what is known before a time.
 
     Args:
-        document_opens, searches: As for `click_counts.Counts`.
+        document_opens, searches: As for `click_counts.UserCounts`.
         document_text: int64 [documents], text of each document's title.
         texts: String of each text; the first is the empty one.
         time: Microseconds since the epoch.

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from data_pipeline.common.array_types import Columns, Integers
 from data_pipeline.common.codes import Split, Task
 from data_pipeline.common.sorted_arrays import run_starts
-from data_pipeline.features.click_counts import Counts
+from data_pipeline.features.click_counts import SharedCounts, UserCounts
 from data_pipeline.features.feature_columns import (
     FEATURES,
     RANK_FEATURES,
@@ -98,7 +98,8 @@ def write_features(
             position).
         texts: Tokens and vectors; `query` is a text's number, 0 for none.
         path: File of F, as of `np.save`.
-        rows: Approximate rows of a block; a target is never cut. Does not change F.
+        rows: Approximate rows of a block, which reads the events of its own users; a target is never
+            cut. Does not change F.
         workers: Blocks computed at a time. Does not change F.
 
     Returns:
@@ -106,8 +107,8 @@ def write_features(
     """
     size = len(candidates["doc"])
     popularity, last_touch = np.empty(size, np.int64), np.empty(size, np.int64)
-    counts, vectors = Counts(document_opens, searches, workers), TextVectors(texts)
-    opened, titles = document_opens["doc"][counts.order], np.ascontiguousarray(vectors.titles.T)
+    shared, vectors = SharedCounts(document_opens, searches, workers), TextVectors(texts)
+    events, titles = _EventsByUser(document_opens, searches), np.ascontiguousarray(vectors.titles.T)
     names = ("target_id", "user", "session", "query", "time")
 
     def fill(first: int, after: int) -> Float32s:
@@ -115,12 +116,14 @@ def write_features(
         number = candidates["target_id"][block]
         begin, end = np.searchsorted(targets["target_id"], [number[0], number[-1] + 1])
         about = {name: targets[name][begin:end] for name in names}
-        about |= counts.count_targets(about)
+        own = UserCounts(*events.select(about["user"].min(), about["user"].max()))
+        about |= shared.count_targets(about) | own.count_targets(about)
         start = about["first_open"]
-        history = history_vectors(opened, start, start + about["user_opens"], titles)
+        history = history_vectors(own.opened, start, start + about["user_opens"], titles)
         target = np.searchsorted(about["target_id"], number)
         position, doc = candidates["position"][block], candidates["doc"][block]
-        counted = counts.count_candidates(target, about, doc)
+        counted = shared.count_candidates(target, about, doc)
+        counted |= own.count_candidates(target, about, doc)
         popularity[block], last_touch[block] = counted["opens"], counted["last_touch"]
         return compute_columns(target, position, doc, counted, about, history, vectors)
 
@@ -131,6 +134,25 @@ def write_features(
         for block in pool.map(fill, cuts[:-1], cuts[1:]):
             block.tofile(file)
     return np.load(path, mmap_mode="r+"), popularity, last_touch
+
+
+class _EventsByUser:
+    """Opens and searches, of which those of some users are read."""
+
+    def __init__(self, document_opens: Columns, searches: Columns) -> None:
+        self._opens, self._searches = document_opens, searches
+        self._order = np.argsort(document_opens["user"], kind="stable")
+        self._starts = np.append(0, np.cumsum(np.bincount(document_opens["user"])))
+
+    def select(self, first: int, last: int) -> tuple[Columns, Columns]:
+        """Return the opens and the searches of users `first` ... `last`."""
+        begin, end = self._starts[np.minimum([first, last + 1], len(self._starts) - 1)]
+        rows = self._order[begin:end]
+        begin, end = np.searchsorted(self._searches["user"], [first, last + 1])
+        return (
+            {name: column[rows] for name, column in self._opens.items()},
+            {name: column[begin:end] for name, column in self._searches.items()},
+        )
 
 
 def _cut_blocks(target: Integers, rows: int) -> list[int]:
