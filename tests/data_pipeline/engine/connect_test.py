@@ -17,6 +17,7 @@ import pytest
 
 from data_pipeline.engine.connect import connect
 from data_pipeline.engine.duckdb_engine import DuckDBEngine
+from data_pipeline.engine.spark_engine import SparkEngine
 from data_pipeline.preparation.prepare_folder import prepare
 from data_pipeline.settings import PrepareSettings
 from data_pipeline.simulator.folder import write_simulated_log
@@ -133,6 +134,9 @@ def test_rows_are_numbered_in_the_order_of_several_columns_and_none_in_an_empty_
     assert [found[name].tolist() for name in "ab"] == [expected[name].to_pylist() for name in "ab"]
     assert found["number"].tolist() == list(range(1, 100))
     assert engine.count(engine.number(engine.table(rows.slice(0, 0)), "number", ["a"])) == 0
+    if isinstance(engine, SparkEngine):
+        # Not by one partition that holds all rows.
+        assert engine._frame(numbered).rdd.getNumPartitions() > 1
 
 
 def test_shards_have_the_same_bytes_with_every_engine(engine, tmp_path):
