@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from data_pipeline.common.array_types import Columns, Integers
 from data_pipeline.common.codes import LABELED_SPLITS, Split
+from data_pipeline.common.mapped_arrays import release_pages
 from data_pipeline.dataset.windows import (
     SIZES,
     TargetRows,
@@ -83,7 +84,10 @@ def write_windows(
                 path: pathlib.Path, part: Integers, groups: Integers = groups
             ) -> npt.NDArray[np.int32]:
                 mine = groups[part[0] : part[-1]]
-                return _write_groups(path, selected, inputs, sequence, mine, part - part[0])
+                sizes = _write_groups(path, selected, inputs, sequence, mine, part - part[0])
+                # The next files are about other users.
+                release_pages(events, selected, inputs)
+                return sizes
 
             tables: Sequence[npt.NDArray[np.int32]] = list(pool.map(write, paths, parts))
             np.save(target_folder / f"{split}-sizes.npy", np.concatenate(tables))

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from data_pipeline.common.array_types import Columns, Integers
 from data_pipeline.common.codes import Split, Task
+from data_pipeline.common.mapped_arrays import release_pages
 from data_pipeline.common.sorted_arrays import run_starts
 from data_pipeline.features.click_counts import SharedCounts, UserCounts
 from data_pipeline.features.feature_columns import (
@@ -125,7 +126,9 @@ def write_features(
         counted = shared.count_candidates(target, about, doc)
         counted |= own.count_candidates(target, about, doc)
         popularity[block], last_touch[block] = counted["opens"], counted["last_touch"]
-        return compute_columns(target, position, doc, counted, about, history, vectors)
+        values = compute_columns(target, position, doc, counted, about, history, vectors)
+        release_pages(document_opens, searches, targets, candidates)
+        return values
 
     cuts = _cut_blocks(candidates["target_id"], rows)
     array = {"descr": "<f4", "fortran_order": False, "shape": (size, len(FEATURES))}
