@@ -96,6 +96,10 @@ def test_what_a_killed_process_did_not_send_is_gone(store, machine):
     machine("one")
     assert remote_folders.fetch("run", "memory://bucket/run") == folder
     assert not os.path.exists(folder)
+    store.pipe({"/bucket/run/a": b"1"})
+    write(f"{folder}/half", "1")
+    machine("one")
+    assert read(remote_folders.fetch("run", "memory://bucket/run")) == {"a": "1"}
 
 
 def test_a_file_is_fetched_and_sent(store, machine):
