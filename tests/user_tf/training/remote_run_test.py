@@ -16,9 +16,7 @@ from user_tf.training.run_checks import check
 RUN, DATASET = "memory://bucket/run", "memory://bucket/dataset"
 SMALL = [
     "--model.name=nrms",
-    "--model.width=8",
-    "--model.num_heads=2",
-    "--model.key_dim=4",
+    *tiny_dataset.SMALL_MODEL,
     "--data.batch.windows_per_batch=2",
     "--data.batch.negatives=3",
     "--train.evaluations_per_epoch=2",
