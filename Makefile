@@ -48,11 +48,12 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(VENV)/bin/mypy
 
+# In the order of the files: the doctests at the end take a moment each and fill both workers.
 unit: $(STAMP)
-	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-all: $(STAMP)
-	$(RUN) -m pytest -n 2 --dist loadfile
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 faults: $(STAMP)
 	USER_TF_KILLS=20 $(RUN) -m pytest tests/data_pipeline/preparation/prepare_faults_test.py

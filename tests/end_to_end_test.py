@@ -14,14 +14,12 @@ import pytest
 import user_tf
 from data_pipeline.log.user_ids import key_fingerprint
 from tests.byte_scan import found_in, written_below
+from tests.user_tf.training import tiny_dataset
 
 ROOT = pathlib.Path(__file__).parents[1]
 KEY, USERS = "k3y-of-the-owner", ["--users=40"]
 TINY = [
-    "--model.width=8",
-    "--model.num_heads=2",
-    "--model.key_dim=4",
-    "--model.intermediate_dim=16",
+    *tiny_dataset.SMALL_MODEL,
     "--data.batch.windows_per_batch=6",
     "--data.batch.fixed_sizes=off",
     "--train.pretrain_epochs=2",
@@ -154,7 +152,7 @@ def from_python(make_work):
     work = make_work("lists")
     data = user_tf.load_dataset(work / "dataset")
     model = user_tf.build_model(
-        "user", data, width=8, num_heads=2, key_dim=4, intermediate_dim=16, fixed_sizes="off"
+        "user", data, width=8, num_heads=2, key_dim=4, intermediate_dim=8, fixed_sizes="off"
     )
     initial = model.get_weights()
     run = user_tf.fit(

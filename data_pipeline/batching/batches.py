@@ -1,6 +1,7 @@
 """Build Batches from windows with tf.data; `data_pipeline.batching.spec` describes a Batch."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -18,6 +19,10 @@ _SHUFFLED_WINDOWS = 20_000
 _SIZE_SAMPLE_SEED = 0
 _PREFETCHED = 2
 _LIMIT_DRAW = 20_210_000
+_TRACED = 8
+"""Packing functions kept, so that an epoch and a phase do not trace theirs again."""
+
+Pack = Callable[..., Batch]
 
 
 def tables_of(dataset: Dataset) -> Tables:
@@ -70,7 +75,6 @@ def training_batches(
     Raises:
         ValueError: `multi_positive` without whole lists.
     """
-    tables = tables_of(dataset)
     negatives = min(settings.negatives, dataset.max_candidates - 1)
     if settings.multi_positive and negatives < dataset.max_candidates - 1:
         raise ValueError(
@@ -81,15 +85,7 @@ def training_batches(
         )
     settings = dataclasses.replace(settings, negatives=negatives)
 
-    def pack(seed: int, epoch: int, tasks: Sequence[str]) -> Callable[[tf.Tensor], Batch]:
-        def batch(records: tf.Tensor) -> Batch:
-            parsed = parse(records, tables)
-            parsed = select(parsed, _are_of_tasks(parsed, tasks))
-            parsed = packing.draw_group(parsed, settings, seed, epoch)
-            parsed = packing.standardise(parsed, tables, settings)
-            return packing.collect(parsed, tables, settings)
-
-        return batch
+    tables, pack = _pack_groups(dataset, settings)
 
     def windows(order: int) -> tf.data.Dataset:
         files = tf.data.TFRecordDataset(dataset.window_files(scenario, "train"))
@@ -98,12 +94,13 @@ def training_batches(
     order = int(keyed_draws.keyed(seed, epoch).numpy()) % 2**31
     share = windows(order).skip(skip_windows).shard(workers, worker)
     per_batch = settings.windows_per_batch
-    batches = share.batch(per_batch).map(pack(seed, epoch, tasks), tf.data.AUTOTUNE)
+    batches = _map(share.batch(per_batch), pack, _codes(tasks), _int64(seed), _int64(epoch))
     buckets = None
     if pad_sizes.are_fixed(settings):
         # Not of this seed, epoch and phase: sizes must not change, or XLA compiles anew.
         sample = windows(_SIZE_SAMPLE_SEED).batch(per_batch)
-        sample = sample.map(pack(_SIZE_SAMPLE_SEED, 0, TASK_LABELS))
+        draw = _int64(_SIZE_SAMPLE_SEED), _int64(0)
+        sample = _map(sample, pack, _codes(TASK_LABELS), *draw)
         sizes = dataset.window_sizes(scenario, "train")
         group = 1 + settings.negatives
         largest = pad_sizes.largest_sizes(sizes, per_batch, tables, settings, group)
@@ -132,34 +129,78 @@ def evaluation_batches(
     Returns:
         Batches with C = the longest list; a batch may be all padding where `limit` left none.
     """
-    tables = tables_of(dataset)
+    tables, pack = _pack_lists(dataset, settings)
     chosen = tf.constant(_choose_targets(dataset, split, limit))
-
-    def pack(tasks: Sequence[str]) -> Callable[[tf.Tensor], Batch]:
-        def batch(records: tf.Tensor) -> Batch:
-            parsed = parse(records, tables)
-            keep = _are_of_tasks(parsed, tasks) & tf.gather(chosen, parsed["target_id"])
-            parsed = packing.complete_lists(select(parsed, keep))
-            parsed = packing.standardise(parsed, tables, settings)
-            return packing.collect(parsed, tables, settings)
-
-        return batch
-
     per_batch = settings.evaluation_windows_per_batch
     windows = tf.data.TFRecordDataset(dataset.window_files(scenario, split)).batch(per_batch)
-    batches = windows.map(pack(tasks), tf.data.AUTOTUNE)
+    batches = _map(windows, pack, _codes(tasks), chosen)
     buckets = None
     if pad_sizes.are_fixed(settings):
         sizes = dataset.window_sizes(scenario, split)
         largest = pad_sizes.largest_sizes(sizes, per_batch, tables, settings)
         # The sizes of all tasks: a phase of one task must not compile anew.
-        buckets = pad_sizes.size_buckets(windows.map(pack(TASK_LABELS)), largest)
+        buckets = pad_sizes.size_buckets(_map(windows, pack, _codes(TASK_LABELS), chosen), largest)
     return _padded(batches, buckets)
 
 
-def _are_of_tasks(parsed: Batch, tasks: Sequence[str]) -> tf.Tensor:
-    wanted = tf.constant([Task.from_label(task) for task in tasks], tf.int64)
-    return tf.reduce_any(parsed["task"][:, tf.newaxis] == wanted, axis=1)
+@functools.lru_cache(_TRACED)
+def _pack_groups(dataset: Dataset, settings: BatchSettings) -> tuple[Tables, Pack]:
+    """Return the tables and the compiled `(records, tasks, seed, epoch) -> training groups`."""
+    tables = _constants(dataset)
+
+    def pack(records: tf.Tensor, tasks: tf.Tensor, seed: tf.Tensor, epoch: tf.Tensor) -> Batch:
+        parsed = parse(records, tables)
+        parsed = select(parsed, _are_of(parsed, tasks))
+        parsed = packing.draw_group(parsed, settings, seed, epoch)
+        parsed = packing.standardise(parsed, tables, settings)
+        return packing.collect(parsed, tables, settings)
+
+    return tables, tf.function(pack, autograph=False)
+
+
+@functools.lru_cache(_TRACED)
+def _pack_lists(dataset: Dataset, settings: BatchSettings) -> tuple[Tables, Pack]:
+    """Return the tables and the compiled `(records, tasks, chosen targets) -> complete lists`."""
+    tables = _constants(dataset)
+
+    def pack(records: tf.Tensor, tasks: tf.Tensor, chosen: tf.Tensor) -> Batch:
+        parsed = parse(records, tables)
+        keep = _are_of(parsed, tasks) & tf.gather(chosen, parsed["target_id"])
+        parsed = packing.complete_lists(select(parsed, keep))
+        parsed = packing.standardise(parsed, tables, settings)
+        return packing.collect(parsed, tables, settings)
+
+    return tables, tf.function(pack, autograph=False)
+
+
+_pad = tf.function(pad_sizes.pad, autograph=False)
+
+
+def _map(windows: tf.data.Dataset, pack: Pack, *arguments: tf.Tensor) -> tf.data.Dataset:
+    return windows.map(lambda records: pack(records, *arguments), tf.data.AUTOTUNE)
+
+
+def _constants(dataset: Dataset) -> Tables:
+    """Return the tables with the large ones as tensors: a graph refers to them and holds no copy."""
+    tables = tables_of(dataset)
+    with tf.device("CPU:0"):
+        return dataclasses.replace(
+            tables,
+            text_tokens=tf.constant(tables.text_tokens),
+            document_texts=tf.constant(tables.document_texts),
+        )
+
+
+def _codes(tasks: Sequence[str]) -> tf.Tensor:
+    return tf.constant([Task.from_label(task) for task in tasks], tf.int64)
+
+
+def _int64(number: int) -> tf.Tensor:
+    return tf.constant(number, tf.int64)
+
+
+def _are_of(parsed: Batch, tasks: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_any(parsed["task"][:, tf.newaxis] == tasks, axis=1)
 
 
 def _choose_targets(dataset: Dataset, split: str, limit: int) -> np.ndarray:
@@ -184,5 +225,5 @@ def _padded(batches: tf.data.Dataset, buckets: np.ndarray | None) -> tf.data.Dat
     # A finished iterator waits for the thread that tunes it, at times for most of a minute: that
     # thread sleeps ever longer and can miss the call to stop. Untuned, a map uses all cores.
     options.autotune.enabled = False
-    batches = batches.map(lambda batch: pad_sizes.pad(batch, constant), tf.data.AUTOTUNE)
+    batches = batches.map(lambda batch: _pad(batch, constant), tf.data.AUTOTUNE)
     return batches.prefetch(_PREFETCHED).with_options(options)

@@ -15,7 +15,9 @@ from data_pipeline.settings import BatchSettings
 _UNKNOWN_USER_DRAW = -1
 
 
-def draw_group(parsed: Batch, settings: BatchSettings, seed: int, epoch: tf.Tensor | int) -> Batch:
+def draw_group(
+    parsed: Batch, settings: BatchSettings, seed: tf.Tensor | int, epoch: tf.Tensor | int
+) -> Batch:
     """Draw the K negatives of every group and, for recommendations, the unknown user.
 
     The group keeps its candidates in original order, so that the slot of the positive carries no
@@ -125,7 +127,7 @@ def collect(parsed: Batch, tables: Tables, settings: BatchSettings) -> Batch:
         for name in spec.names("behaviors")
         if spec.BY_NAME[name].record
     }
-    document_texts = tf.constant(tables.document_texts, tf.int64)
+    document_texts = tf.cast(tables.document_texts, tf.int64)
     packed |= {
         "session_behaviors": needed[:sessions],
         "current_behaviors": needed[sessions:],
@@ -152,4 +154,4 @@ def _number_texts(packed: Batch, tables: Tables, settings: BatchSettings) -> Bat
         name: tf.reshape(part, tf.shape(value))
         for name, value, part in zip(spec.TEXT_POINTERS, values, parts, strict=True)
     }
-    return {"text_tokens": tf.gather(tf.constant(tables.text_tokens), text_ids)} | numbered
+    return {"text_tokens": tf.gather(tables.text_tokens, text_ids)} | numbered

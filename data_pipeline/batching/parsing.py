@@ -33,8 +33,8 @@ class Tables:
         max_candidates: length of the longest candidate list.
     """
 
-    text_tokens: np.ndarray
-    document_texts: np.ndarray
+    text_tokens: np.ndarray | tf.Tensor
+    document_texts: np.ndarray | tf.Tensor
     feature_mean: np.ndarray
     feature_std: np.ndarray
     query_free: np.ndarray

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from absl import app, flags, logging
 
-from data_pipeline.common import flagfiles
+from data_pipeline.common import flagfiles, remote_folders
 
 EXIT_CODE = 2
 """Exit code of a mistake of the user."""
@@ -78,7 +78,9 @@ def _call(main: Callable[[list[str]], Any], positional: str, arguments: list[str
     verbose = logging.get_verbosity() >= logging.DEBUG
     try:
         _check_arguments(positional, arguments[1:])
-        return main(arguments)
+        result = main(arguments)
+        remote_folders.send_changes()
+        return result
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     except Exception as error:

@@ -114,7 +114,7 @@ def read(tree: type[Tree], prefix: str = "", values: flags.FlagValues = flags.FL
     """Build `tree` from parsed flags; the inverse of `define`.
 
     Raises:
-        ValueError: A path is a URL.
+        ValueError: A path is a URL that cannot be fetched.
     """
     flat = {}
     for name, field, _ in leaves(tree, prefix):

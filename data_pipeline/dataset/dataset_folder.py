@@ -63,9 +63,12 @@ original order; query_seen: the user issued the same query before; past_behavior
 before the target; pseudo: the list was not shown, its negatives were drawn."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-    """An opened dataset: its manifest, and its arrays, which are read at first use."""
+    """An opened dataset: its manifest, and its arrays, which are read at first use.
+
+    It equals itself only, so that what is made of it once can be kept for it.
+    """
 
     path: pathlib.Path
     manifest: dict[str, Any]

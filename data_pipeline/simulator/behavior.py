@@ -25,6 +25,8 @@ SEARCH_SHARE = 0.5
 """Share of requests that are searches: equally much data for both tasks."""
 DRIFT = 0.05
 """Probability, at each request, of a new intent within a session: sessions are mostly coherent."""
+NEWCOMERS_PART = 10
+"""Newcomers come in the last of so many parts of the log: that of the test targets."""
 MEMORY = 8
 """Satisfied clicks of each service that a user remembers and may search again."""
 
@@ -210,13 +212,12 @@ def simulate_users(
     rate = (session.sessions - 1) * rng.gamma(4.0, 0.25, size=users)
     counts = 1 + rng.poisson(rate)
     span = int(session.days * 24 * 3600) * SECOND
+    times = rng.integers(1, span, size=(users, counts.max()))
+    # The first ones: no other draw, so that all other users do the same with and without them.
+    newcomers = np.arange(users) < round(session.newcomers * users)
+    times[newcomers] = span - times[newcomers] // NEWCOMERS_PART
     planned = np.sort(
-        np.where(
-            np.arange(counts.max()) < counts[:, None],
-            rng.integers(1, span, size=(users, counts.max())),
-            np.iinfo(np.int64).max,
-        ),
-        axis=1,
+        np.where(np.arange(counts.max()) < counts[:, None], times, np.iinfo(np.int64).max), axis=1
     )
     for number in range(counts.max()):
         present = np.nonzero(counts > number)[0]

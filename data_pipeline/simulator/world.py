@@ -85,6 +85,11 @@ def build_world(settings: WorldSettings, days: float, rng: np.random.Generator) 
     vectors[:, : settings.width] = _unit(subtopic_vectors[subtopic] + 0.35 * spread)
     vectors[np.arange(documents), settings.width + facet] = FACET_WEIGHT
     vectors[:, -1] = quality
+    titles = _titles(settings, words, subtopic, topic_of, family_of, facet, rng)
+    if settings.words == "ids":
+        titles = len(words.names) + np.arange(documents)[:, None]
+        names = np.append(words.names, [f"item{number:06}" for number in range(documents)])
+        words = dataclasses.replace(words, names=names)
     return World(
         topics=settings.topics,
         family_of=family_of,
@@ -98,7 +103,7 @@ def build_world(settings: WorldSettings, days: float, rng: np.random.Generator) 
         document_subtopic=subtopic,
         document_facet=facet,
         document_vectors=vectors,
-        titles=_titles(settings, words, subtopic, topic_of, family_of, facet, rng),
+        titles=titles,
     )
 
 

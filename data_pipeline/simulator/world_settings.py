@@ -19,8 +19,9 @@ class WorldSettings:
 
     words: str = setting(
         "invented",
-        "`invented`: made-up words, as in the published results; `readable`: English words.",
-        choices=("invented", "readable"),
+        "`invented`: made-up words, as in the published results; `readable`: English words; `ids`: "
+        "a title is one token of its own, so that texts say nothing (queries are invented words).",
+        choices=("invented", "readable", "ids"),
     )
     topics: int = setting(24, "Topics; few, so that a model meets each often enough to learn it.")
     subtopics: int = setting(6, "Sub-topics of each topic; an intent is a sub-topic.")
@@ -75,6 +76,9 @@ class SessionSettings:
     carry_over: float = setting(
         0.5, "Probability that a session continues the intent of the session before."
     )
+    newcomers: float = setting(
+        0.0, "Share of users whose sessions all lie in the last tenth of the log."
+    )
     exploration: float = setting(0.1, "Share of intents outside the user's interests.")
     refinding: float = setting(
         0.15, "Share of searches for a document that satisfied the user before."
@@ -119,7 +123,7 @@ class SimulateSettings:
     list: ListSettings = dataclasses.field(default_factory=ListSettings)
 
 
-_SHARES = ("fresh_share", "carry_over", "exploration", "refinding")
+_SHARES = ("fresh_share", "newcomers", "carry_over", "exploration", "refinding")
 
 
 def demand(holds: bool, name: str, rule: str, value: object, fix: str = "") -> None:

@@ -16,10 +16,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 KILLS = int(os.environ.get("USER_TF_KILLS", "2"))
 PHASES = ("pretrain", "search", "recommendation")
 FLAGS = [
-    "--model.width=8",
-    "--model.num_heads=2",
-    "--model.key_dim=4",
-    "--model.intermediate_dim=8",
+    *tiny_dataset.SMALL_MODEL,
     "--model.dropout=0.3",
     "--nomodel.session_encoder",
     "--nomodel.history_encoder",

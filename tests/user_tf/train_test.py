@@ -23,10 +23,7 @@ from user_tf.training.phase_training import PhaseTraining
 ROOT = pathlib.Path(__file__).parents[2]
 # The graph is small without the encoders, which these tests do not depend on.
 SMALL = [
-    "--model.width=8",
-    "--model.num_heads=2",
-    "--model.key_dim=4",
-    "--model.intermediate_dim=8",
+    *tiny_dataset.SMALL_MODEL,
     "--model.dropout=0.3",
     "--nomodel.session_encoder",
     "--nomodel.history_encoder",

@@ -5,6 +5,7 @@ import functools
 import os
 from typing import Any
 
+from data_pipeline.common import remote_folders
 from data_pipeline.common.output_folder import FolderLock
 from data_pipeline.common.paths import local_path
 from user_tf.api.scoring import TrainedRun
@@ -82,7 +83,9 @@ def evaluate(
     process.prepare_for_scoring(run.config.runtime)
     command = f"user_tf.evaluate({os.fspath(run.path)!r}, split={split!r})"
     dataset, truth = local_path("dataset", dataset), local_path("truth", truth)
-    return evaluate_run(run, split, dataset, truth, samples, command)
+    result = evaluate_run(run, split, dataset, truth, samples, command)
+    remote_folders.send_changes()
+    return result
 
 
 def evaluate_run(

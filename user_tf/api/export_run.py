@@ -3,6 +3,7 @@
 import os
 import pathlib
 
+from data_pipeline.common import remote_folders
 from data_pipeline.common.paths import local_path
 from user_tf.api.trained_run import Run
 from user_tf.serving.run_export import export_run
@@ -45,4 +46,6 @@ def export(
     by_task = phases.by_task(run.config)
     output, log = local_path("output", output), local_path("log", log)
     dataset = local_path("dataset", dataset)
-    return export_run(run.path, output, by_task, version, log, command, moved=dataset)
+    folder = export_run(run.path, output, by_task, version, log, command, moved=dataset)
+    remote_folders.send_changes()
+    return folder

@@ -107,7 +107,9 @@ def compiled_forward(model: Any, element_spec: Any = None) -> Callable[[Mapping[
     import tensorflow as tf
 
     signature = None if element_spec is None else [element_spec]
-    return tf.function(lambda batch: model(batch, training=False), input_signature=signature)
+    return tf.function(
+        lambda batch: model(batch, training=False), input_signature=signature, autograph=False
+    )
 
 
 def score_targets(

@@ -9,7 +9,7 @@ from user_tf.layers.user_plus.aspect_encoder import AspectEncoder
 from user_tf.layers.user_plus.behavior_memory import BehaviorMemory
 from user_tf.layers.user_plus.kernel_match import AspectKernel, KernelMatch
 from user_tf.layers.user_plus.list_context import ListContext
-from user_tf.layers.user_plus.residual_head import ResidualHead, centre
+from user_tf.layers.user_plus.residual_head import ResidualHead, centre, places
 from user_tf.layers.user_plus.token_dropout import TokenDropout
 from user_tf.models.batch_ops import padded_history, padded_session, split_by_length
 from user_tf.models.user import User
@@ -24,7 +24,7 @@ class UserPlus(User):
     """USER and, per candidate D, what the user's single behaviors say of it.
 
         score(D) = USER(D) + head(x(D))
-        x = centred [cosines, KNRM, F, match, same document, near, query]
+        x = centred [cosines, KNRM, F, match, same document, near, query] and the places by F
 
         match   m_ag(D): kernel density of D among the behaviors of group g (`KernelMatch`); groups are
                 browses, queries, clicked titles, each of the current session and of past ones, in
@@ -32,6 +32,7 @@ class UserPlus(User):
         same    log(1 + sum_e w_he [e is D]) of browses and of clicks; 0 where ids are not known
         near    the density of D among the other candidates of its list (`ListContext`)
         query   log k_a(D, q)
+        places  by each feature of F, 1 / (1 + how many candidates of the list are better)
 
     Some logs have nothing to read in their texts (titles are ids). So for some targets, drawn at
     random in training, all but F is left out, which makes each of `VARIANTS` a ranker of its own;
@@ -77,7 +78,8 @@ class UserPlus(User):
         self.list_context.build(kernels)
         matched = aspects * (6 * memories + 2) + 2 * memories
         user_signals = self.scorer.linear.kernel.shape[0]
-        self.head.build((None, None, user_signals + matched), (None, len(Task) + 6 * memories))
+        signals = user_signals + self.sizes.features + matched
+        self.head.build((None, None, signals), (None, len(Task) + 6 * memories))
         self.variant = self.add_weight(
             shape=(), dtype="int32", initializer="zeros", trainable=False, name="variant"
         )
@@ -100,6 +102,7 @@ class UserPlus(User):
         signals = [
             centre(features[..., :own], mask) * reads,
             centre(clipped, mask) if count else clipped,
+            places(clipped, mask),
             centre(matched, mask) * reads,
         ]
         tasks = ops.one_hot(batch["task"] - 1, len(Task), dtype=known.dtype)

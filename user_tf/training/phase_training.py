@@ -6,6 +6,7 @@ import signal
 import time
 from typing import Any
 
+from data_pipeline.common import remote_folders
 from data_pipeline.dataset.dataset_folder import Dataset
 from user_tf import run_folder
 from user_tf.config import Config
@@ -271,6 +272,7 @@ class PhaseTraining:
                 self._trainer.optimizer,
                 self._position,
             )
+            remote_folders.send_changes()
         self._saved_at = time.perf_counter()
 
     def write_done(self) -> None:
@@ -292,5 +294,6 @@ class PhaseTraining:
                     "input_seconds": position.input_seconds,
                 },
             )
+            remote_folders.send_changes()
         # The next phase reads what the chief has written.
         self._replicas.total([0.0])

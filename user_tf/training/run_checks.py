@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_pipeline.common import flagtree
+from data_pipeline.common import flagtree, remote_folders
 from data_pipeline.common.codes import TASK_LABELS, Split, Task
 from data_pipeline.common.data_warnings import from_plain
 from data_pipeline.dataset.dataset_folder import Dataset
@@ -65,6 +65,13 @@ def check(config: Config) -> None:
     data, model, train = config.data, config.model, config.train
     if not config.run:
         _refuse(config, "run", "must name a folder", "set --run")
+    if config.runtime.strategy == "multi_worker" and remote_folders.is_copy(config.run):
+        _refuse(
+            config,
+            "run",
+            "must be a folder that all workers see, not a URL, of which each has a copy of its own",
+            "put the run on a shared file system",
+        )
     if not data.dataset:
         _refuse(
             config,

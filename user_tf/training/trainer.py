@@ -4,6 +4,7 @@ Tracing and compiling a step takes longer than building a model. So there is one
 one validation forward for all phases; a phase begins by giving them its initial state.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ import keras
 from data_pipeline.dataset.dataset_folder import Dataset
 from user_tf import run_folder
 from user_tf.config import Config
+from user_tf.evaluation import evaluated_targets
 from user_tf.training import process
 from user_tf.training.phases import Phase
 from user_tf.training.steps.optimizer import SummedGradientAdam
@@ -41,6 +43,11 @@ class Trainer:
         self._is_built = False
         self._step: Step | None = None
         self._forward: Callable[[Mapping[str, Any]], Any] | None = None
+
+    @functools.cached_property
+    def validation_targets(self) -> evaluated_targets.Targets:
+        """Return what validation compares scores with."""
+        return evaluated_targets.load(self._dataset, "validation")
 
     def start(self, phase: Phase) -> None:
         """Give model and optimizer the state of new ones, by the seed of a phase."""

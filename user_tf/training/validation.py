@@ -7,7 +7,7 @@ import keras
 from data_pipeline.batching.batches import evaluation_batches
 from data_pipeline.dataset.dataset_folder import Dataset
 from user_tf.config import Config
-from user_tf.evaluation import evaluated_targets, evaluator
+from user_tf.evaluation import evaluator
 from user_tf.training.feeding import batch_settings
 from user_tf.training.phases import Phase
 from user_tf.training.steps.replicas import of_chief
@@ -32,12 +32,11 @@ def make_validation(
         tasks=phase.tasks,
         limit=config.train.validation_targets,
     )
-    truth = evaluated_targets.load(dataset, "validation")
     forward = trainer.forward(batches)
 
     def measure() -> dict[str, float]:
         ids, scores = evaluator.score_targets(forward, batches)
-        summary = evaluator.evaluate(truth, ids, scores).summary()
+        summary = evaluator.evaluate(trainer.validation_targets, ids, scores).summary()
         maps = {}
         for task in phase.tasks:
             value = summary[task]["map"] if task in summary else None

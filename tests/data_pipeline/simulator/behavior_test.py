@@ -9,15 +9,20 @@ from data_pipeline.common.codes import Task
 from data_pipeline.simulator import behavior, people
 from data_pipeline.simulator.click_model import ClickModel
 from data_pipeline.simulator.world import build_world
-from data_pipeline.simulator.world_settings import SimulateSettings, StrengthSettings
+from data_pipeline.simulator.world_settings import (
+    SessionSettings,
+    SimulateSettings,
+    StrengthSettings,
+)
 
 USERS = 800
 
 
-def _simulate(strength, users=USERS, **changes):
+def _simulate(strength, users=USERS, newcomers=0.0, **changes):
     settings = SimulateSettings(
         output="log",
         users=users,
+        session=SessionSettings(newcomers=newcomers),
         strength=StrengthSettings(**dict.fromkeys(_names(), strength) | changes),
     )
     world = build_world(settings.world, 30.0, np.random.default_rng(1))
@@ -149,3 +154,15 @@ def test_searches_for_known_articles_repeat_their_query(default):
         (int(requests.users[row]), tuple(requests.queries[row].tolist())) for row in rows.tolist()
     ]
     assert 0.03 < 1 - len(set(keys)) / len(keys) < 0.5
+
+
+def test_newcomers_come_in_the_last_tenth_of_the_log_and_nobody_else_comes_later(default):
+    _, before = default
+    _, after = _simulate(0.8, newcomers=0.25)
+    span = 30 * 24 * 3600 * behavior.SECOND
+    new = after.users < USERS // 4
+    assert after.times[new].min() >= 0.9 * span
+    first = np.minimum.reduceat(after.times, np.unique(after.users, return_index=True)[1])
+    assert (first[USERS // 4 :] < 0.5 * span).mean() > 0.9
+    # The number of their sessions stays.
+    assert len(after.users) == pytest.approx(len(before.users), rel=0.02)

@@ -66,6 +66,17 @@ def test_readable_and_invented_worlds_of_a_seed_differ_in_strings_alone():
         assert same == (field.name not in ("names", "topic_names"))
 
 
+def test_titles_of_ids_say_nothing_and_all_else_stays():
+    invented, ids = _world(), _world(words="ids")
+    assert ids.titles.shape == (len(ids.document_subtopic), 1)
+    titles = ids.words.names[ids.titles[:, 0]].tolist()
+    assert len(set(titles)) == len(titles)
+    assert not set(titles) & set(invented.words.names.tolist())
+    assert ids.words.names[: len(invented.words.names)].tolist() == invented.words.names.tolist()
+    for name in ("document_subtopic", "published", "log_popularity", "document_vectors"):
+        np.testing.assert_array_equal(getattr(ids, name), getattr(invented, name))
+
+
 def test_users_do_the_same_in_a_readable_world():
     invented, readable = (
         next(

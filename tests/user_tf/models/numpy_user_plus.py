@@ -141,6 +141,19 @@ def match(target, slot):
     return np.concatenate(signals), np.log1p(np.concatenate([own_known, clicks_known]))
 
 
+def centred(rows):
+    return rows - rows.mean(axis=0)
+
+
+def places(rows):
+    """1 / (1 + how many candidates are better), by each signal; a tenth is fully better."""
+    result = np.ones_like(rows)
+    for (slot, signal), value in np.ndenumerate(rows):
+        better = sum(min(1.0, max(0.0, 10 * (other - value))) for other in rows[:, signal])
+        result[slot, signal] = 1 / (1 + better)
+    return result
+
+
 def scores(batch, weights, config, reads=1.0):
     """Scores `[T, C]` of a Batch, without what is read in texts if `reads` is 0; 0 at padding."""
     result = np.zeros(batch["candidate_text"].shape)
@@ -152,12 +165,15 @@ def scores(batch, weights, config, reads=1.0):
         features = batch["features"].shape[-1]
         found = [match(target, slot) for slot in slots]
         known = found[0][1]
+        clipped = np.clip(own[:, own.shape[1] - features :], -5, 5)
+        matched = np.array([row for row, _ in found])
         parts = (
-            (own[:, : own.shape[1] - features], reads),
-            (np.clip(own[:, own.shape[1] - features :], -5, 5), 1.0),
-            (np.array([row for row, _ in found]), reads),
+            reads * centred(own[:, : own.shape[1] - features]),
+            centred(clipped),
+            places(clipped),
+            reads * centred(matched),
         )
-        x = np.concatenate([gate * (rows - rows.mean(axis=0)) for rows, gate in parts], axis=1)
+        x = np.concatenate(parts, axis=1)
         context = np.concatenate([[target.task == 1, target.task == 2], known])
         head = part(weights, "head")
         for slot, row, raw in zip(slots, x, own, strict=True):

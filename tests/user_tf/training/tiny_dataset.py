@@ -14,10 +14,17 @@ WORDS, BUCKETS, WIDTH, LENGTH = 30, 4, 8, 4
 TEXTS, DOCUMENTS, USERS, FEATURES, CANDIDATES = 50, 40, 6, 2, 6
 SPLITS = {"train": 12, "validation": 5, "test": 4}
 SIZES = (40, 8, 3, 4, 4 * CANDIDATES)
+SMALL_MODEL = (
+    "--model.width=8",
+    "--model.num_heads=2",
+    "--model.key_dim=4",
+    "--model.intermediate_dim=8",
+)
+"""Flags of a model that is traced and trained in a moment."""
 
 
 def write(path: pathlib.Path, seed: int = 0) -> Dataset:
-    """Writes a dataset whose first feature tells the relevant document; 4 targets a window."""
+    """Write a dataset whose first feature tells the relevant document; 4 targets a window."""
     random = np.random.default_rng(seed)
     rows: list[dict] = []
     with DatasetWriter(path) as writer:

@@ -7,6 +7,9 @@ from data_pipeline.common.codes import Task
 from user_tf.layers.masking import precise
 from user_tf.layers.user.scorer import gelu
 
+HARDLY = 0.1
+"""Standard deviations by which a candidate is fully better than another."""
+
 
 def centre(signals, mask):
     """Subtract each signal's mean over the real candidates of a list.
@@ -25,13 +28,39 @@ def centre(signals, mask):
     signals = precise(signals)
     real = ops.cast(mask, signals.dtype)[..., None]
     mean = ops.sum(signals * real, axis=1) / ops.maximum(ops.sum(real, axis=1), 1.0)
-    # A select: a product would let a non-finite signal of padding through.
     return ops.where(mask[..., None], signals - mean[:, None], 0.0)
+
+
+def places(signals, mask):
+    """Return the place of each candidate in its list by each signal, 1 for the best.
+
+        place(D) = 1 / (1 + sum_j min(1, max(0, (x_j - x_D) / 0.1)))
+
+    A candidate that is hardly better counts in part, so that rounding moves no place by much.
+
+    Args:
+        signals: Float tensor `[T, C, S]`, in standard deviations.
+        mask: Boolean tensor `[T, C]`, true at real candidates.
+
+    Returns:
+        `[T, C, S]`, 0 at padding. Equal values share a place: all are 1 where nothing differs.
+
+    Example:
+        >>> real = ops.array([[True, True, True, False]])
+        >>> places([[[2.0], [3.0], [2.0], [9.0]]], real)[0, :, 0].numpy().tolist()
+        [0.5, 1.0, 0.5, 0.0]
+    """
+    # A select: a product would let a non-finite signal of padding through.
+    signals = ops.where(mask[..., None], precise(signals), 0.0)
+    real = ops.cast(mask, signals.dtype)
+    ahead = ops.clip((signals[:, None] - signals[:, :, None]) / HARDLY, 0.0, 1.0)
+    better = ops.sum(ahead * real[:, None, :, None], axis=2)
+    return real[..., None] / (1.0 + better)
 
 
 @keras.saving.register_keras_serializable(package="user_tf")
 class ResidualHead(keras.layers.Layer):
-    """Score of centred signals, linear and through one hidden layer, with weights of each task.
+    """Score of signals, linear and through one hidden layer, with weights of each task.
 
         head(x) = v_task . x + o_task . GELU(W [x, context])
 
@@ -42,7 +71,7 @@ class ResidualHead(keras.layers.Layer):
         dropout: Dropout of the hidden layer. Default: 0.
 
     Call arguments:
-        signals: Float tensor `[T, C, S]`, centred.
+        signals: Float tensor `[T, C, S]`, centred or places.
         context: Float tensor `[T, K]`: what is known of the target.
         tasks: int tensor `[T]`.
         training: Whether dropout is on.

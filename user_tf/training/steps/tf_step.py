@@ -86,7 +86,7 @@ def make_train_step(
 
     if settings.jit:
         forward_and_gradient = tf.function(
-            forward_and_gradient, jit_compile=True, reduce_retracing=True
+            forward_and_gradient, jit_compile=True, reduce_retracing=True, autograph=False
         )
 
     def replica_step(batch: Any, step: tf.Tensor, seed: tf.Tensor) -> StepResult:
@@ -126,6 +126,6 @@ def make_train_step(
         return StepResult(*(strategy.experimental_local_results(part)[0] for part in result))
 
     if batch_spec is None:
-        return tf.function(train_step)
+        return tf.function(train_step, autograph=False)
     numbers = [tf.TensorSpec([], tf.int64), tf.TensorSpec([2], tf.int64)]
-    return tf.function(train_step, input_signature=[batch_spec, *numbers])
+    return tf.function(train_step, input_signature=[batch_spec, *numbers], autograph=False)

@@ -14,10 +14,7 @@ from tests.user_tf.training import tiny_dataset
 
 ROOT = pathlib.Path(__file__).parents[4]
 SMALL = [
-    "--model.width=8",
-    "--model.num_heads=2",
-    "--model.key_dim=4",
-    "--model.intermediate_dim=8",
+    *tiny_dataset.SMALL_MODEL,
     "--model.dropout=0",
     "--data.batch.windows_per_batch=2",
     "--data.batch.negatives=3",

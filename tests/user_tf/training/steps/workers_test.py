@@ -19,10 +19,7 @@ ROOT = pathlib.Path(__file__).parents[4]
 PHASES = ("pretrain", "search", "recommendation")
 SMALL = [
     "--model.name=nrms",
-    "--model.width=8",
-    "--model.num_heads=2",
-    "--model.key_dim=4",
-    "--model.intermediate_dim=8",
+    *tiny_dataset.SMALL_MODEL,
     "--model.dropout=0",
     "--data.batch.negatives=3",
     "--train.pretrain_epochs=2",
