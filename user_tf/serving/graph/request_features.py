@@ -132,7 +132,8 @@ class RequestFeatures(tf.Module):
         columns = [column if column.shape[1] != 1 else column + zeros for column in columns]
         result = tf.cast(tf.stack(columns, axis=-1), tf.float32)
         of_snapshot = tf.constant([feature.name in OF_SNAPSHOT for feature in self._columns])
-        result = tf.where(of_snapshot & ~self.counts.present, np.float32(np.nan), result)
+        # Added, since choosing value by value is slow where the choice is broadcast.
+        result += tf.where(of_snapshot & ~self.counts.present, np.float32(np.nan), 0.0)
         query_free = tf.constant([feature.query_free for feature in self._columns])
         return tf.where(searched[:, tf.newaxis, tf.newaxis] | query_free, result, 0.0)
 
