@@ -189,19 +189,20 @@ class User(Ranker):
     def explain(self, batch):
         """Return scores, attention, and contributions `[T, C, m]` that sum to scores before a tanh."""
         batch, texts, past = self.encode_tables(batch)
-        scores, parts = self.scorer.explain(self.score_signals(batch, texts, past))
-        attention = self._attention(batch, texts, past)
+        intents, candidates = self.encode_targets(batch, texts, past)
+        signals = self.scorer.features(intents, candidates, self.signals(batch, texts))
+        scores, parts = self.scorer.explain(signals)
+        attention = self._attention(batch, texts, past, intents[0])
         return {"scores": scores, "attention": attention, "contributions": parts}
 
-    def _attention(self, batch, texts, encoded):
+    def _attention(self, batch, texts, encoded, intents):
         past, current = (
             ops.zeros_like(places(batch).mask, self.compute_dtype)
             for places in (padded_history, padded_session)
         )
         if self.config.history_encoder:
-            intents = self.encode_intents(batch, texts, encoded)[:, None]
             past = self.history_encoder.behavior_weights(
-                intents, encoded.history, encoded.history_mask
+                intents[:, None], encoded.history, encoded.history_mask
             )[:, 0]
         if self.config.session_encoder:
             session = self.current_session(batch, texts, encoded)

@@ -232,8 +232,8 @@ class ServedModel:
     def _route(
         self, request: dict[str, Any], compute: Callable[..., Any], shapes: Any
     ) -> dict[str, Any]:
-        def compute_part(ranker: Any, part: Mapping[str, Any]) -> dict[str, Any]:
-            return compute(ranker, part, part["features"])
+        def compute_part(ranker: Any, part: Mapping[str, Any], task: Any) -> dict[str, Any]:
+            return compute(ranker, part, part["features"], task)
 
         tasks, every = task_of(request["query"]), {**shapes, **WATCHED}
         return route(self._copies, tasks, request, compute_part, every, self._scope)
@@ -242,10 +242,10 @@ class ServedModel:
         return self._staged.encode_user(request)
 
     def _rank_with_state(self, request: dict[str, Any]) -> dict[str, Any]:
-        return self._staged.rank_with_state(self._staged.layout.check(request))
+        return self._staged.rank_with_state(request)
 
     def _rank_documents(self, request: dict[str, Any]) -> dict[str, Any]:
-        return self._staged.rank_documents(self._staged.layout.check(request))
+        return self._staged.rank_documents(request)
 
 
 def _make_layout(graph: Graph, ranker: Any, version: int) -> StateLayout:

@@ -24,8 +24,8 @@ def calling(calls, task):
 def compile_scores(graph, copies):
     """Return a compiled function of a request and its F that gives the scores."""
 
-    def compute(ranker, part):
-        return graph.score(ranker, part, part["features"])
+    def compute(ranker, part, task):
+        return graph.score(ranker, part, part["features"], task)
 
     @tf.function
     def served(request, features):

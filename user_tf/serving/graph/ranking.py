@@ -13,7 +13,7 @@ import tensorflow as tf
 from data_pipeline.batching import row_subsets
 from data_pipeline.batching.packing import standardise
 from data_pipeline.batching.parsing import Tables
-from data_pipeline.common.codes import BehaviorType
+from data_pipeline.common.codes import BehaviorType, Task
 from data_pipeline.settings import BatchSettings
 from data_pipeline.text.words import Tokenizer
 from user_tf.models.batch_ops import padded_history, padded_session
@@ -70,25 +70,28 @@ class Graph:
         """Return the token ids of texts, string [X]: int32 [X, L], L static."""
         return self.features.encode(texts) if self.features else self.tokenizer.encode(texts)
 
-    def batch(self, request: Mapping[str, Any], features: Any) -> dict[str, Any]:
+    def batch(
+        self, request: Mapping[str, Any], features: Any, task: Task | None = None
+    ) -> dict[str, Any]:
         """Return the Batch of raw requests.
 
         Args:
             request: Arguments of `rank` by name.
             features: float32 [B, C, n] raw F to use instead of the graph's; NaN: the graph's.
+            task: The task of all requests. Default: any.
         """
         arguments = {name: value for name, value in request.items() if name != "features"}
-        return self._packed(arguments, features)
+        return self._packed(arguments, features, task)
 
     @functools.cached_property
     def _packed(self) -> Any:
-        # Traced once for both tasks and all signatures.
+        # Traced once for all signatures.
         return tf.function(self._pack, autograph=False, reduce_retracing=True)
 
-    def _pack(self, request: Mapping[str, Any], features: Any) -> dict[str, Any]:
+    def _pack(self, request: Mapping[str, Any], features: Any, task: Task | None) -> dict[str, Any]:
         query = request["query"]
         mask = tf.sequence_mask(request["candidate_count"], tf.shape(request["candidates"])[1])
-        past: Any = find_past(request) if self.features else None
+        past: Any = find_past(request) if self._sees_features(task) else None
 
         def standardised(texts: DistinctTexts) -> Any:
             def compute() -> Any:
@@ -96,10 +99,10 @@ class Graph:
                 memory = remember(past, facts, texts.rows)
                 return self.compare(memory, query, facts, texts.rows, mask)
 
-            return self.standardise(query, mask, compute, features)
+            return self.standardise(query, mask, compute, features, task)
 
         others = past.texts if past else {}
-        if not self.settings.recommendation_features:
+        if task is None and not self.settings.recommendation_features:
             searched = tf.not_equal(query, "")
             others = {
                 name: tf.where(tf.reshape(searched, [-1] + [1] * (len(value.shape) - 1)), value, "")
@@ -124,7 +127,19 @@ class Graph:
         searched = tf.not_equal(query, "")
         return self.features.compare(memory, searched, of_query, of_candidates, mask)
 
-    def standardise(self, query: Any, mask: Any, compute: Callable[[], Any], given: Any) -> Any:
+    def _sees_features(self, task: Task | None) -> bool:
+        """Return whether the model computes F for requests of a task; None: of any task."""
+        seen = task != Task.RECOMMENDATION or self.settings.recommendation_features
+        return self.features is not None and seen
+
+    def standardise(
+        self,
+        query: Any,
+        mask: Any,
+        compute: Callable[[], Any],
+        given: Any = None,
+        task: Task | None = None,
+    ) -> Any:
         """Return F as the models see it, float32 [B, C, n].
 
         Args:
@@ -132,16 +147,16 @@ class Graph:
             mask: bool [B, C], real candidates.
             compute: Returns the graph's raw F, float32 [B, C, n].
             given: float32 [B, C, n] raw F to use instead; NaN, or None: the graph's.
+            task: The task of all requests. Default: any.
         """
         mean = tf.constant(self.tables.feature_mean, tf.float32)
         raw = tf.broadcast_to(mean, tf.concat([tf.shape(mask), [mean.shape[0]]], 0))
-        if self.features is not None:
-            if self.settings.recommendation_features:
-                computed = compute()
-            else:
-                # Recommendations see no F.
+        if self._sees_features(task):
+            if task is None and not self.settings.recommendation_features:
                 searched, means = tf.reduce_any(tf.not_equal(query, "")), raw
                 computed = tf.cond(searched, compute, lambda: means)
+            else:
+                computed = compute()
             if given is not None:
                 reach = _DEVIATIONS * self.tables.feature_std
                 clipped = tf.clip_by_value(given, mean - reach, mean + reach)
@@ -151,10 +166,14 @@ class Graph:
         return standardise(parsed, self.tables, self.settings)["features"]
 
     def score(
-        self, ranker: Callable[..., Any], request: Mapping[str, Any], features: Any
+        self,
+        ranker: Callable[..., Any],
+        request: Mapping[str, Any],
+        features: Any,
+        task: Task | None = None,
     ) -> dict[str, Any]:
-        """Return scores and what is watched, by one model for every request."""
-        batch = self.batch(request, features)
+        """Return scores and what is watched, by one model for every request; see `batch`."""
+        batch = self.batch(request, features, task)
         found = ranker(self.add_row_subsets(batch), training=False)
         return {"scores": tf.cast(found, tf.float32)} | self.watch(batch)
 
@@ -197,9 +216,15 @@ class Graph:
             "behavior_clicked": clicked[:, : tf.maximum(columns, 1)],
         }
 
-    def explain(self, ranker: Any, request: Mapping[str, Any], features: Any) -> dict[str, Any]:
+    def explain(
+        self,
+        ranker: Any,
+        request: Mapping[str, Any],
+        features: Any,
+        task: Task | None = None,
+    ) -> dict[str, Any]:
         """Return the outputs of `score`, the attention to past behaviors, and parts of the scores."""
-        batch = self.batch(request, features)
+        batch = self.batch(request, features, task)
         mask = batch["candidate_mask"]
         found = ranker.explain(self.add_row_subsets(batch))
         scores = tf.cast(found["scores"], tf.float32)
@@ -238,10 +263,9 @@ class Graph:
 
     def unknown_words(self, batch: Mapping[str, Any]) -> Any:
         """Return the share of words of query and candidates outside the vocabulary, float32 [B]."""
-        texts = tf.concat([batch["query_text"][:, tf.newaxis], batch["candidate_text"]], axis=1)
         tokens = batch["text_tokens"]
-        unknown, every = (
-            tf.reduce_sum(tf.gather(tf.math.count_nonzero(holds, 1, dtype=tf.float32), texts), 1)
-            for holds in (tokens >= self.words, tokens > 0)
-        )
+        kinds = tf.stack([tf.greater_equal(tokens, self.words), tf.greater(tokens, 0)], axis=2)
+        counts = tf.reduce_sum(tf.cast(kinds, tf.float32), axis=1)
+        texts = tf.concat([batch["query_text"][:, tf.newaxis], batch["candidate_text"]], axis=1)
+        unknown, every = tf.unstack(tf.reduce_sum(tf.gather(counts, texts), axis=1), axis=1)
         return unknown / tf.maximum(every, 1.0)

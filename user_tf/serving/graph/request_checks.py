@@ -61,22 +61,25 @@ def check_request(request: Mapping[str, Any], caps: RequestCaps) -> dict[str, An
         tf.errors.InvalidArgumentError: When run, if an argument breaks a rule.
     """
     request = _check_shapes(request, caps)
-    if "history_count" in request:
-        request = _trim(request, HISTORY, tf.reduce_max(request["history_count"]))
-        request = _trim(request, OPENED, tf.reduce_max(request["opened_count"]))
-        request = _check_history(request, caps)
-        titles = _count_titles(request)
-        request = _trim(request, ("history_titles",), tf.reduce_max(titles))
-    return _check_texts(request, caps)
+    rules = Rules()
+    if "history_count" not in request:
+        _check_texts(rules, request, caps)
+        return rules.guard(request)
+    request = _trim(request, HISTORY, tf.reduce_max(request["history_count"]))
+    request = _trim(request, OPENED, tf.reduce_max(request["opened_count"]))
+    _check_history(rules, request, caps)
+    _check_texts(rules, request, caps)
+    request = rules.guard(request)
+    return _trim(request, ("history_titles",), tf.reduce_max(_count_titles(request)))
 
 
 def _check_shapes(request: Mapping[str, Any], caps: RequestCaps) -> dict[str, Any]:
     """Check numbers of rows and columns, which everything else relies on."""
     rules = Rules()
     first = next(iter(request))
-    rows = tf.shape(request[first], tf.int64)[0]
+    found, columns = _sizes(request)
+    rows = found[0]
     rules.need(first, "have at least 1 row", rows > 0, rows, "send at least one request")
-    found = tf.stack([tf.shape(value, tf.int64)[0] for value in request.values()])
     rule = f"have one row a request, as many as `{first}`"
     rules.need_each([*request], rule, tf.equal(found, rows), found, "give one row a request")
     lists: dict[str, tuple[str, ...]] = {"history_count": HISTORY, "opened_count": OPENED}
@@ -88,28 +91,37 @@ def _check_shapes(request: Mapping[str, Any], caps: RequestCaps) -> dict[str, An
         value = request[count]
         rules.need(count, f"be at least {least}", value >= least, value, "count what you send")
         here = [name for name in names if name in request]
-        columns = tf.reduce_min([tf.shape(request[name], tf.int64)[1] for name in here])
+        fewest = tf.reduce_min([columns[name] for name in here])
         lists_here = " and ".join(f"`{name}`" for name in here)
         rule = f"be at most the number of columns of {lists_here}"
-        rules.need(count, rule, value <= columns, value, "count the items that you send")
+        rules.need(count, rule, value <= fewest, value, "count the items that you send")
         kind = "candidates" if least else "history"
         cap = getattr(caps, f"max_{kind}")
         rule = f"be at most {cap} for this model"
         fix = f"send fewer, the latest ones, or export with --max_{kind} set higher"
         if least:
-            value = columns
+            value = fewest
         rules.need(count, rule, value <= cap, value, fix)
     for name, beside, fix in _BESIDE:
         if name in request and beside in request:
-            found, columns = (tf.shape(request[part], tf.int64)[1] for part in (name, beside))
             rule = f"have as many columns as `{beside}`"
-            rules.need(name, rule, tf.equal(found, columns), found, fix)
+            same = tf.equal(columns[name], columns[beside])
+            rules.need(name, rule, same, columns[name], fix)
     return rules.guard(request)
 
 
-def _check_history(request: Mapping[str, Any], caps: RequestCaps) -> dict[str, Any]:
-    """Check session numbers and numbers of titles."""
-    rules = Rules()
+def _sizes(request: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return the rows of all arguments, int64 [arguments], and the columns of those that have some."""
+    sizes = tf.concat([tf.shape(value, tf.int64) for value in request.values()], 0)
+    ranks = [len(value.shape) for value in request.values()]
+    starts = [sum(ranks[:place]) for place in range(len(ranks))]
+    each = tf.unstack(sizes, num=sum(ranks))
+    wide = zip(request, ranks, starts, strict=True)
+    return tf.gather(sizes, starts), {name: each[at + 1] for name, rank, at in wide if rank > 1}
+
+
+def _check_history(rules: Rules, request: Mapping[str, Any], caps: RequestCaps) -> None:
+    """Add the rules of session numbers and numbers of titles."""
     session = request["session"]
     rules.need("session", "be at least 1", session >= 1, session, "number sessions from 1")
     current = session[:, tf.newaxis]
@@ -145,35 +157,36 @@ def _check_history(request: Mapping[str, Any], caps: RequestCaps) -> dict[str, A
     holds = tf.equal(together, 0) | tf.equal(together, 1) | ~real
     fix = "give 1 where a document became known at the same time as the one before, otherwise 0"
     rules.need("opened_together", "be 0 or 1", holds, together, fix)
-    return rules.guard(request)
 
 
-def _check_texts(request: Mapping[str, Any], caps: RequestCaps) -> dict[str, Any]:
-    """Check the bytes of texts and the names of tasks."""
-    rules = Rules()
-    counts = {name: request.get("history_count") for name in HISTORY}
-    counts |= {name: request.get("opened_count") for name in OPENED}
-    counts |= dict.fromkeys(("candidates", "document_ids"), request.get("candidate_count"))
-    if "history_count" in request:
-        counts["history_titles"] = _count_titles(request)
-    for name, value in request.items():
-        if value.dtype != tf.string:
-            continue
-        size = tf.cast(tf.strings.length(value), tf.int64)
-        holds = size <= caps.max_text_bytes
-        if name in counts:
-            holds |= ~tf.sequence_mask(counts[name], tf.shape(value)[1])
-        rule = f"hold texts of at most {caps.max_text_bytes} bytes for this model"
-        fix = "shorten the text, or export with --max_text_bytes set higher"
-        rules.need(name, rule, holds, size, fix)
+def _check_texts(rules: Rules, request: Mapping[str, Any], caps: RequestCaps) -> None:
+    """Add the rules of the bytes of texts and of the names of tasks."""
+    texts = {name: value for name, value in request.items() if value.dtype == tf.string}
+    bytes_of = {name: tf.strings.length(value) for name, value in texts.items()}
     if "task" in request:
         task = request["task"]
         holds = tf.reduce_any([tf.equal(task, label) for label in TASK_LABELS], axis=0)
-        size = tf.strings.length(task)
         fix = "name the task whose targets will be ranked"
         rule = f"be one of {', '.join(TASK_LABELS)}; the length is shown"
-        rules.need("task", rule, holds, size, fix)
-    return rules.guard(request)
+        rules.need("task", rule, holds, bytes_of["task"], fix)
+
+    def add() -> None:
+        counts = {name: request.get("history_count") for name in HISTORY}
+        counts |= {name: request.get("opened_count") for name in OPENED}
+        counts |= dict.fromkeys(("candidates", "document_ids"), request.get("candidate_count"))
+        if "history_count" in request:
+            counts["history_titles"] = _count_titles(request)
+        rule = f"hold texts of at most {caps.max_text_bytes} bytes for this model"
+        fix = "shorten the text, or export with --max_text_bytes set higher"
+        for name, size in bytes_of.items():
+            holds = size <= caps.max_text_bytes
+            if name in counts:
+                holds |= ~tf.sequence_mask(counts[name], tf.shape(size)[1])
+            rules.need(name, rule, holds, size, fix)
+
+    # Mostly no text is too long, not even where nothing is read.
+    longest = tf.reduce_max(tf.concat([tf.reshape(size, [-1]) for size in bytes_of.values()], 0))
+    rules.need_unless(longest <= caps.max_text_bytes, add)
 
 
 def _count_titles(request: Mapping[str, Any]) -> Any:

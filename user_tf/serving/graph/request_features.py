@@ -116,25 +116,24 @@ class RequestFeatures(tf.Module):
         }
         of_target = {name: value[:, tf.newaxis] for name, value in of_target.items()}
         counts |= self.counts.of_candidates(query.key, titles.key)
-        position = tf.ones_like(counts["opens"]) * tf.range(tf.shape(mask)[1], dtype=tf.float64)
+        zeros = tf.zeros_like(counts["opens"])
+        position = zeros + tf.range(tf.shape(mask)[1], dtype=tf.float64)
         others = tf.stack([query.direction, memory.last_query, memory.opened_mean], axis=1)
-        cosines = _cosines(titles.direction, others)
+        of_query, of_last_query, of_history = _cosines(titles.direction, others)
         values = compute_values(tnp, position, counts, of_target) | {
-            "query_cosine": cosines[..., 0],
-            "last_query_cosine": cosines[..., 1],
-            "history_cosine": cosines[..., 2],
+            "query_cosine": of_query,
+            "last_query_cosine": of_last_query,
+            "history_cosine": of_history,
             "token_overlap": _overlap(query.tokens, titles.tokens),
             "below_last_opened": _below_last_opened(mask, position, counts["last_rank"]),
         }
-        columns = []
-        for feature in self._columns:
-            value = tf.cast(values[feature.name], tf.float32)
-            # Columns of a query alone have one value a request.
-            wide = value.shape[1] != 1
-            columns.append(value if wide else tf.broadcast_to(value, tf.shape(position)))
-        result = tf.stack(columns, axis=-1)
+        columns = [_double(values[feature.name]) for feature in self._columns]
+        # Columns of a query alone have one value a request.
+        columns = [column if column.shape[1] != 1 else column + zeros for column in columns]
+        result = tf.cast(tf.stack(columns, axis=-1), tf.float32)
         of_snapshot = tf.constant([feature.name in OF_SNAPSHOT for feature in self._columns])
-        result = tf.where(of_snapshot & ~self.counts.present, np.float32(np.nan), result)
+        # Added, since choosing value by value is slow where the choice is broadcast.
+        result += tf.where(of_snapshot & ~self.counts.present, np.float32(np.nan), 0.0)
         query_free = tf.constant([feature.query_free for feature in self._columns])
         return tf.where(searched[:, tf.newaxis, tf.newaxis] | query_free, result, 0.0)
 
@@ -153,25 +152,22 @@ def _count_openings(memory: Memory, searched: Any, query: Any, titles: Any) -> d
         user_query_opens_all.
     """
     real = memory.opened
-    same_query = real & tf.equal(memory.opened_query, query[:, tf.newaxis])
-    same_query &= searched[:, tf.newaxis]
-    same_session = real & memory.opened_here
+    same_query = tf.equal(memory.opened_query, query[:, tf.newaxis]) & searched[:, tf.newaxis]
+    kinds = tf.stack([real, real & same_query, real & memory.opened_here], axis=2)
+    kinds = tf.cast(kinds, tf.float32)
     same = tf.equal(titles[:, :, tf.newaxis], memory.opened_title[:, tf.newaxis])
     same &= real[:, tf.newaxis]
-    kinds = tf.stack([real, same_query, same_session], axis=2)
     # Exact: float32 holds counts up to 2^24.
-    counts = _double(tf.matmul(tf.cast(same, tf.float32), tf.cast(kinds, tf.float32)))
+    counts = tf.unstack(_double(tf.matmul(tf.cast(same, tf.float32), kinds)), axis=2)
+    totals = tf.unstack(_double(tf.reduce_sum(kinds, axis=1)), axis=1)
     rank = _double(_rank_openings(real, memory.opened_together))
+    last = tf.reduce_max(tf.where(same, rank[:, tf.newaxis], -1.0), axis=2)
     return {
-        "user_opens": counts[..., 0],
-        "user_query_opens": counts[..., 1],
-        "session_opens": counts[..., 2],
+        **dict(zip(("user_opens", "user_query_opens", "session_opens"), counts, strict=True)),
         # An empty axis has the lowest number as its maximum.
-        "last_rank": tf.maximum(
-            tf.reduce_max(tf.where(same, rank[:, tf.newaxis], -1.0), axis=2), -1.0
-        ),
-        "user_opens_all": tf.reduce_sum(_double(real), axis=1),
-        "user_query_opens_all": tf.reduce_sum(_double(same_query), axis=1),
+        "last_rank": tf.maximum(last, -1.0),
+        "user_opens_all": totals[0],
+        "user_query_opens_all": totals[1],
     }
 
 
@@ -222,15 +218,18 @@ def _overlap(query: Any, title: Any) -> Any:
     return shared / tf.maximum(count, 1.0)
 
 
-def _cosines(titles: Any, others: Any) -> Any:
-    """Return the cosines of float64 [B, C, d] with [B, n, d]: [B, C, n]; 0 for a zero vector."""
+def _cosines(titles: Any, others: Any) -> list[Any]:
+    """Return the cosines of whole numbers float64 [B, C, d] and [B, n, d]: n times [B, C].
+
+    That of a zero vector is 0.
+    """
     dots = tf.matmul(titles, others, transpose_b=True)
-    return dots / (_length(titles)[:, :, tf.newaxis] * _length(others)[:, tf.newaxis])
+    lengths = _length(titles)[:, :, tf.newaxis] * _length(others)[:, tf.newaxis]
+    return tf.unstack(dots / lengths, axis=2)
 
 
 def _length(vectors: Any) -> Any:
-    squares = tf.reduce_sum(tf.square(vectors), axis=-1)
-    return tf.sqrt(tf.where(squares > 0, squares, 1.0))
+    return tf.sqrt(tf.maximum(tf.reduce_sum(tf.square(vectors), axis=-1), 1.0))
 
 
 def _double(value: Any) -> Any:

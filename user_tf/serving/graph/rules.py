@@ -1,6 +1,6 @@
 """Refuse values that break a rule, inside the exported graph, by a message that names the argument."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -19,10 +19,8 @@ class Rules:
     """
 
     def __init__(self) -> None:
-        self._starts: list[str] = []
-        self._ends: list[str] = []
-        self._holds: list[Any] = []
-        self._got: list[Any] = []
+        self._parts: list[tuple[list[str], str, Any, Any]] = []
+        self._rare: list[tuple[Any, Callable[[], None]]] = []
 
     def need(self, name: str, rule: str, holds: Any, got: Any, fix: str) -> None:
         """Add a rule.
@@ -34,14 +32,16 @@ class Rules:
             got: Values of the argument, in that shape; the largest that breaks the rule is shown.
             fix: What to do.
         """
-        self.need_each([name], rule, tf.reshape(tf.reduce_all(holds), [1]), (holds, got), fix)
+        self.need_each([name], rule, holds, got, fix)
 
     def need_each(self, names: Sequence[str], rule: str, holds: Any, got: Any, fix: str) -> None:
         """Add a rule of one value for each argument: `holds` and `got` are vectors of their number."""
-        self._starts += [f"`{name}` must {rule}. Got " for name in names]
-        self._ends += [f". Fix: {fix}."] * len(names)
-        self._holds.append(holds)
-        self._got.append(got)
+        starts = [f"`{name}` must {rule}. Got " for name in names]
+        self._parts.append((starts, f". Fix: {fix}.", holds, got))
+
+    def need_unless(self, fine: Any, add: Callable[[], None]) -> None:
+        """Add the rules that `add` adds, which surely hold where `fine`, bool [], is true."""
+        self._rare.append((fine, add))
 
     def guard(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
         """Return the tensors, to be read only after the check.
@@ -49,25 +49,38 @@ class Rules:
         Raises:
             tf.errors.InvalidArgumentError: When run, if a rule is broken.
         """
-        holds = tf.concat(self._holds, axis=0)
-
-        def refuse() -> Any:
-            first = tf.argmin(tf.cast(holds, tf.int32))
-            shown = tf.strings.as_string(tf.concat([_shown(got) for got in self._got], 0)[first])
-            start, end = tf.constant(self._starts)[first], tf.constant(self._ends)[first]
-            check = tf.debugging.Assert(False, [tf.strings.join([start, shown, end])])
-            with tf.control_dependencies([] if check is None else [check]):
-                return tf.constant(False)
-
-        checked = tf.cond(tf.reduce_all(holds), lambda: tf.constant(True), refuse)
+        fine = _flat([holds for _, _, holds, _ in self._parts] + [fine for fine, _ in self._rare])
+        checked = tf.cond(tf.reduce_all(fine), lambda: tf.constant(True), self._look)
         with tf.control_dependencies([checked]):
             return {name: tf.identity(value) for name, value in tensors.items()}
 
+    def _look(self) -> Any:
+        """Refuse by the message of the first rule that is broken, if one is."""
+        for _, add in self._rare:
+            add()
+        holds = _flat([holds for _, _, holds, _ in self._parts])
+        got = _flat([tf.cast(got, tf.int64) for *_, got in self._parts])
+        starts: list[str] = []
+        ends: list[str] = []
+        numbers = []
+        for first, end, part, _ in self._parts:
+            size = tf.size(part)
+            own = tf.range(size) if len(first) > 1 else tf.zeros([size], tf.int32)
+            numbers.append(own + len(starts))
+            starts, ends = starts + first, ends + [end] * len(first)
+        number = tf.concat(numbers, 0)
+        broken = tf.reduce_min(tf.where(holds, len(starts) - 1, number))
+        shown = tf.reduce_max(tf.where(holds | tf.not_equal(number, broken), tf.int64.min, got))
+        message = [
+            tf.constant(starts)[broken],
+            tf.strings.as_string(shown),
+            tf.constant(ends)[broken],
+        ]
+        check = tf.debugging.Assert(tf.reduce_all(holds), [tf.strings.join(message)])
+        with tf.control_dependencies([] if check is None else [check]):
+            return tf.constant(True)
 
-def _shown(got: Any) -> Any:
-    """Return the values to show of a rule, int64 [arguments]."""
-    if not isinstance(got, tuple):
-        return tf.cast(got, tf.int64)
-    holds, values = got
-    broken = tf.where(holds, tf.int64.min, tf.cast(values, tf.int64))
-    return tf.reshape(tf.reduce_max(broken), [1])
+
+def _flat(tensors: Sequence[Any]) -> Any:
+    """Return the values of tensors one after the other."""
+    return tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], 0)

@@ -5,16 +5,15 @@ Axis letters: B requests, C candidates, S numbers of a state, X texts.
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from data_pipeline.common.codes import TASK_LABELS, Task
 from user_tf.models.batch_ops import EncodedPast, EncodedTexts, split_by_length
-from user_tf.serving.graph.distinct_texts import DistinctTexts, number_texts
+from user_tf.serving.graph.distinct_texts import number_texts
 from user_tf.serving.graph.ranking import WATCHED, Graph
 from user_tf.serving.graph.request_batch import pack, task_of
-from user_tf.serving.graph.rules import Rules
 from user_tf.serving.graph.task_routing import route
 from user_tf.serving.graph.user_memory import TextFacts
 from user_tf.serving.graph.user_state import StateLayout, UserState
@@ -51,7 +50,7 @@ class StagedRanking:
             name: (shape, dtype) for name, (shape, dtype) in self._past_shapes().items() if shape[0]
         }
 
-        def encode(ranker: Any, part: Mapping[str, Any]) -> dict[str, Any]:
+        def encode(ranker: Any, part: Mapping[str, Any], _: Task | None) -> dict[str, Any]:
             count = tf.shape(part["user_id"])[0]
             target = {
                 "query": tf.fill([count], ""),
@@ -86,7 +85,7 @@ class StagedRanking:
         Args:
             request: Checked arguments of `rank_with_state` by name.
         """
-        return self._route(self._check_task(request), self._score_titles)
+        return self._route(self._check(request), self._score_titles)
 
     def rank_documents(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return the scores of documents by a state, and what is watched.
@@ -95,116 +94,106 @@ class StagedRanking:
             request: Checked arguments of `rank_documents` by name.
         """
         shapes = {"known_documents": ((), tf.float32)}
-        return self._route(self._check_task(request), self._score_documents, shapes)
+        return self._route(self._check(request), self._score_documents, shapes)
 
     def _route(self, request: Mapping[str, Any], compute: Any, shapes: Any = None) -> Any:
         count = tf.shape(request["candidates"])[1]
         every = {"scores": ((count,), tf.float32), **WATCHED, **(shapes or {})}
         return route(self.copies, task_of(request["query"]), request, compute, every, self.scope)
 
-    def _check_task(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the request, whose state must be of the query's task."""
-        rules = Rules()
-        task = self.layout.unpack(request["state"]).task
-        holds = tf.equal(task, task_of(request["query"]))
-        if len({id(ranker) for ranker in self.copies.values()}) == 1:
-            # One model for both tasks: a state serves both.
-            return dict(request)
-        rule = "be a state of the task of the query; its task is shown, 1 for recommendation"
-        rules.need("state", rule, holds, task, "encode the user with `task` of the query")
-        return rules.guard(request)
+    def _check(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the request, whose state must be of this export and of the query's task."""
+        # One model for both tasks: a state serves both.
+        one = len({id(ranker) for ranker in self.copies.values()}) == 1
+        return self.layout.check(request, None if one else task_of(request["query"]))
 
-    def _score_titles(self, ranker: Any, request: Mapping[str, Any]) -> dict[str, Any]:
-        query, titles = request["query"], request["candidates"]
-        mask = tf.sequence_mask(request["candidate_count"], tf.shape(titles)[1])
-        groups = {"query_text": query, "candidate_text": tf.where(mask, titles, "")}
+    def _score_titles(
+        self, ranker: Any, request: Mapping[str, Any], task: Task | None
+    ) -> dict[str, Any]:
+        titles = tf.where(_mask(request), request["candidates"], "")
+        groups = {"query_text": request["query"], "candidate_text": titles}
         texts = number_texts(groups, self.graph.encode)
-        state = self._unpack(ranker, request)
-
-        def compare() -> Any:
-            facts = self.graph.features.read(texts)
-            return self.graph.compare(state.memory, query, facts, texts.rows, mask)
-
-        batch = self._targets(state, query, mask, compare) | dict(texts.rows)
-        batch["text_tokens"] = texts.tokens
-        batch["query_length"] = _longest(texts)
+        batch = {**texts.rows, "text_tokens": texts.tokens}
         buckets, renumbered = split_by_length(self.graph.add_buckets(batch))
         encoded = ranker.encode_texts(buckets)
-        return self._score(ranker, renumbered, encoded, state) | {
-            "unknown_words": self.graph.unknown_words(batch)
-        }
+        rows = _Texts(texts.rows, texts.tokens, lambda: self.graph.features.read(texts))
+        return self._score(ranker, request, task, rows, renumbered, encoded)
 
-    def _score_documents(self, ranker: Any, request: Mapping[str, Any]) -> dict[str, Any]:
-        query = request["query"]
-        mask = tf.sequence_mask(request["candidate_count"], tf.shape(request["candidates"])[1])
+    def _score_documents(
+        self, ranker: Any, request: Mapping[str, Any], task: Task | None
+    ) -> dict[str, Any]:
+        mask = _mask(request)
         rows = tf.where(mask, self.documents.find(request["document_ids"]), 0)
         known = rows > 0
         groups = {
-            "query_text": query,
+            "query_text": request["query"],
             "candidate_text": tf.where(mask & ~known, request["candidates"], ""),
         }
         texts = number_texts(groups, self.graph.encode)
-        state = self._unpack(ranker, request)
-
-        def compare() -> Any:
-            features = self.graph.features
-            facts = features.read(texts)
-            of_rows = self.documents.facts(rows)
-            of_titles = facts.at(texts.rows["candidate_text"])
-            width = tf.maximum(tf.shape(of_rows.tokens)[2], tf.shape(of_titles.tokens)[2])
-            of_rows, of_titles = (
-                part._replace(tokens=_pad_end(part.tokens, 2, width))
-                for part in (of_rows, of_titles)
-            )
-            titles = TextFacts(
-                *(
-                    tf.where(_widen(known, of_row), of_row, of_title)
-                    for of_row, of_title in zip(of_rows, of_titles, strict=True)
-                )
-            )
-            of_query = facts.at(texts.rows["query_text"])
-            return features.compare(state.memory, tf.not_equal(query, ""), of_query, titles, mask)
-
         # Rows of the request's own texts, then one of each document.
-        tokens = texts.tokens
-        own = ranker.encode_texts([tokens])
-        kept = self.documents.encoded_texts(ranker, tf.reshape(rows, [-1]))
-        place = tf.reshape(tf.range(tf.size(rows)), tf.shape(rows)) + tf.shape(tokens)[0]
+        listed = tf.reshape(rows, [-1])
+        tokens = _below(texts.tokens, tf.gather(self.documents.tokens, listed))
+        place = tf.reshape(tf.range(tf.size(rows)), tf.shape(rows)) + tf.size(texts.strings)
         pointers = dict(texts.rows)
         pointers["candidate_text"] = tf.where(known, place, pointers["candidate_text"])
-        batch = self._targets(state, query, mask, compare) | pointers
-        batch["query_length"] = _longest(texts)
-        counted = {
-            "text_tokens": _below(tokens, tf.gather(self.documents.tokens, tf.reshape(rows, [-1]))),
-            **pointers,
-        }
+
+        def facts() -> TextFacts:
+            own, kept = self.graph.features.read(texts), self.documents.facts(listed)
+            parts = [
+                tf.concat(pair, 0)
+                for pair in ((own.key, kept.key), (own.direction, kept.direction))
+            ]
+            return TextFacts(parts[0], tokens, parts[1])
+
+        own = ranker.encode_texts([texts.tokens])
+        kept = self.documents.encoded_texts(ranker, listed)
+        found = _Texts(pointers, tokens, facts)
         real = tf.math.count_nonzero(mask, axis=1, dtype=tf.float32)
         share = tf.math.count_nonzero(known, axis=1, dtype=tf.float32) / tf.maximum(real, 1.0)
-        return self._score(ranker, batch, _join(own, kept), state) | {
-            "unknown_words": self.graph.unknown_words(counted),
-            "known_documents": share,
-        }
+        scored = self._score(ranker, request, task, found, pointers, _join(own, kept))
+        return scored | {"known_documents": share}
 
-    def _unpack(self, ranker: Any, request: Mapping[str, Any]) -> UserState:
-        return self.layout.unpack(request["state"], ranker.compute_dtype)
+    def _score(
+        self,
+        ranker: Any,
+        request: Mapping[str, Any],
+        task: Task | None,
+        texts: "_Texts",
+        pointers: Mapping[str, Any],
+        encoded: EncodedTexts,
+    ) -> dict[str, Any]:
+        """Return scores, and what is watched.
 
-    def _targets(self, state: UserState, query: Any, mask: Any, compare: Any) -> dict[str, Any]:
-        """Return the fields of a Batch that `score_past` reads, without texts."""
-        return {
+        Args:
+            ranker: The ranker.
+            request: Arguments of the requests.
+            task: The task of all requests; None: any.
+            texts: Texts of queries and candidates.
+            pointers: Rows of queries and candidates in `encoded`, as fields of a Batch.
+            encoded: The encoded texts.
+        """
+        graph, query, mask = self.graph, request["query"], _mask(request)
+        state = self.layout.unpack(request["state"], ranker.compute_dtype)
+
+        def compare() -> Any:
+            return graph.compare(state.memory, query, texts.facts(), texts.rows, mask)
+
+        batch = {
+            **pointers,
+            "query_length": _longest(texts),
             "task": task_of(query),
             "user": state.user,
             "candidate_mask": mask,
-            "features": self.graph.standardise(query, mask, compare, None),
+            "features": graph.standardise(query, mask, compare, task=task),
         }
-
-    def _score(
-        self, ranker: Any, batch: dict[str, Any], texts: EncodedTexts, state: UserState
-    ) -> dict[str, Any]:
-        """Return scores, and what is watched of the past."""
-        if len(self.copies) == 2 and ranker is self.copies["recommendation"]:
-            batch = batch | _no_searches(batch["task"])
-        scores = ranker.score_past(batch, texts, state.past)
-        return {"scores": tf.cast(scores, tf.float32)} | self._watch_past(state.user, state.past)
+        if task == Task.RECOMMENDATION:
+            batch |= _no_searches(batch["task"])
+        scores = ranker.score_past(batch, encoded, state.past)
+        return {
+            "scores": tf.cast(scores, tf.float32),
+            "unknown_words": graph.unknown_words({**texts.rows, "text_tokens": texts.tokens}),
+            **self._watch_past(state.user, state.past),
+        }
 
     def _watch_past(self, user: Any, past: EncodedPast) -> dict[str, Any]:
         kept = tf.math.count_nonzero(past.session_types, axis=1, dtype=tf.int32)
@@ -236,15 +225,29 @@ def _no_searches(task: Any) -> dict[str, Any]:
     }
 
 
-def _longest(texts: DistinctTexts) -> Any:
+class _Texts(NamedTuple):
+    """Texts of queries and candidates.
+
+    Attributes:
+        rows: Rows of the queries, `query_text`, and of the candidates, `candidate_text`.
+        tokens: int32 [X, L].
+        facts: Returns their facts.
+    """
+
+    rows: Mapping[str, Any]
+    tokens: Any
+    facts: Callable[[], TextFacts]
+
+
+def _mask(request: Mapping[str, Any]) -> Any:
+    """Return bool [B, C], the real candidates."""
+    return tf.sequence_mask(request["candidate_count"], tf.shape(request["candidates"])[1])
+
+
+def _longest(texts: _Texts) -> Any:
     """Return the tokens of the longest query, at least 1."""
     queries = tf.gather(texts.tokens, texts.rows["query_text"])
     return tf.maximum(1, tf.reduce_max(tf.math.count_nonzero(queries, axis=1, dtype=tf.int32)))
-
-
-def _widen(mask: Any, other: Any) -> Any:
-    """Return a mask with axes of size 1 up to the rank of another tensor."""
-    return tf.reshape(mask, tf.concat([tf.shape(mask), [1] * (len(other.shape) - 2)], 0))
 
 
 def _below(tokens: Any, others: Any) -> Any:

@@ -99,30 +99,35 @@ class StateLayout:
 
     def unpack(self, packed: Any, dtype: str = "float32") -> UserState:
         """Return the parts of int32 [B, S]; vectors in `dtype`."""
-        header, places = packed[:, :_HEADER], {}
-        start = _HEADER
-        for name, shape in self._parts.items():
-            size = math.prod(shape)
-            places[name] = tf.reshape(packed[:, start : start + size], [-1, *shape])
-            start += size
-        vectors = {
-            name: tf.cast(tf.bitcast(places[name], tf.float32), dtype)
-            for name in ("history", "session")
+        sizes = [_HEADER, *(math.prod(shape) for shape in self._parts.values())]
+        header, *parts, events = tf.split(packed, [*sizes, -1], axis=1, num=len(sizes) + 1)
+        _, _, task, user, count = tf.unstack(header, axis=1)
+        places = {
+            name: tf.reshape(part, [-1, *shape])
+            for (name, shape), part in zip(self._parts.items(), parts, strict=True)
         }
+
+        def vectors(name: str) -> Any:
+            return tf.cast(tf.bitcast(places[name], tf.float32), dtype)
+
         past = EncodedPast(
-            history=vectors["history"] if self.history else None,
+            history=vectors("history") if self.history else None,
             history_mask=places["history_mask"] > 0 if self.history else None,
-            session=vectors["session"] if self.session else None,
+            session=vectors("session") if self.session else None,
             session_types=places["session_types"],
         )
         memory = None
         if self.word_width:
             directions = [tf.cast(places[n], tf.float64) for n in ("last_query", "opened_mean")]
-            memory = Memory(*_unpack_events(packed[:, start:], header[:, 4]), *directions)
-        return UserState(header[:, 2], header[:, 3], past, memory)
+            memory = Memory(*_unpack_events(events, count), *directions)
+        return UserState(task, user, past, memory)
 
-    def check(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def check(self, request: Mapping[str, Any], task: Any = None) -> dict[str, Any]:
         """Return the arguments of a request with a state, checked.
+
+        Args:
+            request: Arguments by name, `state` among them.
+            task: int32 [B], the task that each state must be of. Default: any.
 
         Raises:
             tf.errors.InvalidArgumentError: When run, on a state of another export, or a changed one.
@@ -131,24 +136,23 @@ class StateLayout:
         columns = tf.shape(packed)[1]
         # A narrow array is read as zeros, which no state is.
         wide = tf.pad(packed, [[0, 0], [0, tf.maximum(self.fixed - columns, 0)]])
-        version = wide[:, 0]
+        version, stored, of_task, _, count = tf.unstack(wide[:, :_HEADER], num=_HEADER, axis=1)
         fix = "encode the user again by encode_user of this version"
         rule = f"be of this export, whose version stamp is {self.version}"
-        rules.need("state", rule, tf.equal(version, self.version), tf.cast(version, tf.int64), fix)
-        count = wide[:, 4]
-        fits = (count >= 0) & (self.fixed + tf.cast(count, tf.int64) * _EVENT <= _size(wide))
-        real = tf.sequence_mask(self.fixed + tf.where(fits, count, 0) * _EVENT, tf.shape(wide)[1])
-        cleared = tf.where(real, wide, 0)
-        blank = tf.concat([cleared[:, :1], tf.zeros_like(cleared[:, :1]), cleared[:, 2:]], axis=1)
-        same = fits & tf.equal(_checksum(blank), wide[:, 1])
-        got = tf.fill([tf.shape(wide)[0]], tf.cast(columns, tf.int64))
+        rules.need("state", rule, tf.equal(version, self.version), version, fix)
+        fits = (count >= 0) & (count <= (columns - self.fixed) // _EVENT)
+        last = self.fixed + tf.where(fits, count, 0) * _EVENT
+        cleared = tf.where(tf.sequence_mask(last, tf.shape(wide)[1]), wide, 0)
+        # The sum was made with 0 in its own column.
+        same = fits & tf.equal(_checksum(cleared) - _checksum_weight(1) * stored, stored)
+        got = tf.fill(tf.shape(count), columns)
         rule = "hold the numbers of encode_user, unchanged"
         rules.need("state", f"{rule}; the number of columns is shown", same, got, fix)
+        if task is not None:
+            rule = "be a state of the task of the query; its task is shown, 1 for recommendation"
+            fix = "encode the user with `task` of the query"
+            rules.need("state", rule, tf.equal(of_task, task), of_task, fix)
         return rules.guard({**request, "state": cleared})
-
-
-def _size(packed: Any) -> Any:
-    return tf.shape(packed, tf.int64)[1]
 
 
 def _to_int32(value: Any) -> Any:
@@ -160,8 +164,11 @@ def _to_int32(value: Any) -> Any:
 
 def _checksum(packed: Any) -> Any:
     """Return a sum of weighted columns modulo 2^32, int32 [B]."""
-    weights = 2 * tf.range(tf.shape(packed)[1]) + 1
-    return tf.reduce_sum(packed * weights, axis=1)
+    return tf.reduce_sum(packed * _checksum_weight(tf.range(tf.shape(packed)[1])), axis=1)
+
+
+def _checksum_weight(column: Any) -> Any:
+    return 2 * column + 1
 
 
 def _pack_events(memory: Memory) -> tuple[Any, Any]:
@@ -185,17 +192,10 @@ def _pack_events(memory: Memory) -> tuple[Any, Any]:
 
 def _unpack_events(packed: Any, count: Any) -> tuple[Any, ...]:
     """Return the fields of `Memory` that are lists, from `opened` to `asked_query`."""
-    rows = tf.shape(packed)[0]
-    events = tf.reshape(
-        packed[:, : tf.shape(packed)[1] // _EVENT * _EVENT],
-        [rows, tf.shape(packed)[1] // _EVENT, _EVENT],
-    )
-    events = events[:, : tf.reduce_max(count)]
-    kind = events[:, :, 0]
-    first = tf.bitcast(events[:, :, 1:3], tf.int64)
-    second = tf.bitcast(events[:, :, 3:5], tf.int64)
-    opened, here, together, asked = (
-        tf.not_equal(tf.bitwise.bitwise_and(kind, mark), 0)
-        for mark in (_OPENED, _HERE, _TOGETHER, _ASKED)
-    )
+    longest = tf.reduce_max(count)
+    events = tf.reshape(packed[:, : _EVENT * longest], [tf.size(count), longest, _EVENT])
+    kind, first, second = tf.split(events, [1, 2, 2], axis=2)
+    marks = tf.not_equal(tf.bitwise.bitwise_and(kind, [_OPENED, _HERE, _TOGETHER, _ASKED]), 0)
+    opened, here, together, asked = tf.unstack(marks, axis=2)
+    first, second = tf.bitcast(first, tf.int64), tf.bitcast(second, tf.int64)
     return opened, first, second, here, together, asked, first
