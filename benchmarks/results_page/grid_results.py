@@ -12,7 +12,7 @@ from user_tf.reporting.grid_folder import System
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
-WORLDS = ("linked", "trivago", "independent", "session_only", "refinding")
+WORLDS = ("linked", "trivago", "independent", "session_only", "refinding", "text_poor", "cold")
 """In the order of the results page; each is a file of configs/datasets."""
 
 

@@ -50,6 +50,8 @@ _WORLD_TITLES = {
     "independent": "Simulated, independent services",
     "session_only": "Simulated, sessions alone",
     "refinding": "Simulated, re-finding",
+    "text_poor": "Simulated, titles are ids",
+    "cold": "Simulated, newcomers",
 }
 _STUDIES = {
     "simulated": "Study: does unified data help?",
@@ -60,7 +62,7 @@ _STUDIES = {
     "layout_speed": "Speed against the layout of the released code",
     "train_throughput": "Speed of training",
     "start_up": "Start-up, input, evaluation",
-    "gpu": "On an accelerator",
+    "gpu": "One device under JAX, and a plan",
     "preparation_cost": "Preparation by size of the log",
     "negative_search_cost": "Search for pseudo-negatives",
     "sharing": "Quality with several targets a window",

@@ -168,7 +168,7 @@ def start_up(content: dict[str, Any], origin: str) -> list[str]:
 
 
 def gpu(content: dict[str, Any], origin: str) -> list[str]:
-    """Return lines about rates on an accelerator."""
+    """Return lines about rates on one device, and about devices that were not at hand."""
     lines = [
         f"{content['device']['name']}. {origin}",
         "",
@@ -195,12 +195,12 @@ def _plan(measurements: Sequence[dict[str, Any]]) -> list[str]:
         f"{PAPER_EPOCHS} epochs, {cheapest / 1e6:,.0f} million operations of matrix products a group "
         "(counted from the compiled step), at a share of the device's dense bfloat16 peak:",
         "",
-        "| device | peak, 1e12 operations/s | hours at 5 % | at 20 % |",
+        "| device | peak, 1e12 operations/s | minutes at 5 % | at 20 % |",
         "|---|---:|---:|---:|",
     ]
     for name, peak in PEAKS.items():
-        hours = [groups * cheapest / (peak * 1e12 * share) / 3600 for share in (0.05, 0.2)]
-        lines.append(f"| {name} | {peak:,} | {hours[0]:.2f} | {hours[1]:.2f} |")
+        minutes = [groups * cheapest / (peak * 1e12 * share) / 60 for share in (0.05, 0.2)]
+        lines.append(f"| {name} | {peak:,} | {minutes[0]:.2f} | {minutes[1]:.2f} |")
     return lines
 
 

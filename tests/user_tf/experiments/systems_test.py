@@ -26,7 +26,7 @@ FLAGFILES = sorted(path.stem for path in SYSTEMS.glob("*.flags"))
 VARIANTS = read_variants(str(ROOT / "configs" / "experiments" / "departures.toml"), SYSTEMS)
 NAMES = [*FLAGFILES, *VARIANTS]
 GRIDS = ["table2", "table3", "figure4", "departures", "known_answers", "user_plus"]
-WORLDS = ["linked", "independent", "session_only", "refinding", "trivago"]
+WORLDS = ["linked", "independent", "session_only", "refinding", "text_poor", "cold", "trivago"]
 # What makes a system; all else is common, so that systems are compared and not their trainings.
 OF_A_SYSTEM = {
     "data.scenario",
