@@ -1,7 +1,10 @@
-"""Settings of the whole test session."""
+"""Settings of the whole test session, and what tests of several folders share."""
 
 import gc
 
+import pytest
+
+from data_pipeline.common import remote_folders
 from user_tf.training.records.progress import memory_gib
 
 GROWTH = 1.0
@@ -22,3 +25,15 @@ def pytest_runtest_teardown(item, nextitem):
     if memory_gib() > held["after"] + GROWTH:
         gc.collect()
         held["after"] = memory_gib()
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """Return the function that makes this process one of a machine with copies of its own, by name."""
+
+    def be(name):
+        monkeypatch.setenv(remote_folders.CACHE, str(tmp_path / name))
+        monkeypatch.setattr(remote_folders, "_copies", {})
+
+    be("one")
+    return be

@@ -19,18 +19,6 @@ def _store():
     store.store.clear()
 
 
-@pytest.fixture(name="machine")
-def _machine(tmp_path, monkeypatch):
-    """Return the function that makes this process that of a machine: its copies, by name."""
-
-    def be(name):
-        monkeypatch.setenv("USER_TF_CACHE", str(tmp_path / name))
-        monkeypatch.setattr(remote_folders, "_copies", {})
-
-    be("one")
-    return be
-
-
 def read(folder):
     """Return the content of the files below a folder, by name."""
     files = (path for path in pathlib.Path(folder).rglob("*") if path.is_file())

@@ -26,18 +26,6 @@ SMALL = [
 ]
 
 
-@pytest.fixture(name="machine")
-def _machine(tmp_path, monkeypatch):
-    """Return the function that makes this process one of a machine without copies, by name."""
-
-    def be(name):
-        monkeypatch.setenv("USER_TF_CACHE", str(tmp_path / name))
-        monkeypatch.setattr(remote_folders, "_copies", {})
-
-    be("one")
-    return be
-
-
 def test_a_run_in_a_store_is_resumed_and_evaluated_by_another_machine(tmp_path, machine):
     dataset = tiny_dataset.write(tmp_path / "dataset").path
     store = fsspec.filesystem("memory")
