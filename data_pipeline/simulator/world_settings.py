@@ -9,6 +9,8 @@ from data_pipeline.simulator.readable_words import read_words
 
 INTERESTS = 3
 """Topics of lasting interest of each user: enough that the current intent is never certain."""
+KINDS = ("invented", "readable", "ids")
+"""Kinds of words."""
 GENERAL_WORDS, TOPIC_WORDS, SUBTOPIC_WORDS, FAMILY_WORDS, FACET_WORDS = 200, 30, 8, 6, 10
 """Words of each block: few enough that a small log holds each of them often."""
 
@@ -21,7 +23,7 @@ class WorldSettings:
         "invented",
         "`invented`: made-up words, as in the published results; `readable`: English words; `ids`: "
         "a title is one token of its own, so that texts say nothing (queries are invented words).",
-        choices=("invented", "readable", "ids"),
+        choices=KINDS,
     )
     topics: int = setting(24, "Topics; few, so that a model meets each often enough to learn it.")
     subtopics: int = setting(6, "Sub-topics of each topic; an intent is a sub-topic.")
@@ -206,8 +208,7 @@ def _check_world(world: WorldSettings) -> None:
         f"{world.title_maximum}",
         world.title_mean,
     )
-    kinds = ("invented", "readable")
-    demand(world.words in kinds, "world.words", "be invented or readable", world.words)
+    demand(world.words in KINDS, "world.words", f"be one of {', '.join(KINDS)}", world.words)
     if world.words == "readable":
         words = read_words()
         limits = {

@@ -1,9 +1,14 @@
 """Tests of the checks of the simulator's settings."""
 
 import dataclasses
+import pathlib
+import re
+import shlex
 
 import pytest
+from absl import flags
 
+from data_pipeline.common import flagtree
 from data_pipeline.simulator.world_settings import SimulateSettings, check
 
 
@@ -18,6 +23,26 @@ def _changed(name, value):
 
 def test_the_defaults_hold():
     check(SimulateSettings(output="log"))
+
+
+def commands_of_worlds():
+    """Return the flags of `data_pipeline.simulate` in the comments of configs/datasets, by world."""
+    found = {}
+    for path in sorted((pathlib.Path(__file__).parents[3] / "configs/datasets").glob("*.flags")):
+        text = path.read_text("utf-8").replace("\n#       ", " ")
+        for command in re.findall(r"^#   python -m data_pipeline\.simulate (.*)$", text, re.M):
+            found[path.stem] = shlex.split(command)
+    return found
+
+
+def test_every_published_world_can_be_made():
+    worlds = commands_of_worlds()
+    assert {"linked", "refinding", "text_poor", "cold"} <= set(worlds)
+    for command in worlds.values():
+        values = flags.FlagValues()
+        flagtree.define(SimulateSettings, values=values)
+        values(["simulate", *command])
+        check(flagtree.read(SimulateSettings, values=values))
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,10 @@ def test_shared_words_are_ambiguous_between_the_topics_of_their_family():
         ({"subtopics": 7}, r"`world\.subtopics` must be at most 6 .*Got 7\. Fix: lower"),
         ({"facets": 9}, r"`world\.facets` must be at most 8 .*Got 9\. Fix: lower"),
         ({"senses": 3}, r"`world\.senses` must give at most 36 .*Got 3\. Fix: raise"),
-        ({"words": "french"}, r"`world\.words` must be invented or readable\. Got 'french'"),
+        (
+            {"words": "french"},
+            r"`world\.words` must be one of invented, readable, ids\. Got 'french'",
+        ),
     ],
 )
 def test_a_world_with_too_few_readable_words_names_its_setting(changes, named):
