@@ -20,7 +20,7 @@ _SIZE_SAMPLE_SEED = 0
 _PREFETCHED = 2
 _LIMIT_DRAW = 20_210_000
 _TRACED = 8
-"""Packing functions kept, so that an epoch and a phase do not trace theirs again."""
+"""Packing functions, and tables of datasets, that are kept for the next epoch and phase."""
 
 Pack = Callable[..., Batch]
 
@@ -85,7 +85,7 @@ def training_batches(
         )
     settings = dataclasses.replace(settings, negatives=negatives)
 
-    tables, pack = _pack_groups(dataset, settings)
+    pack = _pack_groups(dataset, settings)
 
     def windows(order: int) -> tf.data.Dataset:
         files = tf.data.TFRecordDataset(dataset.window_files(scenario, "train"))
@@ -103,7 +103,7 @@ def training_batches(
         sample = _map(sample, pack, _codes(TASK_LABELS), *draw)
         sizes = dataset.window_sizes(scenario, "train")
         group = 1 + settings.negatives
-        largest = pad_sizes.largest_sizes(sizes, per_batch, tables, settings, group)
+        largest = pad_sizes.largest_sizes(sizes, per_batch, tables_of(dataset), settings, group)
         buckets = pad_sizes.size_buckets(sample, largest)
     return _padded(batches, buckets)
 
@@ -129,7 +129,7 @@ def evaluation_batches(
     Returns:
         Batches with C = the longest list; a batch may be all padding where `limit` left none.
     """
-    tables, pack = _pack_lists(dataset, settings)
+    pack = _pack_lists(dataset, settings)
     chosen = tf.constant(_choose_targets(dataset, split, limit))
     per_batch = settings.evaluation_windows_per_batch
     windows = tf.data.TFRecordDataset(dataset.window_files(scenario, split)).batch(per_batch)
@@ -137,15 +137,15 @@ def evaluation_batches(
     buckets = None
     if pad_sizes.are_fixed(settings):
         sizes = dataset.window_sizes(scenario, split)
-        largest = pad_sizes.largest_sizes(sizes, per_batch, tables, settings)
+        largest = pad_sizes.largest_sizes(sizes, per_batch, tables_of(dataset), settings)
         # The sizes of all tasks: a phase of one task must not compile anew.
         buckets = pad_sizes.size_buckets(_map(windows, pack, _codes(TASK_LABELS), chosen), largest)
     return _padded(batches, buckets)
 
 
 @functools.lru_cache(_TRACED)
-def _pack_groups(dataset: Dataset, settings: BatchSettings) -> tuple[Tables, Pack]:
-    """Return the tables and the compiled `(records, tasks, seed, epoch) -> training groups`."""
+def _pack_groups(dataset: Dataset, settings: BatchSettings) -> Pack:
+    """Return the compiled `(records, tasks, seed, epoch) -> training groups`."""
     tables = _constants(dataset)
 
     def pack(records: tf.Tensor, tasks: tf.Tensor, seed: tf.Tensor, epoch: tf.Tensor) -> Batch:
@@ -155,12 +155,12 @@ def _pack_groups(dataset: Dataset, settings: BatchSettings) -> tuple[Tables, Pac
         parsed = packing.standardise(parsed, tables, settings)
         return packing.collect(parsed, tables, settings)
 
-    return tables, tf.function(pack, autograph=False)
+    return tf.function(pack, autograph=False)
 
 
 @functools.lru_cache(_TRACED)
-def _pack_lists(dataset: Dataset, settings: BatchSettings) -> tuple[Tables, Pack]:
-    """Return the tables and the compiled `(records, tasks, chosen targets) -> complete lists`."""
+def _pack_lists(dataset: Dataset, settings: BatchSettings) -> Pack:
+    """Return the compiled `(records, tasks, chosen targets) -> complete lists`."""
     tables = _constants(dataset)
 
     def pack(records: tf.Tensor, tasks: tf.Tensor, chosen: tf.Tensor) -> Batch:
@@ -170,7 +170,7 @@ def _pack_lists(dataset: Dataset, settings: BatchSettings) -> tuple[Tables, Pack
         parsed = packing.standardise(parsed, tables, settings)
         return packing.collect(parsed, tables, settings)
 
-    return tables, tf.function(pack, autograph=False)
+    return tf.function(pack, autograph=False)
 
 
 _pad = tf.function(pad_sizes.pad, autograph=False)
@@ -180,8 +180,9 @@ def _map(windows: tf.data.Dataset, pack: Pack, *arguments: tf.Tensor) -> tf.data
     return windows.map(lambda records: pack(records, *arguments), tf.data.AUTOTUNE)
 
 
+@functools.lru_cache(_TRACED)
 def _constants(dataset: Dataset) -> Tables:
-    """Return the tables with the large ones as tensors: a graph refers to them and holds no copy."""
+    """Return the tables with the large ones as tensors: all graphs refer to the one copy."""
     tables = tables_of(dataset)
     with tf.device("CPU:0"):
         return dataclasses.replace(

@@ -138,7 +138,8 @@ class Engine(abc.ABC):
             parameters=dict(parameters),
             order_by={name: list(columns) for name, columns in order_by.items()},
         )
-        if job.list_unfinished() and not job.rows.is_dir():
+        missing = job.list_unfinished()
+        if missing and not job.rows.is_dir():
             unfinished = job.rows.with_suffix(".tmp")
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir()
@@ -148,9 +149,9 @@ class Engine(abc.ABC):
             finish_rows(job, unfinished, schemas)
         if shards == 1:
             # One shard needs the memory of all rows anyway.
-            for shard in job.list_unfinished():
+            for shard in missing:
                 job.run(shard)
-        elif missing := job.list_unfinished():
+        elif missing:
             self._run_shards(job, missing, workers)
         shutil.rmtree(job.rows, ignore_errors=True)
         return [job.results(shard) for shard in range(shards)]

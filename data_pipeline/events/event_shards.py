@@ -16,6 +16,7 @@ import pyarrow.feather as feather
 
 from data_pipeline.common import flagtree
 from data_pipeline.common.array_types import Columns, Integers
+from data_pipeline.common.mapped_arrays import array_file
 from data_pipeline.engine.base import Engine
 from data_pipeline.engine.shards import SHARD
 from data_pipeline.events.log_tables import LogTables
@@ -135,9 +136,7 @@ def _merge(shards: list[pathlib.Path], folder: pathlib.Path) -> UserEvents:
         merged[field.name] = {}
         for name in names:
             path = folder / f"{field.name}-{name}.npy"
-            with open(path, "wb") as file:
-                array = {"descr": "<i8", "fortran_order": False, "shape": (size,)}
-                np.lib.format.write_array_header_1_0(file, array)
+            with array_file(path, "<i8", (size,)) as file:
                 for part, n in parts:
                     values = _open(shards[n], part)[name].to_numpy()
                     (values + before[name][n] if name in before else values).tofile(file)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from data_pipeline.common.array_types import Columns, Integers
 from data_pipeline.common.codes import Split, Task
-from data_pipeline.common.mapped_arrays import release_pages
+from data_pipeline.common.mapped_arrays import array_file, release_pages
 from data_pipeline.common.sorted_arrays import run_starts
 from data_pipeline.features.click_counts import SharedCounts, UserCounts
 from data_pipeline.features.feature_columns import (
@@ -131,9 +131,11 @@ def write_features(
         return values
 
     cuts = _cut_blocks(candidates["target_id"], rows)
-    array = {"descr": "<f4", "fortran_order": False, "shape": (size, len(FEATURES))}
-    with open(path, "wb") as file, concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        np.lib.format.write_array_header_1_0(file, array)
+    shape = size, len(FEATURES)
+    with (
+        array_file(path, "<f4", shape) as file,
+        concurrent.futures.ThreadPoolExecutor(workers) as pool,
+    ):
         for block in pool.map(fill, cuts[:-1], cuts[1:]):
             block.tofile(file)
     return np.load(path, mmap_mode="r+"), popularity, last_touch

@@ -139,11 +139,11 @@ class StagedRanking:
 
         def facts() -> TextFacts:
             own, kept = self.graph.features.read(texts), self.documents.facts(listed)
-            parts = [
-                tf.concat(pair, 0)
-                for pair in ((own.key, kept.key), (own.direction, kept.direction))
-            ]
-            return TextFacts(parts[0], tokens, parts[1])
+            return TextFacts(
+                key=tf.concat([own.key, kept.key], 0),
+                tokens=tokens,
+                direction=tf.concat([own.direction, kept.direction], 0),
+            )
 
         own = ranker.encode_texts([texts.tokens])
         kept = self.documents.encoded_texts(ranker, listed)
@@ -253,14 +253,13 @@ def _longest(texts: _Texts) -> Any:
 def _below(tokens: Any, others: Any) -> Any:
     """Return two tables of token ids, one below the other, as wide as the wider one."""
     width = tf.maximum(tf.shape(tokens)[1], tf.shape(others)[1])
-    return tf.concat([_pad_end(part, 1, width) for part in (tokens, others)], axis=0)
+    return tf.concat([_widen(part, width) for part in (tokens, others)], axis=0)
 
 
-def _pad_end(table: Any, axis: int, width: Any) -> Any:
-    """Return a table with zeros at the end of an axis, up to a width."""
-    padding: list[list[Any]] = [[0, 0] for _ in table.shape]
-    padding[axis] = [0, width - tf.shape(table)[axis]]
-    return tf.pad(table, padding)
+def _widen(table: Any, width: Any) -> Any:
+    """Return a table with zeros at the end of its second axis, up to a width."""
+    others = [[0, 0] for _ in table.shape[2:]]
+    return tf.pad(table, [[0, 0], [0, width - tf.shape(table)[1]], *others])
 
 
 def _join(first: EncodedTexts, second: EncodedTexts) -> EncodedTexts:

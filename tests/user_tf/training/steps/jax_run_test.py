@@ -95,7 +95,7 @@ def test_jax_continues_a_run_to_the_weights_that_tensorflow_gets(runs):
             if value.dtype.kind == "f":
                 np.testing.assert_allclose(ours[name], value, rtol=1e-9, atol=1e-9)
                 moved += value.size > 1 and bool(np.any(value))
-        assert moved > 8
+        assert moved > {"nrms": 8, "user": 20}[model_of(flags)]
         lines = [
             [json.loads(line) for line in (folder / run / phase / "metrics.jsonl").open()]
             for run in ("jax", "tensorflow")
