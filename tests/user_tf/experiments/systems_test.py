@@ -144,7 +144,7 @@ def test_flags_make_the_settings_they_are_made_of():
         train=TrainConfig(phases=("search",), learning_rate=3e-4),
     )
     config = make_run_config(config, "data set", "run", 3)
-    assert resolve(make_flags(config)) == (config, "")
+    assert resolve(make_flags(config)) == (config, "", False)
     wider = dataclasses.replace(config, model=dataclasses.replace(config.model, width=8))
     assert make_flags(wider, config) == ["--model.width=8"]
 
@@ -160,9 +160,20 @@ def test_the_systems_of_the_project_differ_in_what_makes_them_alone(name, monkey
         system = read_system(name, SYSTEMS, common, variants=VARIANTS)
         assert system.label != name
         assert system.config.model.name in {*RANKERS, "lambdamart"}
-        differing = make_flags(system.config, resolve([f"--flagfile={common}"])[0])
+        if resolve([f"--flagfile={SYSTEMS / name}.flags"] if name in FLAGFILES else []).complete:
+            continue
+        differing = make_flags(system.config, resolve([f"--flagfile={common}"]).config)
         names = {flag.split("=")[0].removeprefix("--") for flag in differing}
         assert {name.removeprefix("no") for name in names - OF_A_SYSTEM} <= OF_A_SYSTEM
+
+
+def test_a_complete_system_has_its_own_settings_alone(folder):
+    (folder / "whole.flags").write_text("--undefok=label,complete\n--complete\n--model.width=5\n")
+    (folder / "user.flags").write_text("--model.width=64\n--model.key_dim=3\n")
+    system = read_system("whole", folder, folder / "common.flags", str(folder))
+    assert make_flags(system.config) == ["--model.width=5"]
+    with pytest.raises(ValueError, match=r"`systems` must not be tuned.*Got 'whole'.*Fix: "):
+        read_system("whole", folder, folder / "common.flags", ["--model.width=7"])
 
 
 @pytest.mark.parametrize("name", FLAGFILES)
