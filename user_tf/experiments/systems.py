@@ -95,15 +95,19 @@ def read_variants(path: str, folder: pathlib.Path) -> dict[str, list[str]]:
         return {}
     try:
         table = tomllib.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-        base = f"--flagfile={folder / table['base']}.flags"
+        base = table["base"]
         return {
-            name: [base, f"--label={variant['label']}", *shlex.split(variant["flags"])]
+            name: [
+                f"--flagfile={folder / variant.get('base', base)}.flags",
+                f"--label={variant['label']}",
+                *shlex.split(variant["flags"]),
+            ]
             for name, variant in table["variants"].items()
         }
     except (OSError, tomllib.TOMLDecodeError, KeyError) as error:
         raise ValueError(
-            "`variants` must be a TOML file with `base` and a table [variants.NAME] of `label` and "
-            f"`flags` for each variant. Got {path!r}: {error!r}. Fix: write it as "
+            "`variants` must be a TOML file with `base` and a table [variants.NAME] of `label`, "
+            f"`flags` and, if it is another, `base` for each variant. Got {path!r}: {error!r}. Fix: write it as "
             "configs/experiments/departures.toml is, or set --variants."
         ) from error
 
