@@ -1,5 +1,7 @@
 """USER+: USER's score and a residual that compares single behaviors with candidates."""
 
+from typing import Any, NamedTuple
+
 import keras
 from keras import ops
 
@@ -19,6 +21,22 @@ PARTS = ("match", "same", "near", "query", "places")
 """Signals beside those of USER, in the order of the head's weights."""
 VARIANTS = ("features", "all")
 """Parts a score may have: the head over F alone, or also what is read in texts."""
+
+
+class Events(NamedTuple):
+    """Texts that a user met before each target, a place each.
+
+    Attributes:
+        texts: int `[T, E]` -> texts.
+        documents: int `[T, E]`, 0 where none is known.
+        age: float `[T, E]`: how many behaviors of the user are later.
+        groups: G times bool `[T, E]`: events of a kind, of the current session or of past ones.
+    """
+
+    texts: Any
+    documents: Any
+    age: Any
+    groups: Any
 
 
 @keras.saving.register_keras_serializable(package="user_tf")
@@ -178,58 +196,18 @@ class UserPlus(User):
         Returns:
             Signals `[T, C, S]` by part, and how much is known of each group, `[T, 6 * H]`.
         """
+        kernel, searching = self.kernel, batch["task"] == Task.SEARCH
         candidates = ops.take(aspects, batch["candidate_text"], axis=0)
-        searching = batch["task"] == Task.SEARCH
-        history, session = padded_history(batch), padded_session(batch)
-        slots = ops.concatenate([history.behaviors, session.behaviors], axis=1)
-        mask = ops.concatenate([history.mask, session.mask], axis=1)
-        places = ops.shape(slots)[1]
-        current = ops.arange(places) >= ops.shape(history.mask)[1]
-        position = count_positions(mask)
-        age = ops.cast(ops.max(position, axis=1, keepdims=True) - position, aspects.dtype)
-
-        # Titles of browses and queries, a place each; titles clicked in searches, three a place.
-        types = ops.take(batch["behavior_type"], slots, axis=0)
-        texts = ops.take(batch["behavior_text"], slots, axis=0)
-        clicks = batch["behavior_clicked"].shape[1]
-        clicked = ops.reshape(
-            ops.take(batch["behavior_clicked"], slots, axis=0), (-1, places * clicks)
-        )
-        groups = [
-            ops.logical_and(types == kind, when)
-            for kind in BehaviorType
-            for when in (current, ops.logical_not(current))
-        ]
-        click_groups = [
-            ops.repeat(ops.logical_and(types == BehaviorType.SEARCH, when), clicks, axis=1)
-            for when in (current, ops.logical_not(current))
-        ]
         query = ops.take(vectors, batch["query_text"], axis=0)
-        own = self.memory_weights(age, texts, query, vectors, searching, real_texts, groups)
-        of_clicks = self.memory_weights(
-            ops.repeat(age, clicks, axis=1),
-            clicked,
-            query,
-            vectors,
-            searching,
-            real_texts,
-            click_groups,
-        )
-        documents = ops.take(batch["behavior_doc"], slots, axis=0)
-        clicked_documents = ops.reshape(
-            ops.take(batch["behavior_clicked_docs"], slots, axis=0), (-1, places * clicks)
-        )
-        kernel = self.kernel
-        match = [
-            self.text_match(kernel(candidates, y=ops.take(aspects, texts, axis=0)), weights=own),
-            self.click_match(
-                kernel(candidates, y=ops.take(aspects, clicked, axis=0)), weights=of_clicks
-            ),
-        ]
-        same = [
-            self.same_document(batch["candidate_doc"], documents, own),
-            self.same_document(batch["candidate_doc"], clicked_documents, of_clicks),
-        ]
+        match, same, known = [], [], []
+        for layer, events in zip(
+            (self.text_match, self.click_match), self.read_events(batch), strict=True
+        ):
+            weights = self.weigh(events, query, vectors, searching, real_texts)
+            texts = ops.take(aspects, events.texts, axis=0)
+            match.append(layer(kernel(candidates, y=texts), weights=weights))
+            same.append(self.same_document(batch["candidate_doc"], events.documents, weights))
+            known.append(ops.sum(weights, axis=-1))
         found = {
             "match": ops.concatenate(match, axis=-1),
             "same": ops.concatenate(same, axis=-1),
@@ -242,22 +220,58 @@ class UserPlus(User):
                 candidates, ops.take(aspects, batch["query_text"], axis=0), searching
             ),
         }
-        known = ops.concatenate([ops.sum(own, axis=-1), ops.sum(of_clicks, axis=-1)], axis=1)
-        return found, ops.log1p(known)
+        return found, ops.log1p(ops.concatenate(known, axis=1))
 
-    def memory_weights(self, age, texts, query, vectors, searching, real_texts, groups):
-        """Return the weights of texts in each group and memory, `[T, G * H, E]`."""
-        likeness = ops.einsum(
-            "td,ted->te", normalize(query), ops.take(normalize(vectors), texts, axis=0)
+    def read_events(self, batch):
+        """Return `Events` of browses and queries, and of titles clicked in searches."""
+        history, session = padded_history(batch), padded_session(batch)
+        slots = ops.concatenate([history.behaviors, session.behaviors], axis=1)
+        mask = ops.concatenate([history.mask, session.mask], axis=1)
+        current = ops.arange(ops.shape(slots)[1]) >= ops.shape(history.mask)[1]
+        position = count_positions(mask)
+        age = ops.cast(ops.max(position, axis=1, keepdims=True) - position, self.kernel.dtype)
+        types = ops.take(batch["behavior_type"], slots, axis=0)
+
+        def groups(kinds):
+            return [
+                ops.logical_and(types == kind, when)
+                for kind in kinds
+                for when in (current, ops.logical_not(current))
+            ]
+
+        clicks = batch["behavior_clicked"].shape[1]
+
+        def clicked(field):
+            return ops.reshape(
+                ops.take(batch[field], slots, axis=0), (-1, ops.shape(slots)[1] * clicks)
+            )
+
+        return (
+            Events(
+                ops.take(batch["behavior_text"], slots, axis=0),
+                ops.take(batch["behavior_doc"], slots, axis=0),
+                age,
+                groups(BehaviorType),
+            ),
+            Events(
+                clicked("behavior_clicked"),
+                clicked("behavior_clicked_docs"),
+                ops.repeat(age, clicks, axis=1),
+                [ops.repeat(group, clicks, axis=1) for group in groups([BehaviorType.SEARCH])],
+            ),
         )
+
+    def weigh(self, events, query, vectors, searching, real_texts):
+        """Return the weights of events in each group and memory, `[T, G * H, E]`."""
+        titles = ops.take(normalize(vectors), events.texts, axis=0)
         weights = self.memory(
-            age,
-            likeness=likeness,
+            events.age,
+            likeness=ops.einsum("td,ted->te", normalize(query), titles),
             searching=searching,
-            padding_mask=ops.take(real_texts, texts, axis=0),
+            padding_mask=ops.take(real_texts, events.texts, axis=0),
         )
         return ops.concatenate(
-            [weights * ops.cast(group, weights.dtype)[:, None] for group in groups], axis=1
+            [weights * ops.cast(group, weights.dtype)[:, None] for group in events.groups], axis=1
         )
 
     def match_query(self, candidates, query, searching):
