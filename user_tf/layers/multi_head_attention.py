@@ -125,15 +125,11 @@ class MultiHeadAttention(keras.layers.Layer):
             [0.5, 0.0, 0.5]
         """
         count, width = ops.shape(rows)[1], rows.shape[-1]
-        key_kernel = ops.reshape(self.key_kernel, (width, self.num_heads, self.key_dim))
         query = project(rows, self.query_kernel, self.query_bias) * self.key_dim**-0.5
-        query = ops.reshape(query, (-1, count, self.num_heads, self.key_dim))
-        query = ops.einsum("bqhw,dhw->bqhd", query, key_kernel)
-
-        logits = ops.matmul(
-            ops.reshape(query, (-1, count * self.num_heads, width)),
-            ops.transpose(context, (0, 2, 1)),
-        )
+        query = self._multiply(query, ops.transpose(self._by_head(self.key_kernel), (0, 2, 1)))
+        query = ops.reshape(query, (-1, count * self.num_heads, width))
+        logits = ops.matmul(query, ops.transpose(context, (0, 2, 1)))
+        query = ops.reshape(query, (-1, count, self.num_heads, width))
         logits = ops.reshape(logits, (-1, count, self.num_heads, ops.shape(context)[1]))
         own = ops.sum(query * rows[:, :, None, :], axis=-1, keepdims=True)
         mask = ops.concatenate([padding_mask, ops.ones_like(padding_mask[:, :1])], axis=1)
@@ -150,11 +146,26 @@ class MultiHeadAttention(keras.layers.Layer):
         mixed = ops.reshape(ops.matmul(shared, context), (-1, count, self.num_heads, width))
         mixed = mixed + own * rows[:, :, None, :]
         # Dropout keeps the weights' sum from being 1, so the bias is weighted by it.
-        value_kernel = ops.reshape(self.value_kernel, (width, self.num_heads, self.key_dim))
+        mixed = self._multiply(mixed, self._by_head(self.value_kernel))
+        total = ops.reshape(ops.sum(weights, axis=-1), (-1, self.num_heads, 1))
         value_bias = ops.reshape(self.value_bias, (self.num_heads, self.key_dim))
-        mixed = ops.einsum("bqhd,dhw->bqhw", mixed, value_kernel)
-        mixed = mixed + ops.sum(weights, axis=-1, keepdims=True) * value_bias
-        return ops.reshape(mixed, (-1, self.num_heads * self.key_dim))
+        return ops.reshape(mixed + total * value_bias, (-1, self.num_heads * self.key_dim))
+
+    def _by_head(self, kernel):
+        """Return the kernel of each head, `[num_heads, d, key_dim]`: constant where the weights are."""
+        split = ops.reshape(kernel, (-1, self.num_heads, self.key_dim))
+        return ops.transpose(split, (1, 0, 2))
+
+    def _multiply(self, x, kernels):
+        """Multiply each head's vectors by its kernel, `[B * Q, num_heads, e]`.
+
+        Args:
+            x: `num_heads` vectors a row, in any shape.
+            kernels: `[num_heads, d, e]`.
+        """
+        vectors = ops.reshape(x, (-1, self.num_heads, kernels.shape[1]))
+        product = ops.matmul(ops.transpose(vectors, (1, 0, 2)), kernels)
+        return ops.transpose(product, (1, 0, 2))
 
     def get_config(self):
         return {

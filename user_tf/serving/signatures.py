@@ -119,12 +119,13 @@ class ServedModel:
         documents: DocumentTable | None = None,
     ) -> None:
         self._graph, self._copies = graph, copies
-        self._scope, self._weights = share_weights(copies)
+        self._scope, self._weights, constants = share_weights(copies)
         self._tables = [graph.tokenizer, graph.users, graph.features, documents]
         self._ranker = next(iter(copies.values()))
         self._staged: Any = None
         if self._ranker.staged:
-            layout = _make_layout(graph, self._ranker, stamp_of(self._weights))
+            stamp = stamp_of([*self._weights, *constants])
+            layout = _make_layout(graph, self._ranker, stamp)
             self._staged = StagedRanking(graph, copies, self._scope, layout, documents)
         # One function under two signatures: the models are traced and stored once.
         self._scored = tf.function(

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.user_tf.layer_testing import randomize
 from tests.user_tf.models.user_testing import SMALL
@@ -23,7 +24,8 @@ def copies():
 
 
 def test_equal_weights_and_the_user_table_of_searches_are_kept_once(copies):
-    _, kept = share_weights(copies)
+    _, variables, constants = share_weights(copies)
+    kept = [*variables, *constants]
     search, recommendation = copies.values()
     # Words are equal, users are not read by searches.
     saved = 2 * len(search.variables) - len(kept)
@@ -41,7 +43,7 @@ def test_equal_weights_and_the_user_table_of_searches_are_kept_once(copies):
 
 
 def test_scores_with_shared_weights_are_those_without(copies):
-    scope, _ = share_weights(copies)
+    scope, *_ = share_weights(copies)
     for code, (_, ranker) in zip((2, 1), copies.items(), strict=True):
         batch = random_batch(0, tasks=(code,))
         # The last target is padding, of no task.
@@ -52,7 +54,7 @@ def test_scores_with_shared_weights_are_those_without(copies):
 
 
 def test_the_shared_weights_are_those_read(copies):
-    scope, _ = share_weights(copies)
+    scope, *_ = share_weights(copies)
     search, batch = copies["search"], random_batch(0, tasks=(1,))
     before = search(batch).numpy()
     # Recommendations are not what this copy serves: with the other's user table they change.
@@ -62,15 +64,33 @@ def test_the_shared_weights_are_those_read(copies):
 
 def test_one_ranker_for_both_tasks_keeps_all_its_weights(copies):
     ranker = copies["search"]
-    _, kept = share_weights({"search": ranker, "recommendation": ranker})
-    assert len(kept) == len(ranker.variables)
-    _, kept = share_weights({"search": ranker})
-    assert len(kept) == len(ranker.variables)
+    for served in ({"search": ranker, "recommendation": ranker}, {"search": ranker}):
+        _, variables, constants = share_weights(served)
+        assert len(variables) + len(constants) == len(ranker.variables)
+
+
+def test_tables_are_variables_and_the_other_weights_constants(copies):
+    ranker = copies["recommendation"]
+    scope, variables, constants = share_weights({"recommendation": ranker})
+    floats = {id(x) for x in variables if x.dtype.is_floating}
+    tables = {id(x.value) for x in ranker.variables if x.name == "embeddings"}
+    assert floats == tables and len(constants) > 20
+    batch = random_batch(0, tasks=(1,))
+    score = tf.function(lambda: ranker(batch))
+    with scope(ranker):
+        before = score().numpy()
+    for constant in constants:
+        constant.assign(tf.zeros_like(constant))
+    np.testing.assert_array_equal(score().numpy(), before)
+    assert {id(x) for x in score.get_concrete_function().variables} <= {id(x) for x in variables}
 
 
 def test_a_stamp_follows_the_weights(copies):
-    _, kept = share_weights(copies)
+    _, variables, constants = share_weights(copies)
+    kept = [*variables, *constants]
     before = stamp_of(kept)
     assert 0 <= before < 2**31 and stamp_of(kept) == before
-    kept[3].assign_add(np.full(kept[3].shape, 1e-3))
-    assert stamp_of(kept) != before
+    for weights in (variables[0], constants[3]):
+        weights.assign_add(np.full(weights.shape, 1e-3))
+        assert stamp_of(kept) != before
+        before = stamp_of(kept)
