@@ -23,12 +23,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from absl import app
-
 from benchmarks import packed_batches
 from benchmarks.jax_trainer import JaxTrainer, batch_shapes
 from benchmarks.workload import summary
-from data_pipeline.common import flagtree
+from data_pipeline.common import command_line, flagtree
 from data_pipeline.common.flagtree import setting
 from user_tf.config import ModelConfig, TrainConfig
 from user_tf.evaluation.provenance import provenance as describe_machine
@@ -269,4 +267,4 @@ def main(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     flagtree.define(GpuSettings)
-    app.run(main)
+    command_line.run(main)

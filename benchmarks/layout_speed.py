@@ -16,12 +16,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from absl import app
-
 from benchmarks import workload
 from benchmarks.train_throughput import Case, Trainer
 from benchmarks.workload import summary
-from data_pipeline.common import flagtree
+from data_pipeline.common import command_line, flagtree
 from data_pipeline.common.flagtree import setting
 from user_tf.run_folder import write_json
 
@@ -167,4 +165,4 @@ def main(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     flagtree.define(LayoutSettings)
-    app.run(main)
+    command_line.run(main)

@@ -16,10 +16,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from absl import app
 
 from benchmarks import workload
-from data_pipeline.common import flagtree
+from data_pipeline.common import command_line, flagtree
 from data_pipeline.common.flagtree import setting
 
 Arrays = dict[str, np.ndarray]
@@ -146,4 +145,4 @@ def main(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     flagtree.define(PackSettings)
-    app.run(main)
+    command_line.run(main)

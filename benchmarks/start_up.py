@@ -21,10 +21,9 @@ import time
 from typing import Any
 
 import numpy as np
-from absl import app
 
 from benchmarks import workload
-from data_pipeline.common import flagtree
+from data_pipeline.common import command_line, flagtree
 from data_pipeline.common.flagtree import setting
 from user_tf.experiments.commands import call
 from user_tf.run_folder import write_json
@@ -151,4 +150,4 @@ def main(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     flagtree.define(StartUpSettings)
-    app.run(main)
+    command_line.run(main)

@@ -13,11 +13,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from absl import app
-
 from benchmarks import workload
 from benchmarks.workload import summary
-from data_pipeline.common import flagtree
+from data_pipeline.common import command_line, flagtree
 from data_pipeline.common.flagtree import setting
 from user_tf.run_folder import write_json
 
@@ -264,7 +262,7 @@ def main(arguments: list[str]) -> None:
     if settings.comparisons:
         unknown = set(settings.comparisons) - set(comparisons)
         if unknown:
-            raise app.UsageError(
+            raise ValueError(
                 f"`comparisons` must be among {sorted(comparisons)}. Got {sorted(unknown)}. Fix: set "
                 "--comparisons."
             )
@@ -285,4 +283,4 @@ def main(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     flagtree.define(ThroughputSettings)
-    app.run(main)
+    command_line.run(main)

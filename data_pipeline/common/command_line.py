@@ -9,6 +9,7 @@ program shows its traceback, and so does every error with --verbosity=1. Ctrl-C 
 """
 
 import functools
+import os
 import signal
 import sys
 import traceback
@@ -26,11 +27,15 @@ EXIT_CODE = 2
 def run(main: Callable[[list[str]], Any], positional: str = "") -> None:
     """Parse the flags of the process, then call `main`; the process ends with it.
 
+    TensorFlow runs without oneDNN on a CPU, unless TF_ENABLE_ONEDNN_OPTS says otherwise.
+
     Args:
         main: Takes the program's name and the positional argument, if there is one.
         positional: Name of the one argument that is no flag, such as `DATASET`. Default: every
             argument must be a flag.
     """
+    # oneDNN makes kernels for every new size of a batch and keeps them: slower, and memory grows.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     app.run(functools.partial(_call, main, positional), flags_parser=_parse)
 
 
