@@ -97,6 +97,16 @@ class ShardJob:
         return rows.sort_by([(column, "ascending") for column in self.order_by[name]])
 
 
+def open_result(shard: pathlib.Path, name: str) -> pa.Table:
+    """Return a result of a shard by name, mapped from its file.
+
+    Args:
+        shard: Folder of the results of the shard, of `Engine.map_shards`.
+        name: Name of the result.
+    """
+    return feather.read_table(shard / f"{name}.arrow", memory_map=True)
+
+
 def finish_rows(job: ShardJob, unfinished: pathlib.Path, schemas: Mapping[str, pa.Schema]) -> None:
     """Check the rows that an engine wrote to a folder, and give it its name.
 
