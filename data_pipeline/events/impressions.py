@@ -129,6 +129,8 @@ class ShownLists:
         shard = np.arange(len(wanted)) * shards // max(1, len(wanted))
         given = engine.table(pa.table({"request": wanted, SHARD: shard}))
         chosen = self.requests.select("request", "request_id").join(given, "request")
+        # Materialised, its size is known, and it is the side of the join that is kept in memory.
+        chosen = engine.materialise(chosen)
         lists = self.lists.select("request_id", "results").join(chosen, "request_id")
         rows = self._numbered(_unnest(lists.select("request", SHARD, "results")))
         relevant = rows.clicked & satisfied(rows.dwell_seconds, self.settings)

@@ -27,14 +27,14 @@ ROWS_PER_SHARD = 4_000_000
 BLOCK = 1_000_000
 """Rows written at a time."""
 
-# Columns of the rows of a shard by document and by query; they give a total order.
+# Columns of the rows of a shard by document and by query.
 _OF_DOCUMENT = {
-    "opens": ["doc", "known_at", "satisfied"],
+    "opens": ["row", "doc", "known_at", "satisfied"],
     "candidates": ["row", "doc", "time"],
 }
 _OF_QUERY = {
-    "opens": ["query", "doc", "known_at"],
-    "searches": ["query", "time"],
+    "opens": ["row", "query", "doc", "known_at"],
+    "searches": ["row", "query", "time"],
     "targets": ["row", "query", "time"],
     "candidates": ["row", "query", "doc", "time"],
 }
@@ -72,12 +72,11 @@ def count_shared(
         query_opens (under the same query, 0 for a recommendation)).
     """
     sizes = {"targets": len(targets["time"]), "candidates": len(doc)}
-    asked = {name: targets[name] for name in ("query", "time")}
     rows = {
         "opens": _cut_rows(document_opens, ("doc", "query", "known_at", "satisfied")),
         "searches": _cut_rows(searches, ("query", "time")),
-        "targets": _cut_rows(asked | {"row": np.arange(sizes["targets"])}),
-        "candidates": _list_candidates(asked, doc, offsets),
+        "targets": _cut_rows(targets, ("query", "time")),
+        "candidates": _list_candidates(targets, doc, offsets),
     }
     tables = {
         name: engine.parquet(_write(folder / f"{name}.parquet", blocks))
@@ -94,9 +93,9 @@ def count_shared(
         chosen = {
             name: _by_shard(tables[name], key, names, shards) for name, names in columns.items()
         }
-        place = folder / key
+        order, place = {name: ["row"] for name in columns}, folder / key
         place.mkdir(exist_ok=True)
-        results = engine.map_shards(chosen, columns, shards, function, {}, place, workers)
+        results = engine.map_shards(chosen, order, shards, function, {}, place, workers)
         for name in sizes.keys() & columns.keys():
             counts[name] |= _gather(results, name, place, sizes[name])
     return counts["targets"], counts["candidates"]
@@ -147,24 +146,23 @@ def _by_shard(table: ibis.Table, key: str, names: list[str], shards: int) -> ibi
     return rows.select(*names, **{SHARD: (rows[key] % shards).cast("int64")})
 
 
-def _cut_rows(
-    columns: Columns, names: Iterable[str] = ("row", "query", "time")
-) -> Iterator[Columns]:
-    """Yield some columns block by block."""
-    chosen = {name: columns[name] for name in names}
-    for begin in range(0, max(1, *map(len, chosen.values())), BLOCK):
-        yield {name: np.asarray(column[begin : begin + BLOCK]) for name, column in chosen.items()}
+def _cut_rows(columns: Columns, names: tuple[str, ...]) -> Iterator[Columns]:
+    """Yield row, and some columns, block by block."""
+    size = len(columns[names[0]])
+    # One block at least, which tells the types of the columns.
+    for begin in range(0, max(size, 1), BLOCK):
+        block = {name: np.asarray(columns[name][begin : begin + BLOCK]) for name in names}
+        yield {"row": np.arange(begin, min(begin + BLOCK, size)), **block}
         release_pages(columns)
 
 
 def _list_candidates(targets: Columns, doc: Integers, offsets: Integers) -> Iterator[Columns]:
     """Yield row, doc, and the target's query and time, of all candidates block by block."""
-    # One block at least, which tells the types of the columns.
     for first, after in [*cut_blocks(offsets, BLOCK)] or [(0, 0)]:
         begin, end = offsets[[first, after]]
         target = np.repeat(np.arange(first, after), np.diff(offsets[first : after + 1]))
-        own = {name: column[target] for name, column in targets.items()}
-        yield {"row": np.arange(begin, end), "doc": np.asarray(doc[begin:end]), **own}
+        asked = {name: targets[name][target] for name in ("query", "time")}
+        yield {"row": np.arange(begin, end), "doc": np.asarray(doc[begin:end]), **asked}
         release_pages(doc, targets)
 
 
