@@ -1,4 +1,4 @@
-"""Spark with two executors of which one is killed twice gives the bytes of DuckDB.
+"""Spark with two executors, which are killed now and then, gives the bytes of DuckDB.
 
 One file, so that one Java serves all of it.
 """
@@ -21,8 +21,12 @@ from data_pipeline.simulator.world_settings import SimulateSettings
 
 ROOT = pathlib.Path(__file__).parents[3]
 SHARDS = 8
-# Steps with shards of users, and with shards of documents.
-STEPS = "sessions.unfinished", "features.unfinished/doc"
+# What is first of relational work, of shards of users, and of shards of documents.
+MOMENTS = (
+    "spark.spill/*/*.parquet/_SUCCESS",
+    "spark.steps/sessions.unfinished/?????-of-?????",
+    "spark.steps/features.unfinished/doc/?????-of-?????",
+)
 
 
 @pytest.fixture
@@ -63,10 +67,10 @@ def list_executors():
     return sorted(filter(is_mine, executors))
 
 
-def kill_executors(steps, killed):
-    """Kill an executor at the first finished shard of each of some steps."""
-    for step in STEPS:
-        while not list((steps / step).glob("?????-of-?????")):
+def kill_executors(folder, killed):
+    """Kill an executor at each of some moments: as soon as a file is there."""
+    for moment in MOMENTS:
+        while not any(folder.glob(moment)):
             time.sleep(0.01)
         executor = list_executors()[0]
         os.kill(executor, signal.SIGKILL)
@@ -94,9 +98,6 @@ def test_executors_that_are_killed_change_no_byte(cluster, tmp_path):
         return contents(tmp_path / name)
 
     expected, killed = prepared("duckdb"), []
-    killer = threading.Thread(
-        target=kill_executors, args=[tmp_path / "spark.steps", killed], daemon=True
-    )
-    killer.start()
+    threading.Thread(target=kill_executors, args=[tmp_path, killed], daemon=True).start()
     assert prepared("spark", **cluster) == expected
-    assert len(set(killed)) == len(STEPS)
+    assert len(set(killed)) == len(MOMENTS)
