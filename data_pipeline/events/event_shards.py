@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 
 from data_pipeline.common import flagtree
-from data_pipeline.common.array_types import Columns, Integers
+from data_pipeline.common.array_types import Integers
 from data_pipeline.common.mapped_arrays import ColumnFiles
 from data_pipeline.engine.base import Engine
-from data_pipeline.engine.shards import SHARD, open_result
+from data_pipeline.engine.shards import SHARD, open_result, to_columns
 from data_pipeline.events.log_tables import LogTables
 from data_pipeline.events.user_blocks import shift_numbers
 from data_pipeline.events.user_events import UserEvents, connect_events
@@ -90,7 +90,7 @@ def connect_shard(
         settings: `SequenceSettings` as a dict.
         document_text: File of the text of each document.
     """
-    requests, clicks, browses = (_to_columns(tables[name]) for name in _ORDER)
+    requests, clicks, browses = (to_columns(tables[name]) for name in _ORDER)
     numbers = requests.pop("request")
     clicks = {name: clicks[name] for name in _CLICK_COLUMNS}
     if len(numbers):
@@ -104,10 +104,6 @@ def connect_shard(
     }
 
 
-def _to_columns(table: pa.Table) -> Columns:
-    return {name: table[name].to_numpy() for name in table.column_names}
-
-
 def _merge(shards: list[pathlib.Path], folder: pathlib.Path) -> UserEvents:
     """Return the events of all shards, table by table."""
     files = {
@@ -117,7 +113,7 @@ def _merge(shards: list[pathlib.Path], folder: pathlib.Path) -> UserEvents:
     for shard in shards:
         tables = {name: open_result(shard, name) for name in files}
         for name, table in tables.items():
-            files[name].append(shift_numbers(_to_columns(table), before))
+            files[name].append(shift_numbers(to_columns(table), before))
         for name, table in tables.items():
             before[name] += table.num_rows
     return UserEvents(**{name: file.finish() for name, file in files.items()})

@@ -15,7 +15,7 @@ from data_pipeline.common.array_types import Columns, Integers
 from data_pipeline.common.codes import Split
 from data_pipeline.common.mapped_arrays import ColumnFiles
 from data_pipeline.engine.base import Engine
-from data_pipeline.engine.shards import SHARD, open_result
+from data_pipeline.engine.shards import SHARD, open_result, to_columns
 from data_pipeline.events.as_of import NEVER
 from data_pipeline.settings import SequenceSettings
 
@@ -147,8 +147,7 @@ class ShownLists:
         results = engine.map_shards({"lists": lists}, order, shards, dict, {}, folder, workers)
         files = ColumnFiles(folder, "lists")
         for result in results:
-            table = open_result(result, "lists")
-            files.append({name: table[name].to_numpy() for name in table.column_names})
+            files.append(to_columns(open_result(result, "lists")))
         columns = files.finish()
         check_documents("requests", int((columns["doc"] == 0).sum()))
         return columns

@@ -70,59 +70,18 @@ def relevance_features(
     """Compute F of all candidates, write it, and measure its columns.
 
     Args:
-        document_opens, searches, doc, offsets, shared, texts, folder, path, workers: As for
-            `write_features`.
-        targets: As for `write_features`, with split (number of the `Split`) and task.
-        redrawn: int64 [n], targets whose list was never shown: their rank features become the mean.
-    """
-    values, last_touch = write_features(
-        document_opens,
-        searches,
-        targets,
-        doc,
-        offsets,
-        shared,
-        texts,
-        folder,
-        path,
-        workers=workers,
-    )
-    sizes = np.diff(offsets)
-    learned = (targets["split"] == Split.TRAIN.number) & (targets["task"] == Task.SEARCH)
-    mean, std = standardisation(values, np.repeat(learned, sizes))
-    forget_ranks(values, concat_ranges(offsets[redrawn], sizes[redrawn]), mean)
-    return CandidateFeatures(values, shared[1]["opens"], last_touch, mean, std)
-
-
-def write_features(
-    document_opens: Columns,
-    searches: Columns,
-    targets: Columns,
-    doc: Integers,
-    offsets: Integers,
-    shared: tuple[Columns, Columns],
-    texts: TextTable,
-    folder: pathlib.Path,
-    path: str | os.PathLike[str],
-    workers: int = 1,
-) -> tuple[Float32s, Integers]:
-    """Write F of all candidates as one array.
-
-    Args:
         document_opens: user, doc, query, session, satisfied, time, known_at, visible_at; in the order
             of users.
         searches: user, query, time, activity; in the order (user, time).
-        targets: user (ascending), session, query, time.
+        targets: user (ascending), session, query, time, task, split (number of the `Split`).
         doc: int64 [candidates], in the order (target, position).
         offsets: int64 [targets + 1], where each target's candidates begin.
+        redrawn: int64 [n], targets whose list was never shown: their rank features become the mean.
         shared: Counts of targets and of candidates, of `shared_counts.count_shared`.
         texts: Tokens and vectors; `query` is a text's number, 0 for none.
         folder: Folder of the file of last touches.
         path: File of F, as of `np.save`.
-        workers: Blocks computed at a time. Does not change F.
-
-    Returns:
-        (values, last_touch) of `CandidateFeatures`, values writable.
+        workers: Blocks computed at a time. Does not change F. Default: 1.
     """
     vectors = TextVectors(texts)
     titles = np.ascontiguousarray(vectors.titles.T)
@@ -138,7 +97,7 @@ def write_features(
         about |= own.count_targets(about)
         start = about["first_open"]
         history = history_vectors(own.opened, start, start + about["user_opens"], titles)
-        sizes, some = np.diff(offsets[first : after + 1]), slice(offsets[first], offsets[after])
+        some, sizes = slice(offsets[first], offsets[after]), np.diff(offsets[first : after + 1])
         target = np.repeat(np.arange(after - first), sizes)
         position = concat_ranges(np.zeros_like(sizes), sizes)
         counted = {name: column[some] for name, column in of_candidates.items()}
@@ -154,10 +113,16 @@ def write_features(
         array_file(path, "<f4", (len(FEATURES),)) as file,
         concurrent.futures.ThreadPoolExecutor(workers) as pool,
     ):
-        for values, touched in pool.map(fill, cut_blocks(offsets, ROWS)):
-            values.tofile(file)
+        for block, touched in pool.map(fill, cut_blocks(offsets, ROWS)):
+            block.tofile(file)
             touches.append({"last_touch": touched})
-    return np.load(path, mmap_mode="r+"), touches.finish()["last_touch"]
+    values = np.load(path, mmap_mode="r+")
+    sizes = np.diff(offsets)
+    learned = (targets["split"] == Split.TRAIN.number) & (targets["task"] == Task.SEARCH)
+    mean, std = standardisation(values, np.repeat(learned, sizes))
+    forget_ranks(values, concat_ranges(offsets[redrawn], sizes[redrawn]), mean)
+    last_touch = touches.finish()["last_touch"]
+    return CandidateFeatures(values, of_candidates["opens"], last_touch, mean, std)
 
 
 def standardisation(

@@ -17,7 +17,7 @@ from data_pipeline.common.array_types import Columns, Integers
 from data_pipeline.common.mapped_arrays import release_pages
 from data_pipeline.common.sorted_arrays import concat_ranges, cut_blocks
 from data_pipeline.engine.base import Engine
-from data_pipeline.engine.shards import SHARD, open_result
+from data_pipeline.engine.shards import SHARD, open_result, to_columns
 from data_pipeline.events.as_of import DenseAsOfIndex, PairAsOfIndex, TimeRanks
 from data_pipeline.features.click_counts import ENTROPY_SCALE
 
@@ -103,7 +103,7 @@ def count_shared(
 
 def count_documents(tables: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
     """Count the opens of some documents: opens and satisfied of each candidate."""
-    opens, asked = (_to_columns(tables[name]) for name in _OF_DOCUMENT)
+    opens, asked = (to_columns(tables[name]) for name in _OF_DOCUMENT)
     time_ranks = TimeRanks(opens["known_at"])
     known = time_ranks.rank(opens["known_at"])
     index = DenseAsOfIndex(opens["doc"], known, time_ranks.size, ordered=True)
@@ -115,7 +115,7 @@ def count_documents(tables: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
 
 def count_queries(tables: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
     """Count opens under some queries and searches with them, for each target and candidate."""
-    opens, searches, targets, asked = (_to_columns(tables[name]) for name in _OF_QUERY)
+    opens, searches, targets, asked = (to_columns(tables[name]) for name in _OF_QUERY)
     time_ranks = TimeRanks(opens["known_at"], searches["time"])
     known, size = time_ranks.rank(opens["known_at"]), time_ranks.size
     of_query = DenseAsOfIndex(opens["query"], known, size, ordered=True)
@@ -134,10 +134,6 @@ def count_queries(tables: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
         "targets": pa.table({"row": targets["row"], **of_targets}),
         "candidates": pa.table({"row": asked["row"], "query_opens": found}),
     }
-
-
-def _to_columns(table: pa.Table) -> Columns:
-    return {name: table[name].to_numpy() for name in table.column_names}
 
 
 def _by_shard(table: ibis.Table, key: str, names: list[str], shards: int) -> ibis.Table:
@@ -184,7 +180,7 @@ def _gather(results: list[pathlib.Path], name: str, folder: pathlib.Path, size: 
     """Return the counts of all shards in the order of their rows, 0 for a row without any."""
     counts: Columns = {}
     for result in results:
-        found = _to_columns(open_result(result, name))
+        found = to_columns(open_result(result, name))
         row = found.pop("row")
         for column, values in found.items():
             if column not in counts:

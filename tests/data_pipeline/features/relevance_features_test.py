@@ -13,7 +13,7 @@ from data_pipeline.engine.duckdb_engine import DuckDBEngine
 from data_pipeline.events.as_of import NEVER
 from data_pipeline.features import relevance_features
 from data_pipeline.features.feature_columns import FEATURES, entropy
-from data_pipeline.features.relevance_features import standardisation, write_features
+from data_pipeline.features.relevance_features import standardisation
 from data_pipeline.features.shared_counts import count_shared
 from data_pipeline.text.corpus import TextTable
 from data_pipeline.text.word_vectors import text_vectors
@@ -117,6 +117,7 @@ def compute(log, texts, rows=1_000_000, workers=1, shards=1, shuffled=None):
         np.append(0, np.diff(100 * searches["user"] + searches["time"]) > 0)
     )[: len(searches["user"])]
     offsets = np.searchsorted(candidates["target_id"], np.append(targets["target_id"], 10**6))
+    targets |= {name: np.zeros_like(targets["user"]) for name in ("split", "task")}
     asked = targets, candidates["doc"], offsets
     with (
         tempfile.TemporaryDirectory() as name,
@@ -124,10 +125,12 @@ def compute(log, texts, rows=1_000_000, workers=1, shards=1, shuffled=None):
     ):
         folder = pathlib.Path(name)
         shared = count_shared(engine, opens, searches, *asked, folder, shards)
-        given = opens, searches, *asked, shared, texts, folder, folder / "features.npy"
+        given = opens, searches, *asked, np.zeros(0, np.int64), shared, texts, folder
         with mock.patch.object(relevance_features, "ROWS", rows):
-            features, last_touch = write_features(*given, workers=workers)
-        return Result(features, shared[1]["opens"], last_touch)
+            found = relevance_features.relevance_features(
+                *given, folder / "features.npy", workers=workers
+            )
+        return Result(found.values, found.popularity, found.last_touch)
 
 
 def cosine(a, b):
