@@ -1,10 +1,11 @@
 """Reduce grids and tunings to the numbers of the results page, one JSON each.
 
     python -m benchmarks.grid_summaries [--grids=work/grids] [--tunings=work/tuning]
+    python -m benchmarks.grid_summaries --grids=work/plus --name=plus --reference=user_plus
 
 Every folder of --grids is a grid of user_tf.experiment: its report is written again, and its
-report.json is reduced to benchmarks/results/grid_<folder>.json. Every folder of --tunings that user_tf.tune has finished
-gives tuning_<folder>.json. `python -m benchmarks.results_page.readme` makes tables of them.
+report.json is reduced to benchmarks/results/<name>_<folder>.json. Every folder of --tunings that
+user_tf.tune has finished gives tuning_<folder>.json. `python -m benchmarks.results_page.readme` makes tables of them.
 """
 
 import dataclasses
@@ -37,6 +38,8 @@ class GridsSettings:
 
     grids: str = setting("work/grids", "Folder of grids, one folder each.")
     tunings: str = setting("work/tuning", "Folder of tunings, one folder each.")
+    name: str = setting("grid", "First word of the names of the grids' JSON files.")
+    reference: str = setting("user", "System that the others are compared with.")
     output: str = setting("benchmarks/results", "Folder of the JSON files.")
     other_load: str = setting("", "Other load of the machine during the runs, reported with costs.")
     samples: int = setting(1000, "Resamplings of the users for 95 % intervals.")
@@ -126,12 +129,13 @@ def collect(settings: GridsSettings) -> list[pathlib.Path]:
     for path in sorted(pathlib.Path(settings.grids).glob(f"*/{GRID}")):
         folder = path.parent
         # Not this command, which knows only some folder of grids.
-        command = "python -m user_tf.report " + shlex.quote(str(folder))
-        files = grid_report.write_report(
-            folder, grid_report.ReportSettings(samples=settings.samples), command
-        )
+        command = f"python -m user_tf.report {shlex.quote(str(folder))}"
+        if settings.reference != "user":
+            command += f" --reference={settings.reference}"
+        report = grid_report.ReportSettings(reference=settings.reference, samples=settings.samples)
+        files = grid_report.write_report(folder, report, command)
         content = json.loads(files[-1].read_text(encoding="utf-8"))
-        written.append(output / f"grid_{folder.name}.json")
+        written.append(output / f"{settings.name}_{folder.name}.json")
         _write(written[-1], trim(content, settings.other_load))
     for path in sorted(pathlib.Path(settings.tunings).glob(f"*/{tuning.RESULT}")):
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -146,19 +146,6 @@ STUDIES = {
         },
         systems=(System("USER, settings of the paper", "linked"),),
     ),
-    "user_plus": Study(
-        question="What does USER+ reach on the linked world of configs/datasets/linked.flags and on "
-        "real rows, with one flagfile?",
-        flagfile="configs/train/user_plus.flags",
-        commands={
-            "linked": _simulated("linked", "--users=3000", *_WORLD[1:], prepare="--text.width=64"),
-            "trivago": _TRIVAGO,
-        },
-        systems=(
-            System("USER+, linked", "linked"),
-            System("USER+, trivago", "trivago"),
-        ),
-    ),
     "sharing": Study(
         question="Do windows with several targets of a user side by side reach the quality of "
         "batches of single targets (pre-training on both tasks), and with how many targets a "

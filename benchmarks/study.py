@@ -64,7 +64,7 @@ def folder(system: System, seed: str, work: pathlib.Path) -> pathlib.Path:
 def job(study: Study, system: System, seed: str, work: pathlib.Path) -> commands.Job:
     """Return the job of one system with one seed; a finished run is kept."""
     dataset = str(work / system.dataset)
-    settings, _ = resolve([f"--flagfile={study.flagfile}", *system.flags])
+    settings = resolve([f"--flagfile={study.flagfile}", *system.flags]).config
     config = make_run_config(settings, dataset, str(folder(system, seed, work)), int(seed))
     truth = f"{dataset}.truth.parquet" if study.has_truth(system.dataset) else ""
     return functools.partial(grid_run.train_and_evaluate, config, study.split, truth)

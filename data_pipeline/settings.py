@@ -214,6 +214,9 @@ class BatchSettings:
         "One training group a list, with all its positives; off: one a positive, as in the paper. "
         "Needs whole lists (--data.batch.negatives).",
     )
+    train_share: float = setting(
+        1.0, "Share of the training windows used, in (0, 1], for learning curves; drawn once."
+    )
     share_texts: bool = setting(
         True, "Encode each distinct text of a batch once; off only to measure what sharing saves."
     )

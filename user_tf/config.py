@@ -101,6 +101,13 @@ class ModelConfig:
     head_dim: int = setting(64, "Width of the hidden layer of `mlp`, and of the head of USER+.")
 
     # USER+.
+    parts: tuple[str, ...] = dataclasses.field(
+        default=("match", "same", "near", "query", "places"),
+        metadata={
+            "help": "USER+: signals of the residual beside those of USER: match, same, near, query, "
+            "places. Fewer: an ablation."
+        },
+    )
     aspects: int = setting(8, "USER+: number of aspects under which texts are compared.")
     aspect_dim: int = setting(16, "USER+: width of an aspect.")
     token_dropout: float = setting(0.15, "USER+: share of tokens left out in training.")

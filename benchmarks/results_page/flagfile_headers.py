@@ -14,6 +14,8 @@ from typing import Any
 
 from benchmarks.results_page import known_answers
 from benchmarks.results_page.grid_results import (
+    PLUS,
+    PLUS_WORLDS,
     RESULTS,
     ROOT,
     WORLDS,
@@ -27,7 +29,9 @@ from user_tf.reporting.number_format import short, spread
 
 NOT_MEASURED = "not measured yet."
 COMMAND, RESULT = "# Command: ", "# Result: "
-GRIDS = ("table2", "table3", "departures", "figure4", "known_answers", "user_plus")
+GRIDS = ("table2", "table3", "departures", "figure4", "known_answers")
+PLUS_GRIDS = ("user_plus", "user_plus_parts", "learning_curves")
+_USER_PLUS = "user_plus"
 # The world that the commands of systems and experiments are run in.
 _WORLD = "linked"
 # Flagfiles of a study's systems, and the systems of its JSON to report.
@@ -35,7 +39,6 @@ _STUDIES = {
     "simulated": ("USER, linked",),
     "quickstart": ("USER, quickstart",),
     "user": ("USER, settings of the paper",),
-    "user_plus": ("USER+, linked", "USER+, trivago"),
     "trivago": ("USER with F", "USER with F, its query-free part for recommendations too"),
 }
 
@@ -49,10 +52,17 @@ def expected_results(folder: pathlib.Path = RESULTS) -> dict[str, str]:
     grids, tunings = read_grids(folder), read_tunings(folder)
     configs = ROOT / "configs"
     found = {f"train/{name}": describe_study(name, folder) for name in _STUDIES}
+    plus = read_grids(folder, PLUS)
+    found[f"train/{_USER_PLUS}"] = _describe_system(_USER_PLUS, plus.get(_WORLD))
     found |= {f"experiments/{name}": _describe_experiment(name, grids) for name in GRIDS}
+    found |= {f"experiments/{name}": _describe_experiment(name, plus) for name in PLUS_GRIDS}
     for path in sorted((configs / "systems").glob("*.flags")):
-        found[f"systems/{path.stem}"] = _describe_system(path.stem, grids.get(_WORLD))
-    found |= {f"datasets/{world}": _describe_world(grids.get(world)) for world in WORLDS}
+        systems = [_describe_system(path.stem, kind.get(_WORLD)) for kind in (grids, plus)]
+        found[f"systems/{path.stem}"] = min(systems, key=NOT_MEASURED.__eq__)
+    found |= {
+        f"datasets/{world}": _describe_world((grids if world in WORLDS else plus).get(world))
+        for world in PLUS_WORLDS
+    }
     for path in sorted((configs / "tuning").glob("*.flags")):
         found[f"tuning/{path.stem}"] = _describe_tuning(tunings.get(path.stem))
     return found
@@ -125,7 +135,7 @@ def _describe_experiment(name: str, grids: Mapping[str, Grid]) -> str:
         return answers if holds else NOT_MEASURED
     names = [] if grid is None else [system.name for system in grid.find(read_system_names(name))]
     others = [other for other in names if grid and other != grid.reference]
-    if grid is None or not others or (name == "user_plus" and name not in others):
+    if grid is None or not others:
         return NOT_MEASURED
     parts = {task: compared["rankings"] for task, compared in grid.tasks.items()}
     if name == "figure4":

@@ -1,4 +1,4 @@
-"""The grids of the results page, read from benchmarks/results/grid_*.json."""
+"""The grids of the results page, read from benchmarks/results/grid_*.json and plus_*.json."""
 
 import dataclasses
 import functools
@@ -12,8 +12,10 @@ from user_tf.reporting.grid_folder import System
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
-WORLDS = ("linked", "trivago", "independent", "session_only", "refinding", "text_poor", "cold")
+WORLDS = ("linked", "trivago", "independent", "session_only", "refinding")
 """In the order of the results page; each is a file of configs/datasets."""
+PLUS, PLUS_WORLDS = "plus", (*WORLDS, "text_poor", "cold")
+"""Grids of configs/experiments/user_plus.flags, compared with USER+, and their worlds."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,9 +68,10 @@ class Grid:
         return [self.systems[name] for name in names if name in self.systems]
 
 
-def read_grids(folder: pathlib.Path = RESULTS) -> dict[str, Grid]:
-    """Read the measured grids by world."""
-    paths = {world: folder / f"grid_{world}.json" for world in WORLDS}
+def read_grids(folder: pathlib.Path = RESULTS, kind: str = "grid") -> dict[str, Grid]:
+    """Read the measured grids by world: those of WORLDS, or with `PLUS` those of PLUS_WORLDS."""
+    worlds = PLUS_WORLDS if kind == PLUS else WORLDS
+    paths = {world: folder / f"{kind}_{world}.json" for world in worlds}
     return {
         world: Grid(world, json.loads(path.read_text(encoding="utf-8")))
         for world, path in paths.items()

@@ -27,7 +27,7 @@ def world_lines(grid: Grid, notes: Sequence[str]) -> list[str]:
         notes: Lines of its notes.
     """
     content = grid.content
-    lines = [_opening(content), ""]
+    lines = [describe_origin(content), ""]
     if content["unfinished"]:
         lines += [f"Not finished and left out: {', '.join(content['unfinished'])}.", ""]
     lines += [*notes, ""] if notes else []
@@ -38,15 +38,15 @@ def world_lines(grid: Grid, notes: Sequence[str]) -> list[str]:
             lines += [f"**{_NAMES[name]}**: not measured yet.", ""]
             continue
         for table in _TABLES[name](grid, found):
-            lines += [*_with_bold_caption(table), ""]
+            lines += [*with_bold_caption(table), ""]
         missing = [system for system in wanted if system not in grid.systems]
         if missing:
             lines += [f"Not measured in this world yet: {', '.join(missing)}.", ""]
     every = list(grid.systems.values())
     for task, compared in grid.tasks.items():
-        lines += [*_with_bold_caption(report_tables.differences(task, compared, every)), ""]
-    lines += [*_with_bold_caption(report_tables.costs(content["costs"], every)), ""]
-    return [*lines, _describe_load(content), ""]
+        lines += [*with_bold_caption(report_tables.differences(task, compared, every)), ""]
+    lines += [*with_bold_caption(report_tables.costs(content["costs"], every)), ""]
+    return [*lines, describe_load(content), ""]
 
 
 def headline(grids: Mapping[str, Grid]) -> Table:
@@ -89,7 +89,8 @@ def _best_baseline(grid: Grid, task: str) -> str:
     return max(numbers, key=numbers.__getitem__, default="")
 
 
-def _opening(content: Mapping[str, Any]) -> str:
+def describe_origin(content: Mapping[str, Any]) -> str:
+    """Return the split, the sizes, the last command and the machine of a grid."""
     grid, counts = content["grid"], content["grid"]["counts"]
     machine, versions = grid["machine"], grid["versions"]
     # Row 0 of the users is the unknown user.
@@ -102,7 +103,8 @@ def _opening(content: Mapping[str, Any]) -> str:
     )
 
 
-def _describe_load(content: Mapping[str, Any]) -> str:
+def describe_load(content: Mapping[str, Any]) -> str:
+    """Return what else ran while costs were measured."""
     runs = content["grid"]["parallel"]
     if runs == 1 and not content["other_load"]:
         return "Costs were measured one run at a time."
@@ -114,7 +116,8 @@ def _describe_load(content: Mapping[str, Any]) -> str:
     )
 
 
-def _with_bold_caption(table: Table) -> list[str]:
+def with_bold_caption(table: Table) -> list[str]:
+    """Return the lines of a table, the name before its caption's colon in bold."""
     caption, *rest = to_lines(table)
     name, colon, text = caption.partition(":")
     return [f"**{name}**{colon}{text}" if colon else f"**{caption}**", *rest]

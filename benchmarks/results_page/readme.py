@@ -20,9 +20,10 @@ from benchmarks.results_page import (
     flagfile_headers,
     known_answers,
     paper,
+    plus_tables,
     speed_tables,
 )
-from benchmarks.results_page.grid_results import RESULTS, ROOT, WORLDS, Grid, read_grids
+from benchmarks.results_page.grid_results import PLUS, RESULTS, ROOT, WORLDS, Grid, read_grids
 from benchmarks.results_page.grid_tables import headline, world_lines
 from benchmarks.results_page.notes import NOTES, fill_notes
 from benchmarks.results_page.study_tables import study
@@ -50,15 +51,12 @@ _WORLD_TITLES = {
     "independent": "Simulated, independent services",
     "session_only": "Simulated, sessions alone",
     "refinding": "Simulated, re-finding",
-    "text_poor": "Simulated, titles are ids",
-    "cold": "Simulated, newcomers",
 }
 _STUDIES = {
     "simulated": "Study: does unified data help?",
     "trivago": "Study: trivago with F and without",
     "quickstart": "Study: the quickstart",
     "user": "Study: the settings of the paper",
-    "user_plus": "Study: USER+",
     "layout_speed": "Speed against the layout of the released code",
     "train_throughput": "Speed of training",
     "start_up": "Start-up, input, evaluation",
@@ -107,8 +105,7 @@ def block(folder: pathlib.Path = RESULTS) -> str:
         lines += [*to_lines(headline(grids)), "", _MARKS, ""]
         if set(grids) == set(_MAIN):
             lines += [*fill_notes(_HEADLINE, grids, folder / NOTES.name), ""]
-    plus = flagfile_headers.describe_study("user_plus", folder)
-    if plus != flagfile_headers.NOT_MEASURED:
+    if plus := plus_tables.describe(read_grids(folder, PLUS)):
         lines += [f"[USER+](docs/user_plus.md), a ranker beyond the paper: {plus}", ""]
     lines += [f"All tables, with their costs and tuning: [{PAGE}]({PAGE}).", ""]
     measured = _read(folder / "layout_speed.json")
@@ -148,6 +145,7 @@ def page(folder: pathlib.Path = RESULTS, notes: pathlib.Path | None = None) -> s
             lines += _figure_5(folder, world)
         else:
             lines += [f"`configs/datasets/{world}.flags`: {_NOT_YET}", ""]
+    lines += ["## USER+ in every world", "", *(plus_tables.section(folder) or [_NOT_YET, ""])]
     lines += ["## Tuning", ""]
     for name, content in tunings.items():
         lines += [f"### {name}", "", *tuning_lines(content, origin(content))]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -18,7 +19,7 @@ __all__ = ["Batch", "evaluation_batches", "tables_of", "training_batches", "wind
 _SHUFFLED_WINDOWS = 20_000
 _SIZE_SAMPLE_SEED = 0
 _PREFETCHED = 2
-_LIMIT_DRAW = 20_210_000
+_LIMIT_DRAW, _SHARE_DRAW = 20_210_000, 20_210_001
 _TRACED = 8
 """Packing functions, and tables of datasets, that are kept for the next epoch and phase."""
 
@@ -40,9 +41,9 @@ def tables_of(dataset: Dataset) -> Tables:
     )
 
 
-def windows_in_epoch(dataset: Dataset, scenario: str) -> int:
+def windows_in_epoch(dataset: Dataset, scenario: str, share: float = 1.0) -> int:
     """Return the training windows of a scenario; a checkpoint counts those consumed up to this."""
-    return len(dataset.window_sizes(scenario, "train"))
+    return math.ceil(share * len(dataset.window_sizes(scenario, "train")))
 
 
 def training_batches(
@@ -89,6 +90,9 @@ def training_batches(
 
     def windows(order: int) -> tf.data.Dataset:
         files = tf.data.TFRecordDataset(dataset.window_files(scenario, "train"))
+        if settings.train_share < 1:
+            used = tf.constant(_choose_windows(dataset, scenario, settings.train_share))
+            files = files.enumerate().filter(lambda row, _: used[row]).map(lambda _, record: record)
         return files.shuffle(_SHUFFLED_WINDOWS, order, reshuffle_each_iteration=False)
 
     order = int(keyed_draws.keyed(seed, epoch).numpy()) % 2**31
@@ -217,6 +221,15 @@ def _choose_targets(dataset: Dataset, split: str, limit: int) -> np.ndarray:
             order = keyed_draws.uniform(_LIMIT_DRAW, tf.constant(rows, tf.int64)).numpy()
             rows = rows[np.argsort(order, kind="stable")[:limit]]
         chosen[rows] = True
+    return chosen
+
+
+def _choose_windows(dataset: Dataset, scenario: str, share: float) -> np.ndarray:
+    """Return bool [training windows]: a share of them, part of every larger share."""
+    count = len(dataset.window_sizes(scenario, "train"))
+    order = keyed_draws.uniform(_SHARE_DRAW, tf.range(count, dtype=tf.int64)).numpy()
+    chosen = np.zeros(count, bool)
+    chosen[np.argsort(order, kind="stable")[: windows_in_epoch(dataset, scenario, share)]] = True
     return chosen
 
 

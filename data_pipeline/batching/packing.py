@@ -141,6 +141,7 @@ def collect(parsed: Batch, tables: Tables, settings: BatchSettings) -> Batch:
     packed |= _number_texts(packed, tables, settings)
     if settings.length_buckets:
         packed |= row_subsets.choose(packed, settings.length_buckets)
+        packed[spec.HISTORY_SLOTS] = row_subsets.choose_history(packed)
     return packed
 
 

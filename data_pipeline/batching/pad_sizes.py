@@ -24,9 +24,12 @@ def are_fixed(settings: BatchSettings) -> bool:
 
 
 def table_sizes(batch: Batch) -> tf.Tensor:
-    """Return the rows of the tables, int32: texts, behaviors, sessions, targets, row subsets."""
+    """Return the sizes of a Batch, int32: rows of the tables and row subsets, longest history."""
     names = [*spec.TABLE_SIZE_FIELDS.values(), *row_subsets.names(batch)]
-    return tf.stack([tf.shape(batch[name])[0] for name in names])
+    sizes = [tf.shape(batch[name])[0] for name in names]
+    if spec.HISTORY_SLOTS in batch:
+        sizes.append(tf.shape(batch[spec.HISTORY_SLOTS])[1])
+    return tf.stack(sizes)
 
 
 def largest_sizes(
@@ -57,7 +60,10 @@ def largest_sizes(
         longest = tables.text_tokens.shape[1]
         buckets = row_subsets.halved_lengths(longest, settings.length_buckets)
         rows += [texts] * len(buckets) + [behaviors, targets]
-    return np.sort(np.stack(rows, 1), axis=0)[-per_batch:].sum(0) + 1
+    largest = np.sort(np.stack(rows, 1), axis=0)[-per_batch:].sum(0) + 1
+    if settings.length_buckets:
+        largest = np.append(largest, tables.past_sessions * tables.session_behaviors)
+    return largest
 
 
 def size_buckets(sample: tf.data.Dataset, largest: np.ndarray) -> np.ndarray:
@@ -90,20 +96,24 @@ def pad(batch: Batch, buckets: tf.Tensor | None = None) -> Batch:
     if buckets is not None:
         wanted = _smallest_bucket(wanted, buckets)
     subsets = row_subsets.names(batch)
-    rows = dict(zip([*spec.TABLE_SIZE_FIELDS, *subsets], tf.unstack(wanted), strict=True))
+    names = [*spec.TABLE_SIZE_FIELDS, *subsets, *([spec.HISTORY_SLOTS] if subsets else [])]
+    rows = dict(zip(names, tf.unstack(wanted), strict=True))
 
-    def padded(value: tf.Tensor, size: tf.Tensor, dtype: str, empty: int) -> tf.Tensor:
-        value = tf.cast(value, dtype)
-        widths = [[0, size - tf.shape(value)[0]]] + [[0, 0]] * (value.shape.rank - 1)
-        return tf.pad(value, widths, constant_values=tf.cast(empty, dtype))
+    def padded(name: str, *sizes: tf.Tensor, dtype: str = "int32") -> tf.Tensor:
+        value = tf.cast(batch[name], dtype)
+        widths = [[0, size - tf.shape(value)[axis]] for axis, size in enumerate(sizes)]
+        widths += [[0, 0]] * (value.shape.rank - len(sizes))
+        return tf.pad(value, widths, constant_values=tf.cast(spec.padding(name), dtype))
 
     result = {
-        field.name: padded(batch[field.name], rows[field.letters[0]], field.dtype, field.padding)
+        field.name: padded(field.name, rows[field.letters[0]], dtype=field.dtype)
         for field in spec.FIELDS
     }
     if subsets:
-        result |= {name: padded(batch[name], rows[name], "int32", 0) for name in subsets}
+        result |= {name: padded(name, rows[name]) for name in subsets}
         result |= row_subsets.place(result)
+        longest = rows[spec.HISTORY_SLOTS]
+        result[spec.HISTORY_SLOTS] = padded(spec.HISTORY_SLOTS, rows["T"], longest)
     return result
 
 

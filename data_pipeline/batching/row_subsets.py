@@ -44,6 +44,22 @@ def choose(batch: Batch, buckets: int) -> Batch:
     return chosen
 
 
+def choose_history(batch: Batch) -> tf.Tensor:
+    """Return `history_slots`, int64 [T, H], H the longest real history; 0 beyond the end of one.
+
+    Example:
+        >>> history = {"session_behaviors": [[0, 0], [5, 0], [6, 7]], "past_sessions": [[1, 2], [0, 1]]}
+        >>> choose_history({k: tf.constant(v, tf.int64) for k, v in history.items()}).numpy().tolist()
+        [[2, 4, 5], [2, 0, 0]]
+    """
+    members, past = batch["session_behaviors"], batch["past_sessions"]
+    places = members.shape[1]
+    slots = past[..., tf.newaxis] * places + tf.range(places, dtype=past.dtype)
+    rows, slots_of_target = tf.shape(past)[0], past.shape[1] * places
+    real = tf.reshape(tf.gather(members, past) > 0, [rows, slots_of_target])
+    return tf.ragged.boolean_mask(tf.reshape(slots, [rows, slots_of_target]), real).to_tensor()
+
+
 def choose_texts(tokens: tf.Tensor, buckets: int) -> Batch:
     """Return the length buckets of texts.
 

@@ -161,6 +161,7 @@ FIELDS = (
 )
 
 _BUCKET = "texts_upto_"
+HISTORY_SLOTS = "history_slots"
 
 ROW_SUBSETS = (
     Field(
@@ -179,6 +180,11 @@ ROW_SUBSETS = (
     Field("behavior_place", "N", "row in `clicked_searches`, 0 for all other behaviors"),
     Field("search_targets", "T_s", "1 + row of each search target, after a leading 0"),
     Field("target_place", "T", "row in `search_targets`, 0 for all other targets"),
+    Field(
+        HISTORY_SLOTS,
+        "T H",
+        "real past behaviors, oldest first: slots of `session_behaviors` laid end to end",
+    ),
 )
 
 BY_NAME = {field.name: field for field in FIELDS}

@@ -155,7 +155,7 @@ def describe(
     folder = pathlib.Path(settings.runs)
     path, manifest = folder / GRID, pathlib.Path(settings.dataset) / "manifest.json"
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"systems": []}
-    common, _ = resolve([f"--flagfile={settings.common}"])
+    common = resolve([f"--flagfile={settings.common}"]).config
     grid = {
         "title": settings.title,
         "split": settings.split,

@@ -8,7 +8,7 @@ Its flags are a flagfile:
 --data.scenario=search
 --train.phases=search
 
-or a variant, a line of a TOML table that changes another system's flagfile:
+(with --complete it has all its settings, and takes none of those that systems share), or a variant, a line of a TOML table that changes another system's flagfile:
 
     base = "user"
 
@@ -23,7 +23,7 @@ import pathlib
 import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from absl import flags
 
@@ -47,25 +47,38 @@ class System:
     config: Config
 
 
-def resolve(arguments: Sequence[str]) -> tuple[Config, str]:
-    """Return the settings and `--label` of flags and flagfiles; later ones win.
+class Resolved(NamedTuple):
+    """Settings of some flags, and what a system's flagfile says beside them."""
+
+    config: Config
+    label: str
+    complete: bool
+
+
+def resolve(arguments: Sequence[str]) -> Resolved:
+    """Return the settings of flags and flagfiles, `--label` and `--complete`; later ones win.
 
     Raises:
         ValueError: A flag is unknown, has an impossible value, or a flagfile cannot be read.
 
     Example:
-        >>> config, label = resolve(["--label=NRMS", "--model.name=nrms"])
-        >>> config.model.name, config.model.width, label
-        ('nrms', 100, 'NRMS')
+        >>> found = resolve(["--label=NRMS", "--model.name=nrms"])
+        >>> found.config.model.name, found.config.model.width, found.label, found.complete
+        ('nrms', 100, 'NRMS', False)
     """
     values = flags.FlagValues()
     flagtree.define(Config, values=values)
     flags.DEFINE_string("label", "", "Name of the system in tables.", flag_values=values)
+    flags.DEFINE_boolean("complete", False, "No shared or tuned settings.", flag_values=values)
     try:
         values(["user_tf.train", *flagfiles.expand(arguments)])
     except flags.Error as error:
         raise ValueError(f"{' '.join(arguments)}: {error}") from error
-    return flagtree.read(Config, values=values), str(values["label"].value)
+    return Resolved(
+        flagtree.read(Config, values=values),
+        str(values["label"].value),
+        bool(values["complete"].value),
+    )
 
 
 def read_variants(path: str, folder: pathlib.Path) -> dict[str, list[str]]:
@@ -82,15 +95,19 @@ def read_variants(path: str, folder: pathlib.Path) -> dict[str, list[str]]:
         return {}
     try:
         table = tomllib.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-        base = f"--flagfile={folder / table['base']}.flags"
+        base = table["base"]
         return {
-            name: [base, f"--label={variant['label']}", *shlex.split(variant["flags"])]
+            name: [
+                f"--flagfile={folder / variant.get('base', base)}.flags",
+                f"--label={variant['label']}",
+                *shlex.split(variant["flags"]),
+            ]
             for name, variant in table["variants"].items()
         }
     except (OSError, tomllib.TOMLDecodeError, KeyError) as error:
         raise ValueError(
-            "`variants` must be a TOML file with `base` and a table [variants.NAME] of `label` and "
-            f"`flags` for each variant. Got {path!r}: {error!r}. Fix: write it as "
+            "`variants` must be a TOML file with `base` and a table [variants.NAME] of `label`, "
+            f"`flags` and, if it is another, `base` for each variant. Got {path!r}: {error!r}. Fix: write it as "
             "configs/experiments/departures.toml is, or set --variants."
         ) from error
 
@@ -124,16 +141,21 @@ def read_system(
             f"write {path}, or choose one of {known}."
         )
     shared, own = f"--flagfile={common}", variants.get(name, [f"--flagfile={path}"])
-    config, label = resolve([shared, *own])
+    config, label, complete = resolve([shared, *own])
     if isinstance(tuned, str):
         chosen = pathlib.Path(tuned) / f"{config.model.name}.flags"
         tuned = [f"--flagfile={chosen}"] if tuned and chosen.exists() else []
-    config, _ = resolve([shared, *tuned, *own])
+    elif complete and tuned:
+        raise ValueError(
+            f"`systems` must not be tuned where they have all their settings (--complete). Got "
+            f"{name!r}. Fix: leave it out of --systems."
+        )
+    config = resolve(own if complete else [shared, *tuned, *own]).config
     try:
         run_checks.check(make_run_config(config, "dataset", "run", 1))
     except ValueError as error:
         raise ValueError(f"{name if name in variants else path}: {error}") from error
-    return System(name, label or name, with_all_epochs(config))
+    return System(name, label or name, config if complete else with_all_epochs(config))
 
 
 def with_all_epochs(config: Config) -> Config:

@@ -209,7 +209,7 @@ def plan(settings: TuneSettings) -> tuple[list[list[str]], dict[str, list[Config
     for name in ("dataset", "runs", "output"):
         if not getattr(settings, name):
             raise ValueError(f"`{name}` must name a folder. Got ''. Fix: set --{name}.")
-    common, _ = resolve([f"--flagfile={settings.common}"])
+    common = resolve([f"--flagfile={settings.common}"]).config
     trials = changes(common, settings.trials, settings.seed)
     folder = pathlib.Path(settings.runs)
     runs: dict[str, list[Config]] = {}

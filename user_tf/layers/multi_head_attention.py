@@ -110,7 +110,7 @@ class MultiHeadAttention(keras.layers.Layer):
 
         Args:
             rows: Float tensor `[B, Q, d]`.
-            context: Float tensor `[B, K, d]`, K static.
+            context: Float tensor `[B, K, d]`.
             padding_mask: Boolean tensor `[B, K]`, true at real places of the context.
 
         Returns:
@@ -134,7 +134,7 @@ class MultiHeadAttention(keras.layers.Layer):
             ops.reshape(query, (-1, count * self.num_heads, width)),
             ops.transpose(context, (0, 2, 1)),
         )
-        logits = ops.reshape(logits, (-1, count, self.num_heads, context.shape[1]))
+        logits = ops.reshape(logits, (-1, count, self.num_heads, ops.shape(context)[1]))
         own = ops.sum(query * rows[:, :, None, :], axis=-1, keepdims=True)
         mask = ops.concatenate([padding_mask, ops.ones_like(padding_mask[:, :1])], axis=1)
         return self._softmax(ops.concatenate([logits, own], axis=-1), mask[:, None, None, :])
@@ -145,8 +145,8 @@ class MultiHeadAttention(keras.layers.Layer):
         weights = self.last_weights(rows, context, padding_mask)
         weights = self.dropout_layer(weights, training=training)
 
-        shared, own = ops.split(weights, [context.shape[1]], axis=-1)
-        shared = ops.reshape(shared, (-1, count * self.num_heads, context.shape[1]))
+        shared, own = weights[..., :-1], weights[..., -1:]
+        shared = ops.reshape(shared, (-1, count * self.num_heads, ops.shape(context)[1]))
         mixed = ops.reshape(ops.matmul(shared, context), (-1, count, self.num_heads, width))
         mixed = mixed + own * rows[:, :, None, :]
         # Dropout keeps the weights' sum from being 1, so the bias is weighted by it.

@@ -168,17 +168,31 @@ def padded_session(batch):
 
 
 def padded_history(batch):
-    """Return the behaviors of each target's past sessions, oldest first, `[T, P * M]`.
-
-    Padding may lie anywhere in a row: a session of fewer than M behaviors ends in padding.
+    """Return the behaviors of each target's past sessions, oldest first, `[T, n]`.
 
     Returns:
-        `PaddedSequence` with n = P * M.
+        `PaddedSequence` with the places of `take_history`.
     """
-    sessions = batch["past_sessions"]
-    behaviors = take_rows(batch["session_behaviors"], sessions)
-    slots = sessions.shape[1] * batch["session_behaviors"].shape[1]
-    return _padded(batch, ops.reshape(behaviors, (-1, slots)))
+    return _padded(batch, take_history(batch, batch["session_behaviors"]))
+
+
+def take_history(batch, sessions):
+    """Return what belongs to the behaviors of each target's past sessions, oldest first.
+
+    Args:
+        batch: A Batch.
+        sessions: Tensor `[S, M, ...]`, of each slot of the distinct sessions.
+
+    Returns:
+        `[T, n, ...]`. With row subsets n is the longest real history of the Batch; without them
+        P * M, where padding may lie anywhere in a row: a shorter session ends in padding.
+    """
+    inner = sessions.shape[2:]
+    if spec.HISTORY_SLOTS in batch:
+        return take_rows(ops.reshape(sessions, (-1, *inner)), batch[spec.HISTORY_SLOTS])
+    past = batch["past_sessions"]
+    slots = past.shape[1] * sessions.shape[1]
+    return ops.reshape(take_rows(sessions, past), (-1, slots, *inner))
 
 
 def _padded(batch, behaviors):

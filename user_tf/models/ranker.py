@@ -34,6 +34,11 @@ class Sizes:
     documents: int = 1
     text_length: int = 30
 
+    @property
+    def history_behaviors(self) -> int:
+        """Return the behaviors of the longest history."""
+        return self.past_sessions * self.session_behaviors
+
 
 class Ranker(keras.Model):
     """Base of all rankers: `ranker(batch) -> scores`.

@@ -20,6 +20,7 @@ from user_tf.models.batch_ops import (
     padded_history,
     padded_session,
     split_by_length,
+    take_history,
 )
 from user_tf.models.initial_weights import average_user
 from user_tf.models.ranker import Ranker
@@ -165,6 +166,7 @@ class User(Ranker):
                 ops.concatenate([intents[0][:, None], candidates[0]], axis=1),
                 history=past.history,
                 padding_mask=past.history_mask,
+                longest=self.sizes.history_behaviors,
                 training=training,
             )
             intents.append(rows[:, 0])
@@ -202,7 +204,10 @@ class User(Ranker):
         )
         if self.config.history_encoder:
             past = self.history_encoder.behavior_weights(
-                intents[:, None], encoded.history, encoded.history_mask
+                intents[:, None],
+                encoded.history,
+                encoded.history_mask,
+                longest=self.sizes.history_behaviors,
             )[:, 0]
         if self.config.session_encoder:
             session = self.current_session(batch, texts, encoded)
@@ -272,7 +277,7 @@ class User(Ranker):
         }
 
     def encode_history(self, batch, behaviors, training=False):
-        """Return contextual behaviors of the targets' past sessions, `[T, 100, d]`, and their mask."""
+        """Return contextual behaviors of the targets' past sessions, `[T, K, d]`, and their mask."""
         members = batch["session_behaviors"]
         real = members > 0
         sessions = take_rows(behaviors, members)
@@ -283,10 +288,7 @@ class User(Ranker):
                 padding_mask=real,
                 training=training,
             )
-        past = batch["past_sessions"]
-        slots = past.shape[1] * members.shape[1]
-        history = ops.reshape(take_rows(sessions, past), (-1, slots, self.config.width))
-        return history, ops.reshape(take_rows(real, past), (-1, slots))
+        return take_history(batch, sessions), take_history(batch, real)
 
     def signals(self, batch, texts):
         """Return KNRM, zero for recommendations, and the features F; each `[T, C, m]`."""

@@ -1,5 +1,7 @@
 """USER+: USER's score and a residual that compares single behaviors with candidates."""
 
+from typing import Any, NamedTuple
+
 import keras
 from keras import ops
 
@@ -15,8 +17,26 @@ from user_tf.models.batch_ops import padded_history, padded_session, split_by_le
 from user_tf.models.user import User
 
 FEATURE_LIMIT = 5.0
+PARTS = ("match", "same", "near", "query", "places")
+"""Signals beside those of USER, in the order of the head's weights."""
 VARIANTS = ("features", "all")
 """Parts a score may have: the head over F alone, or also what is read in texts."""
+
+
+class Events(NamedTuple):
+    """Texts that a user met before each target, a place each.
+
+    Attributes:
+        texts: int `[T, E]` -> texts.
+        documents: int `[T, E]`, 0 where none is known.
+        age: float `[T, E]`: how many behaviors of the user are later.
+        groups: G times bool `[T, E]`: events of a kind, of the current session or of past ones.
+    """
+
+    texts: Any
+    documents: Any
+    age: Any
+    groups: Any
 
 
 @keras.saving.register_keras_serializable(package="user_tf")
@@ -24,7 +44,7 @@ class UserPlus(User):
     """USER and, per candidate D, what the user's single behaviors say of it.
 
         score(D) = USER(D) + head(x(D))
-        x = centred [cosines, KNRM, F, match, same document, near, query] and the places by F
+        x = centred [cosines, KNRM, F, match, same, near, query] and the places by F
 
         match   m_ag(D): kernel density of D among the behaviors of group g (`KernelMatch`); groups are
                 browses, queries, clicked titles, each of the current session and of past ones, in
@@ -39,7 +59,7 @@ class UserPlus(User):
     validation chooses one (`choose_variant`).
 
     Args:
-        config: `ModelConfig`; `aspects`, `aspect_dim`, `head_dim`, `token_dropout` and
+        config: `ModelConfig`; `parts`, `aspects`, `aspect_dim`, `head_dim`, `token_dropout` and
             `text_dropout` beside those of `User`.
         sizes: `Sizes` of the dataset.
     """
@@ -76,9 +96,14 @@ class UserPlus(User):
         self.text_match.build(kernels, (None, 4 * memories, None))
         self.click_match.build(kernels, (None, 2 * memories, None))
         self.list_context.build(kernels)
-        matched = aspects * (6 * memories + 2) + 2 * memories
-        user_signals = self.scorer.linear.kernel.shape[0]
-        signals = user_signals + self.sizes.features + matched
+        widths = {
+            "match": 6 * memories * aspects,
+            "same": 2 * memories,
+            "near": aspects,
+            "query": aspects,
+            "places": self.sizes.features,
+        }
+        signals = self.scorer.linear.kernel.shape[0] + sum(widths[x] for x in self.config.parts)
         self.head.build((None, None, signals), (None, len(Task) + 6 * memories))
         self.variant = self.add_weight(
             shape=(), dtype="int32", initializer="zeros", trainable=False, name="variant"
@@ -94,16 +119,17 @@ class UserPlus(User):
         aspects = self.encode_aspects(batch)
         batch, texts, past = self.encode_tables(batch, training)
         features = self.score_signals(batch, texts, past, training)
-        matched, known = self.match(batch, aspects, texts.vectors, ops.any(texts.mask, axis=1))
+        found, known = self.match(batch, aspects, texts.vectors, ops.any(texts.mask, axis=1))
         reads = self.reads_texts(batch, training)
         mask = batch["candidate_mask"]
         own, count = features.shape[-1] - self.sizes.features, self.sizes.features
         clipped = ops.clip(features[..., own:], -FEATURE_LIMIT, FEATURE_LIMIT)
+        found = {part: centre(signal, mask) * reads for part, signal in found.items()}
+        found["places"] = places(clipped, mask)
         signals = [
             centre(features[..., :own], mask) * reads,
             centre(clipped, mask) if count else clipped,
-            places(clipped, mask),
-            centre(matched, mask) * reads,
+            *(found[part] for part in PARTS if part in self.config.parts),
         ]
         tasks = ops.one_hot(batch["task"] - 1, len(Task), dtype=known.dtype)
         residual = self.head(
@@ -168,85 +194,84 @@ class UserPlus(User):
             real_texts: Boolean tensor `[X]`: texts that are not empty.
 
         Returns:
-            Signals `[T, C, S]`, and how much is known of each group, `[T, 6 * H]`.
+            Signals `[T, C, S]` by part, and how much is known of each group, `[T, 6 * H]`.
         """
+        kernel, searching = self.kernel, batch["task"] == Task.SEARCH
         candidates = ops.take(aspects, batch["candidate_text"], axis=0)
-        searching = batch["task"] == Task.SEARCH
-        history, session = padded_history(batch), padded_session(batch)
-        slots = ops.concatenate([history.behaviors, session.behaviors], axis=1)
-        mask = ops.concatenate([history.mask, session.mask], axis=1)
-        current = ops.arange(slots.shape[1]) >= history.mask.shape[1]
-        position = count_positions(mask)
-        age = ops.cast(ops.max(position, axis=1, keepdims=True) - position, aspects.dtype)
-
-        # Titles of browses and queries, a place each; titles clicked in searches, three a place.
-        types = ops.take(batch["behavior_type"], slots, axis=0)
-        texts = ops.take(batch["behavior_text"], slots, axis=0)
-        clicks = batch["behavior_clicked"].shape[1]
-        clicked = ops.reshape(
-            ops.take(batch["behavior_clicked"], slots, axis=0), (-1, slots.shape[1] * clicks)
-        )
-        groups = [
-            ops.logical_and(types == kind, place)
-            for kind in BehaviorType
-            for place in (current, ops.logical_not(current))
-        ]
-        click_groups = [
-            ops.repeat(ops.logical_and(types == BehaviorType.SEARCH, place), clicks, axis=1)
-            for place in (current, ops.logical_not(current))
-        ]
         query = ops.take(vectors, batch["query_text"], axis=0)
-        own = self.memory_weights(age, texts, query, vectors, searching, real_texts, groups)
-        of_clicks = self.memory_weights(
-            ops.repeat(age, clicks, axis=1),
-            clicked,
-            query,
-            vectors,
-            searching,
-            real_texts,
-            click_groups,
-        )
-        kernel = self.kernel
-        signals = [
-            self.text_match(kernel(candidates, y=ops.take(aspects, texts, axis=0)), weights=own),
-            self.click_match(
-                kernel(candidates, y=ops.take(aspects, clicked, axis=0)), weights=of_clicks
-            ),
-            self.list_context(
+        match, same, known = [], [], []
+        for layer, events in zip(
+            (self.text_match, self.click_match), self.read_events(batch), strict=True
+        ):
+            weights = self.weigh(events, query, vectors, searching, real_texts)
+            texts = ops.take(aspects, events.texts, axis=0)
+            match.append(layer(kernel(candidates, y=texts), weights=weights))
+            same.append(self.same_document(batch["candidate_doc"], events.documents, weights))
+            known.append(ops.sum(weights, axis=-1))
+        found = {
+            "match": ops.concatenate(match, axis=-1),
+            "same": ops.concatenate(same, axis=-1),
+            "near": self.list_context(
                 kernel(candidates, y=candidates),
                 ranks=batch["candidate_rank"],
                 padding_mask=batch["candidate_mask"],
             ),
-            self.match_query(candidates, ops.take(aspects, batch["query_text"], axis=0), searching),
-        ]
-        documents = ops.take(batch["behavior_doc"], slots, axis=0)
-        clicked_documents = ops.reshape(
-            ops.take(batch["behavior_clicked_docs"], slots, axis=0), (-1, slots.shape[1] * clicks)
-        )
-        memories = self.memory.decay.shape[0]
-        for found, weights in ((documents, own), (clicked_documents, of_clicks)):
-            # Over all groups of a memory.
-            total = ops.sum(
-                ops.reshape(weights, (-1, weights.shape[1] // memories, memories, found.shape[1])),
-                axis=1,
-            )
-            signals.append(self.same_document(batch["candidate_doc"], found, total))
-        known = ops.concatenate([ops.sum(own, axis=-1), ops.sum(of_clicks, axis=-1)], axis=1)
-        return ops.concatenate(signals, axis=-1), ops.log1p(known)
+            "query": self.match_query(
+                candidates, ops.take(aspects, batch["query_text"], axis=0), searching
+            ),
+        }
+        return found, ops.log1p(ops.concatenate(known, axis=1))
 
-    def memory_weights(self, age, texts, query, vectors, searching, real_texts, groups):
-        """Return the weights of texts in each group and memory, `[T, G * H, E]`."""
-        likeness = ops.einsum(
-            "td,ted->te", normalize(query), ops.take(normalize(vectors), texts, axis=0)
+    def read_events(self, batch):
+        """Return `Events` of browses and queries, and of titles clicked in searches."""
+        history, session = padded_history(batch), padded_session(batch)
+        slots = ops.concatenate([history.behaviors, session.behaviors], axis=1)
+        mask = ops.concatenate([history.mask, session.mask], axis=1)
+        current = ops.arange(ops.shape(slots)[1]) >= ops.shape(history.mask)[1]
+        position = count_positions(mask)
+        age = ops.cast(ops.max(position, axis=1, keepdims=True) - position, self.kernel.dtype)
+        types = ops.take(batch["behavior_type"], slots, axis=0)
+
+        def groups(kinds):
+            return [
+                ops.logical_and(types == kind, when)
+                for kind in kinds
+                for when in (current, ops.logical_not(current))
+            ]
+
+        clicks = batch["behavior_clicked"].shape[1]
+
+        def clicked(field):
+            return ops.reshape(
+                ops.take(batch[field], slots, axis=0), (-1, ops.shape(slots)[1] * clicks)
+            )
+
+        return (
+            Events(
+                ops.take(batch["behavior_text"], slots, axis=0),
+                ops.take(batch["behavior_doc"], slots, axis=0),
+                age,
+                groups(BehaviorType),
+            ),
+            Events(
+                clicked("behavior_clicked"),
+                clicked("behavior_clicked_docs"),
+                ops.repeat(age, clicks, axis=1),
+                [ops.repeat(group, clicks, axis=1) for group in groups([BehaviorType.SEARCH])],
+            ),
         )
+
+    def weigh(self, events, query, vectors, searching, real_texts):
+        """Return the weights of events in each group and memory, `[T, G * H, E]`."""
+        titles = ops.take(normalize(vectors), events.texts, axis=0)
         weights = self.memory(
-            age,
-            likeness=likeness,
+            events.age,
+            likeness=ops.einsum("td,ted->te", normalize(query), titles),
             searching=searching,
-            padding_mask=ops.take(real_texts, texts, axis=0),
+            padding_mask=ops.take(real_texts, events.texts, axis=0),
         )
         return ops.concatenate(
-            [weights * ops.cast(group, weights.dtype)[:, None] for group in groups], axis=1
+            [weights * ops.cast(group, weights.dtype)[:, None] for group in events.groups], axis=1
         )
 
     def match_query(self, candidates, query, searching):
@@ -255,7 +280,18 @@ class UserPlus(User):
         return ops.where(searching[:, None, None], ops.transpose(logs, (0, 2, 1)), 0.0)
 
     def same_document(self, candidates, documents, weights):
-        """Return log(1 + sum_e w_he [e is D]), `[T, C, H]`; ids of 0 are not known."""
+        """Return log(1 + sum_e w_he [e is D]), `[T, C, H]`; ids of 0 are not known.
+
+        Args:
+            candidates: int tensor `[T, C]`.
+            documents: int tensor `[T, E]`.
+            weights: Float tensor `[T, G * H, E]`, summed over the groups.
+        """
+        memories = self.memory.decay.shape[0]
+        weights = ops.reshape(
+            weights, (-1, weights.shape[1] // memories, memories, ops.shape(documents)[1])
+        )
+        weights = ops.sum(weights, axis=1)
         same = ops.logical_and(
             candidates[:, :, None] == documents[:, None, :], documents[:, None, :] > 0
         )

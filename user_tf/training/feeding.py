@@ -24,7 +24,7 @@ def steps_per_epoch(config: Config, dataset: Dataset, replicas: int) -> int:
     Raises:
         ValueError: The dataset has no training window.
     """
-    windows = windows_in_epoch(dataset, config.data.scenario)
+    windows = windows_in_epoch(dataset, config.data.scenario, config.data.batch.train_share)
     if not windows:
         raise ValueError(
             f"`data.dataset` must have training windows of the scenario {config.data.scenario!r}. "

@@ -29,14 +29,19 @@ def test_a_batch_is_padded_to_the_smallest_bucket_that_fits():
     for name, value in batch.items():
         if name.endswith("_place"):
             continue
-        np.testing.assert_array_equal(padded[name][: len(value)], value)
-        rest = padded[name][len(value) :]
-        assert (rest == (-1 if name == "target_id" else 0)).all()
+        inside = tuple(slice(size) for size in value.shape)
+        np.testing.assert_array_equal(padded[name][inside], value)
+        rest = padded[name].copy()
+        rest[inside] = empty = -1 if name == "target_id" else 0
+        assert (rest == empty).all()
+    assert padded["history_slots"].shape == tuple(
+        len(x) + 3 for x in (batch["task"], batch["history_slots"][0])
+    )
 
 
 def test_a_batch_larger_than_every_bucket_is_refused():
     with pytest.raises(tf.errors.InvalidArgumentError, match="no size bucket holds the batch"):
-        pack(windows(), buckets=np.ones([2, 8], np.int32))
+        pack(windows(), buckets=np.ones([2, 9], np.int32))
 
 
 def test_three_epochs_and_another_seed_take_at_most_four_shapes(batch_dataset, fixed):

@@ -51,12 +51,13 @@ def test_batches_have_the_shapes_and_dtypes_of_the_table(element_spec, batch_dat
 def test_row_subsets_of_batches_are_those_of_the_table(element_spec):
     places = {field.name for field in spec.ROW_SUBSETS if field.name.endswith("_place")}
     buckets = {spec.bucket_name(length) for length in spec.bucket_lengths(element_spec)}
-    others = {"clicked_searches", "search_targets"}
-    assert set(element_spec) - set(spec.BY_NAME) == places | buckets | others
-    assert set(row_subsets.names(element_spec)) == buckets | others
+    rows = {"clicked_searches", "search_targets"}
+    assert set(row_subsets.names(element_spec)) == buckets | rows
+    others = rows | places | {spec.HISTORY_SLOTS}
+    assert set(element_spec) - set(spec.BY_NAME) == buckets | others
     described = {field.name for field in spec.ROW_SUBSETS}
-    assert described == places | others | {spec.bucket_name("<l>")}
-    assert all(element_spec[name].dtype == tf.int32 for name in places | buckets | others)
+    assert described == others | {spec.bucket_name("<l>")}
+    assert all(element_spec[name].dtype == tf.int32 for name in buckets | others)
 
 
 def test_pointers_stay_inside_the_table_they_point_at():

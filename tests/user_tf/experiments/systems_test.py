@@ -23,9 +23,15 @@ from user_tf.training import phases, run_checks
 ROOT = pathlib.Path(__file__).parents[3]
 SYSTEMS = ROOT / "configs" / "systems"
 FLAGFILES = sorted(path.stem for path in SYSTEMS.glob("*.flags"))
-VARIANTS = read_variants(str(ROOT / "configs" / "experiments" / "departures.toml"), SYSTEMS)
+VARIANTS = {
+    name: flags
+    for path in sorted((ROOT / "configs" / "experiments").glob("*.toml"))
+    for name, flags in read_variants(str(path), SYSTEMS).items()
+}
+DEPARTURES = read_variants(str(ROOT / "configs" / "experiments" / "departures.toml"), SYSTEMS)
 NAMES = [*FLAGFILES, *VARIANTS]
 GRIDS = ["table2", "table3", "figure4", "departures", "known_answers", "user_plus"]
+GRIDS += ["user_plus_parts", "learning_curves"]
 WORLDS = ["linked", "independent", "session_only", "refinding", "text_poor", "cold", "trivago"]
 # What makes a system; all else is common, so that systems are compared and not their trainings.
 OF_A_SYSTEM = {
@@ -33,6 +39,7 @@ OF_A_SYSTEM = {
     "data.batch.negatives",
     "data.batch.next_queries",
     "data.batch.recommendation_features",
+    "data.batch.train_share",
     "model.name",
     "model.session_encoder",
     "model.history_encoder",
@@ -110,18 +117,24 @@ def test_a_variant_is_its_base_with_other_flags(folder):
     base = read_system("narrow", folder, folder / "common.flags")
     assert (system.name, system.label) == ("bare", "Bare")
     assert make_flags(system.config, base.config) == ["--nomodel.knrm", "--model.score_tanh"]
+    other = write_variants(
+        folder,
+        'base = "narrow"\n[variants.a]\nbase = "single"\nlabel = "A"\nflags = "--nomodel.knrm"\n',
+    )
+    system = read_system("a", folder, folder / "common.flags", variants=other)
+    assert system.config.data.scenario == "search" and not system.config.model.knrm
 
 
 def test_the_departures_have_the_flags_of_their_published_runs(monkeypatch):
     monkeypatch.chdir(ROOT)
     path = ROOT / "benchmarks" / "results" / "grid_linked.json"
     published = {e["system"] for e in json.loads(path.read_text(encoding="utf-8"))["systems"]}
-    assert set(VARIANTS) <= published
+    assert set(DEPARTURES) <= published
     common = "configs/train/simulated.flags"
     user = read_system("user", SYSTEMS, common).config
     changes = {
-        name: make_flags(read_system(name, SYSTEMS, common, variants=VARIANTS).config, user)
-        for name in VARIANTS
+        name: make_flags(read_system(name, SYSTEMS, common, variants=DEPARTURES).config, user)
+        for name in DEPARTURES
     }
     assert changes["released_no_positions"] == [
         "--nomodel.session_positions",
@@ -144,7 +157,7 @@ def test_flags_make_the_settings_they_are_made_of():
         train=TrainConfig(phases=("search",), learning_rate=3e-4),
     )
     config = make_run_config(config, "data set", "run", 3)
-    assert resolve(make_flags(config)) == (config, "")
+    assert resolve(make_flags(config)) == (config, "", False)
     wider = dataclasses.replace(config, model=dataclasses.replace(config.model, width=8))
     assert make_flags(wider, config) == ["--model.width=8"]
 
@@ -160,9 +173,20 @@ def test_the_systems_of_the_project_differ_in_what_makes_them_alone(name, monkey
         system = read_system(name, SYSTEMS, common, variants=VARIANTS)
         assert system.label != name
         assert system.config.model.name in {*RANKERS, "lambdamart"}
-        differing = make_flags(system.config, resolve([f"--flagfile={common}"])[0])
+        if resolve(VARIANTS.get(name, [f"--flagfile={SYSTEMS / name}.flags"])).complete:
+            continue
+        differing = make_flags(system.config, resolve([f"--flagfile={common}"]).config)
         names = {flag.split("=")[0].removeprefix("--") for flag in differing}
         assert {name.removeprefix("no") for name in names - OF_A_SYSTEM} <= OF_A_SYSTEM
+
+
+def test_a_complete_system_has_its_own_settings_alone(folder):
+    (folder / "whole.flags").write_text("--undefok=label,complete\n--complete\n--model.width=5\n")
+    (folder / "user.flags").write_text("--model.width=64\n--model.key_dim=3\n")
+    system = read_system("whole", folder, folder / "common.flags", str(folder))
+    assert make_flags(system.config) == ["--model.width=5"]
+    with pytest.raises(ValueError, match=r"`systems` must not be tuned.*Got 'whole'.*Fix: "):
+        read_system("whole", folder, folder / "common.flags", ["--model.width=7"])
 
 
 @pytest.mark.parametrize("name", FLAGFILES)

@@ -109,7 +109,7 @@ def group_sums(target, candidate, kinds):
 
 
 def match(target, slot):
-    """All signals of match, near, query and same document of a candidate; what is known."""
+    """Signals of a candidate by part, and what is known of its user's behaviors."""
     batch, weights = target.batch, target.weights
     texts = batch["candidate_text"][target.target]
     ranks, mask = batch["candidate_rank"][target.target], batch["candidate_mask"][target.target]
@@ -130,15 +130,17 @@ def match(target, slot):
     for kind, _, age, text, other in target.events:
         if kind in same and other == doc:
             same[kind] += target.weight(age, text)
-    signals = [
+    densities = [
         density(own, own_known, part(weights, "text_match")).ravel(),
         density(clicks, clicks_known, part(weights, "click_match")).ravel(),
-        density(near, near_known, part(weights, "list_context", "density")).ravel(),
-        query,
-        np.log1p(same["browse"]),
-        np.log1p(same["click"]),
     ]
-    return np.concatenate(signals), np.log1p(np.concatenate([own_known, clicks_known]))
+    signals = {
+        "match": np.concatenate(densities),
+        "same": np.log1p(np.concatenate([same["browse"], same["click"]])),
+        "near": density(near, near_known, part(weights, "list_context", "density")).ravel(),
+        "query": query,
+    }
+    return signals, np.log1p(np.concatenate([own_known, clicks_known]))
 
 
 def centred(rows):
@@ -166,14 +168,13 @@ def scores(batch, weights, config, reads=1.0):
         found = [match(target, slot) for slot in slots]
         known = found[0][1]
         clipped = np.clip(own[:, own.shape[1] - features :], -5, 5)
-        matched = np.array([row for row, _ in found])
-        parts = (
-            reads * centred(own[:, : own.shape[1] - features]),
-            centred(clipped),
-            places(clipped),
-            reads * centred(matched),
-        )
-        x = np.concatenate(parts, axis=1)
+        x = [reads * centred(own[:, : own.shape[1] - features]), centred(clipped)]
+        for name in ("match", "same", "near", "query"):
+            if name in config.parts:
+                x.append(reads * centred(np.array([row[name] for row, _ in found])))
+        if "places" in config.parts:
+            x.append(places(clipped))
+        x = np.concatenate(x, axis=1)
         context = np.concatenate([[target.task == 1, target.task == 2], known])
         head = part(weights, "head")
         for slot, row, raw in zip(slots, x, own, strict=True):

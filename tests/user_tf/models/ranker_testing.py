@@ -83,6 +83,8 @@ def with_row_subsets(batch, more=0):
         name: tf.pad(tf.cast(value, tf.int32), [[0, more]])
         for name, value in row_subsets.choose(batch, 3).items()
     }
+    history = tf.cast(row_subsets.choose_history(batch), tf.int32)
+    chosen[spec.HISTORY_SLOTS] = tf.pad(history, [[0, 0], [0, more]])
     return batch | chosen | row_subsets.place(batch | chosen)
 
 

@@ -12,7 +12,7 @@ from tests.user_tf.random_batch import SIZES, random_batch
 from user_tf.config import ModelConfig
 from user_tf.models.batch_ops import padded_history, padded_session
 from user_tf.models.user import User
-from user_tf.models.user_plus import VARIANTS, UserPlus
+from user_tf.models.user_plus import PARTS, VARIANTS, UserPlus
 
 SMALL = ModelConfig(
     width=8, num_heads=2, key_dim=3, intermediate_dim=10, aspects=3, aspect_dim=4, head_dim=5
@@ -31,9 +31,17 @@ def batch_with_known_documents(seed):
     return batch
 
 
-@pytest.mark.parametrize("name", VARIANTS)
-def test_scores_equal_the_equations_written_target_by_target(name):
-    model = randomize(make(), seed=5)
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        *((name, PARTS) for name in VARIANTS),
+        ("all", ("near", "match")),
+        ("all", ("places",)),
+        ("all", ()),
+    ],
+)
+def test_scores_equal_the_equations_written_target_by_target(name, parts):
+    model = randomize(make(parts=parts), seed=5)
     model.choose_variant(name)
     batch = batch_with_known_documents(1)
     expected = numpy_user_plus.scores(batch, weights_of(model), model.config, float(name == "all"))

@@ -23,8 +23,8 @@ class HistoryEncoder(TransformerArguments):
     Positions number the n real behaviors from the oldest on:
 
     * `forward`: 1..n, the target at n + 1.
-    * `fixed`: 1..n, the target at the last id, K + 1: how recent a behavior is does not show
-      where histories are short (the group's other code does so).
+    * `fixed`: 1..n, the target at the last id, `longest` + 1: how recent a behavior is does not
+      show where histories are short (the group's other code does so).
     * `recency`: counted back from the target: the target at 1, the latest behavior at 2, the oldest
       at n + 1.
     * `off`: none.
@@ -38,6 +38,7 @@ class HistoryEncoder(TransformerArguments):
         history: Float tensor `[T, K, d]`: contextual behaviors of past sessions, oldest first.
         padding_mask: Boolean tensor `[T, K]`, true at real behaviors, anywhere in the row. Padding
             gets no weight and no position.
+        longest: Behaviors of the longest history there may be. Default: K.
         training: True to apply dropout.
 
     Returns:
@@ -76,25 +77,25 @@ class HistoryEncoder(TransformerArguments):
             self.positions = Positions(width, dtype=self.dtype_policy, name="positions")
             self.positions.build((None, None))
 
-    def call(self, rows, history, padding_mask, training=None):
-        rows, history = self._add_positions(rows, history, padding_mask)
+    def call(self, rows, history, padding_mask, longest=None, training=None):
+        rows, history = self._add_positions(rows, history, padding_mask, longest)
         return self.transformer(rows, padding_mask=padding_mask, context=history, training=training)
 
-    def behavior_weights(self, rows, history, padding_mask):
+    def behavior_weights(self, rows, history, padding_mask, longest=None):
         """Return each row's attention to the behaviors, `[T, Q, K]`: `Transformer.context_weights`."""
-        rows, history = self._add_positions(rows, history, padding_mask)
+        rows, history = self._add_positions(rows, history, padding_mask, longest)
         return self.transformer.context_weights(rows, history, padding_mask)
 
-    def _add_positions(self, rows, history, padding_mask):
+    def _add_positions(self, rows, history, padding_mask, longest):
         """Add positions to rows and history, if they are on."""
         if self.history_positions == "off":
             return rows, history
-        ids, last = self._position_ids(padding_mask)
-        longest = padding_mask.shape[1] + 1
-        history = history + self.positions(ids, longest=longest)
-        return rows + self.positions(last, longest=longest), history
+        longest = padding_mask.shape[1] if longest is None else longest
+        ids, last = self._position_ids(padding_mask, longest)
+        history = history + self.positions(ids, longest=longest + 1)
+        return rows + self.positions(last, longest=longest + 1), history
 
-    def _position_ids(self, padding_mask):
+    def _position_ids(self, padding_mask, longest):
         """Return position ids of the history `[T, K]` and of the rows `[T, 1]`."""
         ids = count_positions(padding_mask)
         number = ops.sum(ops.cast(padding_mask, "int32"), axis=1, keepdims=True)
@@ -102,7 +103,7 @@ class HistoryEncoder(TransformerArguments):
             backward = (number + 2 - ids) * ops.cast(padding_mask, "int32")
             return backward, ops.ones_like(number)
         if self.history_positions == "fixed":
-            return ids, ops.full_like(number, padding_mask.shape[1] + 1)
+            return ids, ops.full_like(number, longest + 1)
         return ids, number + 1
 
     def get_config(self):

@@ -63,7 +63,7 @@ def read_clicks(batch, real_texts, searches=False):
         real = ops.where(real, first, (batch["behavior_type"] == BehaviorType.SEARCH)[:, None])
     # A pointer does not show an empty text: the groups of texts may put it in any row.
     real = ops.logical_and(real, ops.take(real_texts, texts, axis=0))
-    slots = behaviors.shape[1] * texts.shape[1]
+    slots = ops.shape(behaviors)[1] * texts.shape[1]
     texts, mask = (ops.reshape(ops.take(x, behaviors, axis=0), (-1, slots)) for x in (texts, real))
     return Clicks(texts, mask)
 

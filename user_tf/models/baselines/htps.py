@@ -198,12 +198,16 @@ class Htps(Ranker):
         units = ops.take(texts, batch["behavior_text"], axis=0) + titles
         types = batch["behavior_type"]
         real = types > 0 if self.with_browses else types == BehaviorType.SEARCH
+        longest = self.sizes.history_behaviors, self.sizes.session_behaviors
         return [
             {
                 "history": ops.take(units, sequence.behaviors, axis=0),
                 "padding_mask": ops.take(real, sequence.behaviors, axis=0),
+                "longest": most,
             }
-            for sequence in (padded_history(batch), padded_session(batch))
+            for sequence, most in zip(
+                (padded_history(batch), padded_session(batch)), longest, strict=True
+            )
         ]
 
     def predict_intent(self, batch, texts, query, training=False):
@@ -222,7 +226,13 @@ class Htps(Ranker):
             training=training,
         )
         mask = ops.broadcast_to(ops.cast(self.mask_vector, query.dtype), ops.shape(query))
-        return self.next_encoder(mask, history=queries, padding_mask=real, training=training)
+        return self.next_encoder(
+            mask,
+            history=queries,
+            padding_mask=real,
+            longest=self.sizes.history_behaviors + self.sizes.session_behaviors + 1,
+            training=training,
+        )
 
     def next_query_loss(self, batch, intent):
         """Return the sum over the real targets of the mean -log p of their next query's words."""

@@ -82,9 +82,9 @@ class Nrms(Ranker):
         """
         _, _, clicks, mask = self.encode_clicks(batch)
         weights = self.click_encoder.pooling_weights(clicks, mask)
-        behaviors = batch["past_sessions"].shape[1] * batch["session_behaviors"].shape[1]
-        behaviors += batch["current_behaviors"].shape[1]
-        return ops.sum(ops.reshape(weights, (-1, behaviors, weights.shape[1] // behaviors)), axis=2)
+        clicks_a_behavior = batch["behavior_clicked"].shape[1] if self.with_searches else 1
+        slots = ops.shape(weights)[1] // clicks_a_behavior
+        return ops.sum(ops.reshape(weights, (-1, slots, clicks_a_behavior)), axis=2)
 
     def encode_clicks(self, batch, training=False):
         """Return the Batch with renumbered texts, their vectors `[X, d]`, clicks `[T, H, d]` and mask."""

@@ -7,7 +7,7 @@ from user_tf.layers.additive_attention import AdditiveAttention
 from user_tf.layers.knrm import Knrm
 from user_tf.layers.masking import cosine, masked_softmax, precise_dtype
 from user_tf.models.baselines.search_history import search_vectors, session_states
-from user_tf.models.batch_ops import match_words, padded_history, padded_session
+from user_tf.models.batch_ops import match_words, padded_history, padded_session, take_history
 from user_tf.models.initial_weights import weigh_cosines
 from user_tf.models.ranker import Ranker
 
@@ -122,7 +122,7 @@ class Rpmn(Ranker):
         titles = ops.take(batch["behavior_clicked"], past, axis=0)
         queries = ops.take(texts, ops.take(batch["behavior_text"], past, axis=0), axis=0)
         mask = ops.logical_and(titles > 0, ops.take(real, past, axis=0)[..., None])
-        slots, width = past.shape[1] * titles.shape[2], self.config.width
+        slots, width = ops.shape(past)[1] * titles.shape[2], self.config.width
         values = ops.repeat(queries, titles.shape[2], axis=1)
         keys = ops.reshape(ops.take(texts, titles, axis=0), (-1, slots, width))
         return self.read(keys, values, ops.reshape(mask, (-1, slots)), documents)
@@ -134,10 +134,5 @@ class Rpmn(Ranker):
         ends = ops.broadcast_to(states[:, -1:], ops.shape(states))
         current, _ = session_states(self.gru, searches, real, batch["current_behaviors"])
         state = current[:, -1]
-        slots = batch["past_sessions"].shape[1] * inside.shape[1]
-
-        def flat(x):
-            taken = ops.take(x, batch["past_sessions"], axis=0)
-            return ops.reshape(taken, (-1, slots, *x.shape[2:]))
-
-        return state, self.read(flat(states), flat(ends), flat(inside), state[:, None])[:, 0]
+        memory = [take_history(batch, x) for x in (states, ends, inside)]
+        return state, self.read(*memory, state[:, None])[:, 0]

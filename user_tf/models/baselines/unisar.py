@@ -151,7 +151,7 @@ class Unisar(Ranker):
         types = ops.take(batch["behavior_type"], places, axis=0)
         rows = ops.take(behaviors, places, axis=0)
         masks = {"browse": types == BehaviorType.BROWSE, "search": types == BehaviorType.SEARCH}
-        slots = places.shape[1]
+        slots = ops.shape(places)[1]
         x = rows + self.positions(count_positions(places > 0), longest=slots)
 
         def encode(kind, attention_mask):
