@@ -126,7 +126,7 @@ def write_targets(
     lists: CandidateLists,
     users: Sequence[str],
     documents: Sequence[str],
-    texts: Sequence[str],
+    texts: pa.Array,
     request_ids: pa.ChunkedArray,
     user_row: Integers,
     popularity: Integers,
@@ -142,8 +142,8 @@ def write_targets(
         user_row: `write_users`.
         popularity, last_touch: int64 [candidates].
     """
-    user_id, document_id, text, split = (
-        pa.array(strings, pa.string()) for strings in (users, documents, texts, tuple(Split))
+    user_id, document_id, split = (
+        pa.array(strings, pa.string()) for strings in (users, documents, tuple(Split))
     )
     requests = request_ids.combine_chunks() if len(request_ids) else pa.array([], pa.string())
     browse = lists.rows["request"] == 0
@@ -170,7 +170,7 @@ def write_targets(
                 "time": rows["time"],
                 "session": rows["session"],
                 "request_id": requests.take(pa.array(request[block], mask=browse[block])),
-                "query": text.take(pa.array(rows["query"])),
+                "query": texts.take(pa.array(rows["query"])),
                 "candidates": as_lists(document_id.take(pa.array(lists.candidates["doc"][listed]))),
                 "labels": as_lists(lists.candidates["label"][listed].astype(np.int8)),
                 "popularity": as_lists(popularity[listed]),

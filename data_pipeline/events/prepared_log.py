@@ -44,10 +44,10 @@ class PreparedLog:
         """Return the id of each document; number 0 is ""."""
         return ["", *self.documents["doc_id"].to_pylist()]
 
-    def read_texts(self) -> list[str]:
-        """Return every text in the order of its number; the first is the empty one."""
-        texts = self.engine.collect(self.tables.texts, ["text"])
-        return ["", *texts["content"].to_pylist()]
+    def read_texts(self) -> pa.Array:
+        """Return every text in the order of its number, string [texts]; the first is the empty one."""
+        texts = self.engine.collect(self.tables.texts, ["text"])["content"].cast(pa.string())
+        return pa.concat_arrays([pa.array([""]), *texts.chunks])
 
 
 def open_prepared_log(
