@@ -10,7 +10,7 @@ import os
 import pathlib
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -105,19 +105,19 @@ def count_occurrences(log: PreparedLog, events: UserEvents, before: int, texts: 
 
 
 def count_words(
-    split: Callable[[Any], Any], texts: pa.Array, weights: Integers, workers: int | None = None
+    split: Callable[[Any], Any], texts: Sequence[str], weights: Integers, workers: int | None = None
 ) -> Counter[str]:
     """Count the occurrences of every word, each text with its weight.
 
     Args:
         split: string [X] -> RaggedTensor of strings [X, (words)].
-        texts: string [texts].
+        texts: The texts; may be a string array of Arrow.
         weights: int64 [texts].
         workers: As for `data_pipeline.text.words.in_chunks`.
 
     Example:
         >>> from data_pipeline.text.words import tokenize
-        >>> sorted(count_words(tokenize, pa.array(["a hotel", "a"]), np.array([2, 1])).items())
+        >>> sorted(count_words(tokenize, ["a hotel", "a"], np.array([2, 1])).items())
         [('a', 3), ('hotel', 2)]
     """
     import tensorflow as tf
@@ -125,7 +125,7 @@ def count_words(
     from data_pipeline.text.words import in_chunks
 
     def count(part: slice) -> tuple[list[bytes], list[int]]:
-        words = split(tf.constant(texts[part].to_pylist(), tf.string))
+        words = split(tf.constant(np.asarray(texts[part], object), tf.string))
         distinct, index = tf.unique(words.flat_values)
         weight = np.repeat(weights[part], words.row_lengths().numpy())
         # Sums of whole numbers below 2**53 are exact in the float64 of bincount.
