@@ -112,6 +112,9 @@ def prepare_dataset(
         ),
     )
     inputs = steps.run("tables", lambda: write_tables(folder, log, events, lists, features))
+    statistics = steps.run(
+        "statistics", lambda: _count_statistics(events, lists, inputs, selected.boundaries)
+    )
     windows = {
         scenario: steps.run(
             f"windows of {scenario}",
@@ -128,9 +131,6 @@ def prepare_dataset(
         )
         for scenario in settings.scenarios
     }
-    statistics = steps.run(
-        "statistics", lambda: _count_statistics(events, lists, inputs, selected.boundaries)
-    )
     warnings = steps.run(
         "warnings",
         lambda: to_plain(
