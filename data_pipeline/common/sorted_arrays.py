@@ -1,5 +1,8 @@
 """Find and number rows with sorted arrays."""
 
+import itertools
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -107,3 +110,18 @@ def concat_ranges(first: Integers, count: Integers) -> Integers:
     ends = np.cumsum(count)
     total = int(ends[-1]) if len(ends) else 0
     return np.arange(total) + np.repeat(first - (ends - count), count)
+
+
+def cut_blocks(offsets: Integers, rows: int) -> Iterator[tuple[int, int]]:
+    """Yield the first owner of each block, and the one after its last.
+
+    Args:
+        offsets: int64 [owners + 1], where the rows of each owner begin.
+        rows: Approximate rows of a block; an owner is never cut.
+
+    Example:
+        >>> list(cut_blocks(np.array([0, 3, 4, 9]), rows=4))
+        [(0, 2), (2, 3)]
+    """
+    ends = np.searchsorted(offsets, np.arange(rows, offsets[-1], rows))
+    yield from itertools.pairwise(sorted_unique(np.append(ends, [0, len(offsets) - 1])).tolist())

@@ -3,22 +3,27 @@
 import dataclasses
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data_pipeline.common.array_types import Columns, Integers
 from data_pipeline.common.codes import Split, Task
+from data_pipeline.common.mapped_arrays import release_pages
 from data_pipeline.common.sorted_arrays import sorted_unique
 from data_pipeline.dataset.dataset_folder import TARGETS
 from data_pipeline.dataset.windows import WindowInputs
 from data_pipeline.events.as_of import EventTimes
 from data_pipeline.events.prepared_log import PreparedLog
+from data_pipeline.events.user_blocks import cut_users, slice_users
 from data_pipeline.events.user_events import UserEvents
 from data_pipeline.features.relevance_features import CandidateFeatures
 from data_pipeline.targets.candidate_lists import CandidateLists, find_next_queries, list_groups
+
+ROW_GROUP = 2**20
+"""Rows of a row group of targets.parquet."""
 
 
 def write_tables(
@@ -40,10 +45,9 @@ def write_tables(
     Returns:
         Inputs of the windows of every scenario.
     """
-    behaviors, rows = events.behaviors, dict(lists.rows)
+    rows = dict(lists.rows)
     rows["next_query"] = find_next_queries(rows, events.searches)
-    times = EventTimes(behaviors["user"], behaviors["known_at"])
-    rows["past_behaviors"] = times.before(rows["user"], rows["time"])
+    rows["past_behaviors"] = count_past(rows, events.behaviors)
     user_row = write_users(folder, log.users, rows)
     document_ids = log.read_document_ids()
     write_documents(folder, document_ids, log.document_text)
@@ -53,7 +57,7 @@ def write_tables(
         log.users,
         document_ids,
         log.read_texts(),
-        log.read_request_ids(),
+        log.read_request_ids(rows["request"][rows["request"] > 0]),
         user_row,
         features.popularity,
         features.last_touch,
@@ -70,6 +74,25 @@ def write_tables(
         group_row,
         positive,
     )
+
+
+def count_past(targets: Columns, behaviors: Columns) -> Integers:
+    """Return how many behaviors of its user each target sees: int64 [targets].
+
+    Args:
+        targets: user (ascending), time.
+        behaviors: user (ascending), known_at.
+    """
+    count = np.zeros(len(targets["time"]), np.int64)
+    for first, last in cut_users(behaviors["user"]):
+        begin, after = np.searchsorted(targets["user"], [first, last + 1])
+        own = slice_users({name: behaviors[name] for name in ("user", "known_at")}, first, last)
+        times = EventTimes(own["user"], own["known_at"])
+        count[begin:after] = times.before(
+            targets["user"][begin:after], targets["time"][begin:after]
+        )
+        release_pages(behaviors)
+    return count
 
 
 def write_users(folder: pathlib.Path, users: Sequence[str], targets: Columns) -> Integers:
@@ -103,50 +126,61 @@ def write_targets(
     lists: CandidateLists,
     users: Sequence[str],
     documents: Sequence[str],
-    texts: Sequence[str],
+    texts: pa.Array,
     request_ids: pa.ChunkedArray,
     user_row: Integers,
     popularity: Integers,
     last_touch: Integers,
 ) -> None:
-    """Write targets.parquet.
+    """Write targets.parquet, a row group at a time.
 
     Args:
         folder: Folder of the dataset.
         lists: With the column past_behaviors added to the rows.
         users, documents, texts: Strings of each number, number 0 being "".
-        request_ids: string [requests], of request 1, 2, ...
+        request_ids: string [n], of the targets that are requests, in their order.
         user_row: `write_users`.
         popularity, last_touch: int64 [candidates].
     """
-    rows = lists.rows
-
-    def taken(strings: Sequence[str], numbers: Integers) -> pa.Array:
-        return pa.array(strings, pa.string()).take(pa.array(numbers))
-
-    def as_lists(values: pa.Array) -> pa.Array:
-        return pa.ListArray.from_arrays(pa.array(lists.offsets, pa.int32()), values)
-
-    browse = rows["request"] == 0
+    user_id, document_id, split = (
+        pa.array(strings, pa.string()) for strings in (users, documents, tuple(Split))
+    )
     requests = request_ids.combine_chunks() if len(request_ids) else pa.array([], pa.string())
-    columns = {
-        "target_id": rows["target_id"],
-        "split": taken(tuple(Split), rows["split"]),
-        "task": rows["task"].astype(np.int8),
-        "user_id": taken(users, rows["user"]),
-        "time": rows["time"],
-        "session": rows["session"],
-        "request_id": pc.take(requests, pa.array(rows["request"] - 1, mask=browse)),
-        "query": taken(texts, rows["query"]),
-        "candidates": as_lists(taken(documents, lists.candidates["doc"])),
-        "labels": as_lists(pa.array(lists.candidates["label"].astype(np.int8))),
-        "popularity": as_lists(pa.array(popularity)),
-        "last_touch": as_lists(pa.array(last_touch)),
-        "first_of_task": rows["first_of_task"] == 1,
-        "session_has_both": rows["has_both"] == 1,
-        "known_user": user_row[rows["user"]] > 0,
-        "query_seen": rows["query_seen"] == 1,
-        "past_behaviors": rows["past_behaviors"].astype(np.int32),
-        "pseudo": rows["pseudo"] == 1,
-    }
-    pq.write_table(pa.table(columns, schema=TARGETS), folder / "targets.parquet")
+    browse = lists.rows["request"] == 0
+    request = np.cumsum(~browse) - 1
+    size = len(browse)
+    with pq.ParquetWriter(folder / "targets.parquet", TARGETS) as writer:
+        for begin in range(0, size, ROW_GROUP):
+            block = slice(begin, begin + ROW_GROUP)
+            rows = {name: column[block] for name, column in lists.rows.items()}
+            offsets = lists.offsets[begin : begin + ROW_GROUP + 1]
+            listed, bounds = (
+                slice(offsets[0], offsets[-1]),
+                pa.array(offsets - offsets[0], pa.int32()),
+            )
+
+            def as_lists(values: Any, bounds: pa.Array = bounds) -> pa.Array:
+                return pa.ListArray.from_arrays(bounds, pa.array(values))
+
+            columns = {
+                "target_id": rows["target_id"],
+                "split": split.take(pa.array(rows["split"])),
+                "task": rows["task"].astype(np.int8),
+                "user_id": user_id.take(pa.array(rows["user"])),
+                "time": rows["time"],
+                "session": rows["session"],
+                "request_id": requests.take(pa.array(request[block], mask=browse[block])),
+                "query": texts.take(pa.array(rows["query"])),
+                "candidates": as_lists(document_id.take(pa.array(lists.candidates["doc"][listed]))),
+                "labels": as_lists(lists.candidates["label"][listed].astype(np.int8)),
+                "popularity": as_lists(popularity[listed]),
+                "last_touch": as_lists(last_touch[listed]),
+                "first_of_task": rows["first_of_task"] == 1,
+                "session_has_both": rows["has_both"] == 1,
+                "known_user": user_row[rows["user"]] > 0,
+                "query_seen": rows["query_seen"] == 1,
+                "past_behaviors": rows["past_behaviors"].astype(np.int32),
+                "pseudo": rows["pseudo"] == 1,
+            }
+            writer.write_table(pa.table(columns, schema=TARGETS))
+            release_pages(lists, popularity, last_touch)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from data_pipeline.common.array_types import Columns, Integers
+from data_pipeline.common.array_types import Integers
 from data_pipeline.common.codes import LABELED_SPLITS, Split
 from data_pipeline.common.mapped_arrays import release_pages
 from data_pipeline.dataset.windows import (
@@ -23,7 +23,8 @@ from data_pipeline.dataset.windows import (
     cut_windows,
     write_shard,
 )
-from data_pipeline.events.scenario_events import ScenarioEvents, select_scenario
+from data_pipeline.events.scenario_events import select_scenario
+from data_pipeline.events.user_blocks import select_users
 from data_pipeline.events.user_events import UserEvents
 from data_pipeline.events.visible_history import BehaviorStates, visible_history
 from data_pipeline.settings import SequenceSettings, WindowSettings
@@ -63,7 +64,6 @@ def write_windows(
     # Files of a killed run.
     shutil.rmtree(target_folder, ignore_errors=True)
     target_folder.mkdir(parents=True)
-    selected = select_scenario(events, scenario, sequence)
     shown = np.isin(inputs.group_row, select_targets(inputs.targets, scenario))
     split_of_group = inputs.targets["split"][inputs.group_row]
     counts: dict[str, int] = {}
@@ -84,9 +84,11 @@ def write_windows(
                 path: pathlib.Path, part: Integers, groups: Integers = groups
             ) -> npt.NDArray[np.int32]:
                 mine = groups[part[0] : part[-1]]
-                sizes = _write_groups(path, selected, inputs, sequence, mine, part - part[0])
+                sizes = _write_groups(
+                    path, events, scenario, inputs, sequence, mine, part - part[0]
+                )
                 # The next files are about other users.
-                release_pages(events, selected, inputs)
+                release_pages(events, inputs)
                 return sizes
 
             tables: Sequence[npt.NDArray[np.int32]] = list(pool.map(write, paths, parts))
@@ -104,7 +106,8 @@ def _cut_shards(edges: Integers) -> list[Integers]:
 
 def _write_groups(
     path: pathlib.Path,
-    events: ScenarioEvents,
+    events: UserEvents,
+    scenario: str,
     inputs: WindowInputs,
     settings: SequenceSettings,
     groups: Integers,
@@ -116,28 +119,12 @@ def _write_groups(
         return np.zeros((0, len(SIZES)), np.int32)
     target = inputs.group_row[groups]
     ids, history = np.unique(target, return_inverse=True)
-    targets = {name: inputs.targets[name][ids] for name in ("user", "time")}
-    targets["session"] = events.session[inputs.targets["activity"][ids]]
-    behaviors, clicks = _slice_users(events, targets["user"][0], targets["user"][-1])
-    states = BehaviorStates(behaviors, clicks, settings.clicked_titles)
+    targets = {name: inputs.targets[name][ids] for name in ("user", "time", "activity")}
+    own, before = select_users(events, int(targets["user"][0]), int(targets["user"][-1]))
+    selected = select_scenario(own, scenario, settings)
+    targets["session"] = selected.session[targets["activity"] - before["activities"]]
+    behaviors = selected.behaviors
+    states = BehaviorStates(behaviors, selected.satisfied_search_clicks, settings.clicked_titles)
     past = visible_history(behaviors, states, targets, settings)
     rows = TargetRows(target, history, inputs.positive[groups], edges)
     return write_shard(path, inputs, behaviors, states, past, rows)
-
-
-def _slice_users(events: ScenarioEvents, first: int, last: int) -> tuple[Columns, Columns]:
-    """Return the behaviors and clicks of users `first` ... `last`, numbered from 1 on."""
-    behaviors = _slice(events.behaviors, "user", first, last)
-    shift = behaviors["behavior"][0] - 1 if len(behaviors["behavior"]) else 0
-    end = shift + len(behaviors["user"])
-    clicks = _slice(events.satisfied_search_clicks, "behavior", shift + 1, end)
-    return (
-        behaviors | {"behavior": behaviors["behavior"] - shift},
-        clicks | {"behavior": clicks["behavior"] - shift},
-    )
-
-
-def _slice(columns: Columns, name: str, first: int, last: int) -> Columns:
-    """Return the rows with `first` <= column `name` <= `last`; the column is ascending."""
-    begin, end = np.searchsorted(columns[name], [first, last + 1])
-    return {key: np.asarray(column[begin:end]) for key, column in columns.items()}

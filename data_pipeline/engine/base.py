@@ -10,6 +10,7 @@ import abc
 import os
 import pathlib
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
@@ -30,12 +31,19 @@ class Engine(abc.ABC):
     Args:
         threads: Threads it may use. Default: 2.
         memory_gib: Memory it may use before it spills to disk, in GiB. Default: 6.
+        spill: Folder of its temporary files, for Spark on storage that the executors see. Default: of
+            the system.
 
     Raises:
         ValueError: `threads` or `memory_gib` is not positive.
     """
 
-    def __init__(self, threads: int = 2, memory_gib: float = 6.0) -> None:
+    def __init__(
+        self,
+        threads: int = 2,
+        memory_gib: float = 6.0,
+        spill: str | os.PathLike[str] | None = None,
+    ) -> None:
         if threads < 1:
             raise ValueError(
                 f"`threads` must be at least 1. Got {threads}. Fix: set --threads to 1 or more."
@@ -45,6 +53,8 @@ class Engine(abc.ABC):
                 f"`memory_gib` must be positive. Got {memory_gib}. "
                 "Fix: set --memory_gib to a positive number."
             )
+        self._kept = pathlib.Path(tempfile.mkdtemp(dir=spill)).absolute()
+        self._names = 0
 
     def __enter__(self) -> "Engine":
         return self
@@ -156,17 +166,24 @@ class Engine(abc.ABC):
         shutil.rmtree(job.rows, ignore_errors=True)
         return [job.results(shard) for shard in range(shards)]
 
-    @abc.abstractmethod
+    def materialise(self, expression: ibis.Table) -> ibis.Table:
+        """Run an expression once and keep its rows in files while the engine is open."""
+        path = self._new_path()
+        self.save(expression, path)
+        return self._read(path)
+
     def close(self) -> None:
         """Release the resources of the engine; its tables are lost."""
+        shutil.rmtree(self._kept, ignore_errors=True)
+
+    def _new_path(self) -> pathlib.Path:
+        """Return the absolute path of rows to keep."""
+        self._names += 1
+        return self._kept / f"{self._names}.parquet"
 
     @abc.abstractmethod
     def table(self, rows: pa.Table) -> ibis.Table:
         """Make a table of the engine from an Arrow table."""
-
-    @abc.abstractmethod
-    def materialise(self, expression: ibis.Table) -> ibis.Table:
-        """Run an expression once and keep its rows while the engine is open."""
 
     @abc.abstractmethod
     def number(self, table: ibis.Table, name: str, order_by: Sequence[str]) -> ibis.Table:

@@ -3,7 +3,6 @@
 import os
 import pathlib
 import shutil
-import tempfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,8 +28,7 @@ class DuckDBEngine(Engine):
     """DuckDB with limited threads and memory.
 
     Args:
-        threads, memory_gib: As for `Engine`.
-        spill: Folder of its temporary files. Default: chosen by DuckDB.
+        threads, memory_gib, spill: As for `Engine`.
 
     Example:
         >>> with DuckDBEngine(threads=1, memory_gib=1) as engine:
@@ -45,24 +43,23 @@ class DuckDBEngine(Engine):
         memory_gib: float = 6.0,
         spill: str | os.PathLike[str] | None = None,
     ) -> None:
-        super().__init__(threads, memory_gib)
-        options: dict[str, Any] = {"temp_directory": os.fspath(spill)} if spill else {}
+        super().__init__(threads, memory_gib, spill)
         self._connection = ibis.duckdb.connect(
-            threads=threads, memory_limit=f"{round(memory_gib * 1024)}MiB", **options
+            threads=threads,
+            memory_limit=f"{round(memory_gib * 1024)}MiB",
+            temp_directory=os.fspath(self._kept),
         )
         self._connection.raw_sql("SET TimeZone = 'UTC'")
         # Readers of rows give an order; preserving the insertion order would take memory.
         self._connection.raw_sql("SET preserve_insertion_order = false")
         # Without it the peak memory of queries is kept, a third of the limit and more.
         self._connection.raw_sql("SET allocator_background_threads = true")
-        self._kept = tempfile.TemporaryDirectory(dir=spill)
         self._files: dict[Any, pathlib.Path] = {}
-        self._names = 0
 
     def close(self) -> None:
         """Close the connection and remove the materialised tables."""
         self._connection.disconnect()
-        self._kept.cleanup()
+        super().close()
 
     def table(self, rows: pa.Table) -> ibis.Table:
         """Make a temporary table from an Arrow table."""
@@ -71,8 +68,7 @@ class DuckDBEngine(Engine):
 
     def materialise(self, expression: ibis.Table) -> ibis.Table:
         """Run an expression once and keep its rows in a file: tables of DuckDB take memory."""
-        self._names += 1
-        path = pathlib.Path(self._kept.name) / f"{self._names}.parquet"
+        path = self._new_path()
         self._write(expression, path)
         table = self._read(path)
         self._files[table.op()] = path

@@ -28,6 +28,8 @@ import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 
+from data_pipeline.common.array_types import Columns
+
 SHARD = "shard"
 """Column with the number of each row's shard."""
 
@@ -95,6 +97,21 @@ class ShardJob:
         parts = [pq.read_table(file, schema=schema, partitioning=None) for file in files]
         rows = pa.concat_tables([schema.empty_table(), *parts])
         return rows.sort_by([(column, "ascending") for column in self.order_by[name]])
+
+
+def to_columns(table: pa.Table) -> Columns:
+    """Return the columns of a table of integers without nulls, as NumPy arrays."""
+    return {name: table[name].to_numpy() for name in table.column_names}
+
+
+def open_result(shard: pathlib.Path, name: str) -> pa.Table:
+    """Return a result of a shard by name, mapped from its file.
+
+    Args:
+        shard: Folder of the results of the shard, of `Engine.map_shards`.
+        name: Name of the result.
+    """
+    return feather.read_table(shard / f"{name}.arrow", memory_map=True)
 
 
 def finish_rows(job: ShardJob, unfinished: pathlib.Path, schemas: Mapping[str, pa.Schema]) -> None:

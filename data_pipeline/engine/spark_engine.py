@@ -37,7 +37,7 @@ class SparkEngine(Engine):
 
     Args:
         threads, memory_gib: As for `Engine`; for local mode only.
-        spill: Folder of the temporary files of local mode. Default: chosen by Spark.
+        spill: As for `Engine`.
         master: `local`: Spark in local mode with the limits above. Anything else is a master's
             address (`spark://host:7077`, `yarn`, ...). Empty: as configured by spark-submit or
             spark-defaults.conf. Default: `local`.
@@ -54,7 +54,7 @@ class SparkEngine(Engine):
         spill: str | os.PathLike[str] | None = None,
         master: str = LOCAL,
     ) -> None:
-        super().__init__(threads, memory_gib)
+        super().__init__(threads, memory_gib, spill)
         try:
             from pyspark.sql import SparkSession
         except ModuleNotFoundError as error:
@@ -69,23 +69,16 @@ class SparkEngine(Engine):
         # Own names of tables and SQL settings, also if this process uses Spark elsewhere.
         self._session = running.newSession()
         self._connection = ibis.pyspark.connect(self._session)
-        self._names = 0
 
     def close(self) -> None:
         """Stop Spark, unless it was running before."""
         if self._owned is not None:
             self._owned.stop()
+        super().close()
 
     def table(self, rows: pa.Table) -> ibis.Table:
         """Make a temporary view from an Arrow table."""
         return self._view(self._session.createDataFrame(rows))
-
-    def materialise(self, expression: ibis.Table) -> ibis.Table:
-        """Run an expression once and keep its rows on the executors, in memory or on disk.
-
-        A local checkpoint, not a cache: later plans begin at its rows, not at the log.
-        """
-        return self._view(self._frame(expression).localCheckpoint(eager=True))
 
     def number(self, table: ibis.Table, name: str, order_by: Sequence[str]) -> ibis.Table:
         """Add the int64 column `name`: the number of each row from 1 on, in a total order.
@@ -95,18 +88,21 @@ class SparkEngine(Engine):
         from pyspark.sql import functions
 
         order = [functions.col(column).asc_nulls_last() for column in order_by]
-        # Kept, since sorting again might cut other ranges.
-        rows = self._frame(table).orderBy(*order).localCheckpoint(eager=True)
+        rows = self._frame(table).orderBy(*order)
         rows = rows.withColumn("range", functions.spark_partition_id())
+        # The lower 33 bits are the place in the partition.
+        place = functions.monotonically_increasing_id().bitwiseAND(2**33 - 1)
+        # Kept, since sorting again might cut other ranges.
+        path = self._new_path().as_uri()
+        rows.withColumn("place", place).write.parquet(path)
+        rows = self._session.read.parquet(path)
         counts = dict(rows.groupBy("range").count().collect())
         before, starts = 0, [0] * (max(counts, default=0) + 1)
         for part in sorted(counts):
             starts[part], before = before, before + counts[part]
         start = functions.array(*map(functions.lit, starts))[functions.col("range")]
-        # The lower 33 bits are the place in the partition.
-        place = functions.monotonically_increasing_id().bitwiseAND(2**33 - 1)
-        numbered = rows.withColumn(name, (place + start + 1).cast("bigint"))
-        return self._view(numbered.drop("range"))
+        number = (functions.col("place") + start + 1).cast("bigint")
+        return self._view(rows.withColumn(name, number).drop("range", "place"))
 
     def save(self, expression: ibis.Table, path: pathlib.Path) -> None:
         """Write the rows of an expression as a folder of Parquet files."""

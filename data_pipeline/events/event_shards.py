@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.feather as feather
 
 from data_pipeline.common import flagtree
-from data_pipeline.common.array_types import Columns, Integers
-from data_pipeline.common.mapped_arrays import array_file
+from data_pipeline.common.array_types import Integers
+from data_pipeline.common.mapped_arrays import ColumnFiles
 from data_pipeline.engine.base import Engine
-from data_pipeline.engine.shards import SHARD
+from data_pipeline.engine.shards import SHARD, open_result, to_columns
 from data_pipeline.events.log_tables import LogTables
+from data_pipeline.events.user_blocks import shift_numbers
 from data_pipeline.events.user_events import UserEvents, connect_events
 from data_pipeline.settings import SequenceSettings
 
@@ -32,15 +32,6 @@ _ORDER = {
     "browses": ["user", "time", "doc", "satisfied"],
 }
 _CLICK_COLUMNS = ("request", "doc", "satisfied", "click_time", "candidates")
-# `document_opens` are the clicks of all users, then their browses.
-_PARTS = {"document_opens": ("opened_in_lists", "opened_otherwise")}
-# Columns that hold the number of a row of a table.
-_NUMBERS = {
-    "activity": "activities",
-    "session": "sessions",
-    "request": "requests",
-    "behavior": "behaviors",
-}
 
 
 def build_events(
@@ -99,7 +90,7 @@ def connect_shard(
         settings: `SequenceSettings` as a dict.
         document_text: File of the text of each document.
     """
-    requests, clicks, browses = (_to_columns(tables[name]) for name in _ORDER)
+    requests, clicks, browses = (to_columns(tables[name]) for name in _ORDER)
     numbers = requests.pop("request")
     clicks = {name: clicks[name] for name in _CLICK_COLUMNS}
     if len(numbers):
@@ -108,41 +99,21 @@ def connect_shard(
     events = connect_events(
         requests, clicks, browses, text, flagtree.from_dict(SequenceSettings, settings)
     )
-    results = {
+    return {
         field.name: pa.table(getattr(events, field.name)) for field in dataclasses.fields(events)
     }
-    opened, count = results.pop("document_opens"), len(clicks["request"])
-    lists, otherwise = _PARTS["document_opens"]
-    return {**results, lists: opened.slice(0, count), otherwise: opened.slice(count)}
-
-
-def _to_columns(table: pa.Table) -> Columns:
-    return {name: table[name].to_numpy() for name in table.column_names}
 
 
 def _merge(shards: list[pathlib.Path], folder: pathlib.Path) -> UserEvents:
-    """Return the events of all shards, column by column."""
-    before = {}
-    for column, table in _NUMBERS.items():
-        rows = [_open(shard, table).num_rows for shard in shards]
-        before[column] = np.append(0, np.cumsum(rows))
-    merged: dict[str, Columns] = {}
-    for field in dataclasses.fields(UserEvents):
-        parts = [
-            (part, n) for part in _PARTS.get(field.name, (field.name,)) for n in range(len(shards))
-        ]
-        names = _open(shards[0], parts[0][0]).column_names
-        size = sum(_open(shards[n], part).num_rows for part, n in parts)
-        merged[field.name] = {}
-        for name in names:
-            path = folder / f"{field.name}-{name}.npy"
-            with array_file(path, "<i8", (size,)) as file:
-                for part, n in parts:
-                    values = _open(shards[n], part)[name].to_numpy()
-                    (values + before[name][n] if name in before else values).tofile(file)
-            merged[field.name][name] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return UserEvents(**merged)
-
-
-def _open(shard: pathlib.Path, table: str) -> pa.Table:
-    return feather.read_table(shard / f"{table}.arrow", memory_map=True)
+    """Return the events of all shards, table by table."""
+    files = {
+        field.name: ColumnFiles(folder, field.name) for field in dataclasses.fields(UserEvents)
+    }
+    before = dict.fromkeys(files, 0)
+    for shard in shards:
+        tables = {name: open_result(shard, name) for name in files}
+        for name, table in tables.items():
+            files[name].append(shift_numbers(to_columns(table), before))
+        for name, table in tables.items():
+            before[name] += table.num_rows
+    return UserEvents(**{name: file.finish() for name, file in files.items()})

@@ -5,6 +5,7 @@ in numbers would take longer than reading them again.
 """
 
 import dataclasses
+import pathlib
 
 import ibis
 import numpy as np
@@ -12,9 +13,14 @@ import pyarrow as pa
 
 from data_pipeline.common.array_types import Columns, Integers
 from data_pipeline.common.codes import Split
+from data_pipeline.common.mapped_arrays import ColumnFiles
 from data_pipeline.engine.base import Engine
+from data_pipeline.engine.shards import SHARD, open_result, to_columns
 from data_pipeline.events.as_of import NEVER
 from data_pipeline.settings import SequenceSettings
+
+LISTS_PER_SHARD = 200_000
+"""Lists of a shard, unless the number of shards is set."""
 
 
 def satisfied(dwell: ibis.Value, settings: SequenceSettings) -> ibis.Value:
@@ -95,12 +101,22 @@ class ShownLists:
         seen = shown.group_by("doc_id").aggregate(time=engine.microseconds(shown.time).min())
         return self._by_document(engine, seen)
 
-    def read_lists(self, engine: Engine, wanted: Integers) -> Columns:
-        """Return the lists of some requests.
+    def read_lists(
+        self,
+        engine: Engine,
+        wanted: Integers,
+        folder: pathlib.Path,
+        shards: int = 0,
+        workers: int = 1,
+    ) -> Columns:
+        """Read the lists of some requests, in shards, and map them from files.
 
         Args:
             engine: The engine of the tables.
-            wanted: int64 [n], numbers of requests.
+            wanted: int64 [n], numbers of requests, ascending.
+            folder: Folder of the shards and of the files.
+            shards: Number of shards; 0: one for every `LISTS_PER_SHARD` lists. Default: 0.
+            workers: Worker processes. Default: 1.
 
         Returns:
             int64 columns in the order (request, position): request, position, doc, satisfied,
@@ -109,24 +125,30 @@ class ShownLists:
         Raises:
             ValueError: As `clicks`.
         """
-        names = ("request", "position", "doc", "satisfied", "clicked")
-        if not len(wanted):
-            return {name: np.zeros(0, np.int64) for name in names}
-        given = engine.table(pa.table({"request": wanted}))
-        chosen = self.requests.select("request", "request_id").semi_join(given, "request")
+        shards = shards or max(1, -(-len(wanted) // LISTS_PER_SHARD))
+        shard = np.arange(len(wanted)) * shards // max(1, len(wanted))
+        given = engine.table(pa.table({"request": wanted, SHARD: shard}))
+        chosen = self.requests.select("request", "request_id").join(given, "request")
+        # Materialised, its size is known, and it is the side of the join that is kept in memory.
+        chosen = engine.materialise(chosen)
         lists = self.lists.select("request_id", "results").join(chosen, "request_id")
-        rows = self._numbered(_unnest(lists.select("request", "results")))
+        rows = self._numbered(_unnest(lists.select("request", SHARD, "results")))
         relevant = rows.clicked & satisfied(rows.dwell_seconds, self.settings)
-        columns = engine.fetch(
-            rows.select(
-                "request",
-                "doc",
-                position=rows.position.cast("int64"),
-                satisfied=relevant.cast("int64"),
-                clicked=rows.clicked.cast("int64"),
-            ),
-            ["request", "position"],
+        lists = rows.select(
+            SHARD,
+            "request",
+            "doc",
+            position=rows.position.cast("int64"),
+            satisfied=relevant.cast("int64"),
+            clicked=rows.clicked.cast("int64"),
         )
+        order = {"lists": ["request", "position"]}
+        # Of a shard's rows nothing is wanted but their order.
+        results = engine.map_shards({"lists": lists}, order, shards, dict, {}, folder, workers)
+        files = ColumnFiles(folder, "lists")
+        for result in results:
+            files.append(to_columns(open_result(result, "lists")))
+        columns = files.finish()
         check_documents("requests", int((columns["doc"] == 0).sum()))
         return columns
 

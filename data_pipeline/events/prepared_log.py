@@ -34,19 +34,20 @@ class PreparedLog:
     document_text: Integers
     users: list[str]
 
-    def read_request_ids(self) -> pa.ChunkedArray:
-        """Return the ids of request 1, 2, ...: string [requests]."""
-        requests = self.tables.requests.select("request", "request_id")
-        return self.engine.collect(requests, ["request"])["request_id"]
+    def read_request_ids(self, requests: Integers) -> pa.ChunkedArray:
+        """Return the ids of some requests in the order of their numbers: string [n]."""
+        given = self.engine.table(pa.table({"request": requests}))
+        chosen = self.tables.requests.select("request", "request_id").semi_join(given, "request")
+        return self.engine.collect(chosen, ["request"])["request_id"]
 
     def read_document_ids(self) -> list[str]:
         """Return the id of each document; number 0 is ""."""
         return ["", *self.documents["doc_id"].to_pylist()]
 
-    def read_texts(self) -> list[str]:
-        """Return every text in the order of its number; the first is the empty one."""
-        texts = self.engine.collect(self.tables.texts, ["text"])
-        return ["", *texts["content"].to_pylist()]
+    def read_texts(self) -> pa.Array:
+        """Return every text in the order of its number, string [texts]; the first is the empty one."""
+        texts = self.engine.collect(self.tables.texts, ["text"])["content"].cast(pa.string())
+        return pa.concat_arrays([pa.array([""]), *texts.chunks])
 
 
 def open_prepared_log(

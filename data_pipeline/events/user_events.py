@@ -215,8 +215,9 @@ def list_document_opens(clicks: Columns, browses: Columns, delay: int) -> Column
         (of the click, or of its request if unknown), request_time (time of its request, or of the
         browse; decides its log), known_at (when it counts, as satisfied or not), visible_at (when
         the open itself is visible: at once for browses and recommendation clicks, which are
-        behaviors of their own; at `known_at` for clicks of a search), satisfied (0/1). Clicks in
-        the order (request, position), then browses in the order (user, time, doc).
+        behaviors of their own; at `known_at` for clicks of a search), satisfied (0/1). In the order
+        of users; a user's clicks in the order (request, position), then browses in the order (time,
+        doc).
     """
     of_search = clicks["query"] > 0
     clicked = {name: clicks[name] for name in ("user", "doc", "query", "session", "satisfied")}
@@ -228,7 +229,8 @@ def list_document_opens(clicks: Columns, browses: Columns, delay: int) -> Column
     read = {name: browses[name] for name in ("user", "doc", "session", "satisfied", "time")}
     read |= {"query": np.zeros_like(read["doc"]), "request_time": read["time"]}
     read |= {"known_at": read["time"] + delay, "visible_at": read["time"]}
-    return {name: np.append(column, read[name]) for name, column in clicked.items()}
+    order = np.argsort(np.append(clicked["user"], read["user"]), kind="stable")
+    return {name: np.append(column, read[name])[order] for name, column in clicked.items()}
 
 
 def sort_searches(searches: Columns) -> Columns:

@@ -1,16 +1,14 @@
-"""Counts of document opens and searches as of each target, the integers behind the features F.
+"""Counts of what a user opened and searched as of each target, the integers behind the features F.
 
-Counts of documents and queries are over all users: `SharedCounts`, one index of the log. Counts of a user
-need the user's own events only: `UserCounts`, an index of some users at a time. All are over the
-unfiltered log (the rule of time: `data_pipeline.events.as_of`).
+A user's counts need the user's own events only: `UserCounts`, an index of some users at a time. Counts
+of documents and queries are over all users: `shared_counts`. All are over the unfiltered log (the rule
+of time: `data_pipeline.events.as_of`).
 """
-
-import concurrent.futures
 
 import numpy as np
 
 from data_pipeline.common.array_types import Columns, Integers
-from data_pipeline.common.sorted_arrays import Pairs, concat_ranges
+from data_pipeline.common.sorted_arrays import Pairs
 from data_pipeline.events.as_of import AsOfIndex, DenseAsOfIndex, PairAsOfIndex, TimeRanks
 
 # n * log2(n) in steps of 2**-24: sums of integers, exact in any order.
@@ -18,94 +16,13 @@ ENTROPY_SCALE = 2**24
 _LAST = ("last_rank", "last_touch")
 
 
-class SharedCounts:
-    """Counts of queries and documents as of a target's time.
-
-    Args:
-        document_opens: One row an opened document, in any order: doc, query (0 for none), satisfied
-            (0/1), known_at (when it counts; `NEVER` for never).
-        searches: One row a search: query (1 and above), time.
-        workers: Threads.
-    """
-
-    def __init__(self, document_opens: Columns, searches: Columns, workers: int = 1) -> None:
-        self._time_ranks = TimeRanks(document_opens["known_at"], searches["time"])
-        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-            parts = [
-                pool.submit(self._count_documents, document_opens),
-                pool.submit(self._count_queries, document_opens),
-                pool.submit(self._count_searches, searches),
-            ]
-            for part in parts:
-                part.result()
-
-    def _count_documents(self, document_opens: Columns) -> None:
-        known = self._time_ranks.rank(document_opens["known_at"])
-        index = DenseAsOfIndex(document_opens["doc"], known, self._time_ranks.size, ordered=True)
-        self._of_document, self._satisfied = index, index.running(document_opens["satisfied"])
-
-    def _count_queries(self, document_opens: Columns) -> None:
-        rows, size = np.flatnonzero(document_opens["query"] > 0), self._time_ranks.size
-        doc, query, known = (document_opens[name][rows] for name in ("doc", "query", "known_at"))
-        known = self._time_ranks.rank(known)
-        self._of_query = DenseAsOfIndex(query, known, size, ordered=True)
-        self._of_query_document = PairAsOfIndex(query, doc, known, size, ordered=True)
-        self._spread = self._of_query.running(_entropy_gains(self._of_query_document))
-
-    def _count_searches(self, searches: Columns) -> None:
-        searched = self._time_ranks.rank(searches["time"])
-        self._searches_of_query = DenseAsOfIndex(searches["query"], searched, self._time_ranks.size)
-
-    def count_targets(self, targets: Columns) -> Columns:
-        """Return counts of each target's query.
-
-        Args:
-            targets: query (0 for a recommendation), time.
-
-        Returns:
-            int64 columns [targets], 0 for a recommendation: query_opens (opens under the query),
-            spread (their sum of n * log2(n) over documents, in steps of 2**-24), frequency (searches
-            with the query).
-        """
-        query, time_rank = targets["query"], self._time_ranks.rank(targets["time"])
-        first, after = self._of_query.known(query, time_rank)
-        return {
-            "query_opens": after - first,
-            "spread": self._spread[after] - self._spread[first],
-            "frequency": self._searches_of_query.count(query, time_rank),
-        }
-
-    def count_candidates(self, target: Integers, targets: Columns, doc: Integers) -> Columns:
-        """Return counts of some candidate documents.
-
-        Args:
-            target: int64 [rows], row of each candidate's target in `targets`.
-            targets: query (0 for a recommendation), time.
-            doc: int64 [rows].
-
-        Returns:
-            int64 columns [rows]: opens (of the document), satisfied (satisfied opens), query_opens
-            (under the same query, 0 for a recommendation).
-        """
-        time_rank = self._time_ranks.rank(targets["time"])[target]
-        query = targets["query"][target]
-        first, after = self._of_document.known(doc, time_rank)
-        query_opens, rows = np.zeros(len(doc), np.int64), np.flatnonzero(query > 0)
-        query_opens[rows] = self._of_query_document.count(query[rows], doc[rows], time_rank[rows])
-        return {
-            "opens": after - first,
-            "satisfied": self._satisfied[after] - self._satisfied[first],
-            "query_opens": query_opens,
-        }
-
-
 class UserCounts:
     """Counts of some users as of a target's time.
 
     Args:
-        document_opens: Opens of these users, in any order: as for `SharedCounts`, and user, session
-            (of one user), time (of the open), visible_at (when it enters the user's visible
-            history).
+        document_opens: Opens of these users, in any order: user, doc, query (0 for none), session
+            (of one user), time (of the open), known_at (when it counts; `NEVER` for never),
+            visible_at (when it enters the user's visible history).
         searches: Their searches in the order (user, time): user, query, time. Of searches at one
             time the last is the latest.
 
@@ -213,17 +130,6 @@ class UserCounts:
             "last_rank": np.where(after > first, self._rank[after - 1], -1),
             "last_touch": np.where(after_seen > first_seen, self._touch[after_seen - 1], -1),
         }
-
-
-def _entropy_gains(of_pair: PairAsOfIndex) -> Integers:
-    """Return by how much each open of a document under a query raises n * log2(n)."""
-    first = of_pair.index.first(np.arange(of_pair.pairs.size + 1))
-    nth = concat_ranges(np.zeros(of_pair.pairs.size, np.int64), np.diff(first))
-    n = np.arange(1, int(nth.max(initial=-1)) + 2)
-    total = np.rint(n * np.log2(n) * ENTROPY_SCALE).astype(np.int64)
-    gains = np.empty(len(nth), np.int64)
-    gains[of_pair.index.order] = np.diff(total, prepend=0)[nth]
-    return gains
 
 
 def _running_maximum(index: AsOfIndex, owner: Integers, time: Integers) -> Integers:

@@ -116,8 +116,8 @@ def compute_columns(
     Args:
         target: int64 [rows], row of each candidate's target in `about`.
         position, doc: int64 [rows].
-        counts: `count_candidates` of `SharedCounts` and `UserCounts`.
-        about: `count_targets` of both.
+        counts: Those of candidates, of `count_shared` and `UserCounts`.
+        about: Those of targets, of both.
         history: int16 [targets, d], `history_vectors` of their users.
         vectors: Texts and titles.
     """
@@ -151,9 +151,9 @@ def compute_values(
     Args:
         xp: NumPy, or `tensorflow.experimental.numpy` with float64 tensors instead of integers.
         position: Original position from 0, of each candidate.
-        counts: `count_candidates` of `SharedCounts` and `UserCounts`: opens, satisfied, query_opens,
+        counts: Of candidates, of `count_shared` and `UserCounts`: opens, satisfied, query_opens,
             user_opens, user_query_opens, session_opens, last_rank.
-        of_target: `count_targets` of both, for each candidate's target: query_opens, spread,
+        of_target: Of targets, of both, for each candidate's target: query_opens, spread,
             user_query_opens, frequency, repeated, user_opens.
 
     Returns:

@@ -41,9 +41,10 @@ from data_pipeline.events import sessions, splits, visible_history
 from data_pipeline.events.event_shards import build_events
 from data_pipeline.events.log_tables import read_tables
 from data_pipeline.events.prepared_log import PreparedLog, open_prepared_log
-from data_pipeline.events.user_events import UserEvents, sort_searches
+from data_pipeline.events.user_events import UserEvents
 from data_pipeline.features.feature_columns import FEATURES
 from data_pipeline.features.relevance_features import CandidateFeatures, relevance_features
+from data_pipeline.features.shared_counts import count_shared
 from data_pipeline.preparation.checks import list_dataset_settings
 from data_pipeline.preparation.data_checks import judge_dataset, require_training_targets
 from data_pipeline.preparation.step_cache import Steps
@@ -90,26 +91,46 @@ def prepare_dataset(
             ),
         )
         selected = steps.run(
-            "targets", lambda: choose_targets(events, tables.empty_requests, settings.split)
+            "targets",
+            lambda: choose_targets(
+                events, tables.empty_requests, settings.split, steps.open_scratch("targets")
+            ),
         )
     require_training_targets(selected.rows["split"], selected.left_out)
     texts = _encode_texts(settings, log, events, selected, folder, steps)
-    lists = steps.run("candidates", lambda: _build_lists(settings, log, events, selected, texts))
+    lists = steps.run(
+        "candidates",
+        lambda: _build_lists(
+            settings, log, events, selected, texts, steps.open_scratch("candidates")
+        ),
+    )
     require_training_targets(lists.rows["split"], lists.left_out)
     features = steps.run(
-        "features", lambda: _compute_features(settings, events, lists, texts, folder)
+        "features",
+        lambda: _compute_features(
+            settings, engine, events, lists, texts, folder, steps.open_scratch("features")
+        ),
     )
     inputs = steps.run("tables", lambda: write_tables(folder, log, events, lists, features))
-    windows = {
-        scenario: steps.run(
-            f"windows of {scenario}",
-            functools.partial(_write_windows, settings, scenario, events, inputs, folder),
-        )
-        for scenario in settings.scenarios
-    }
     statistics = steps.run(
         "statistics", lambda: _count_statistics(events, lists, inputs, selected.boundaries)
     )
+    windows = {
+        scenario: steps.run(
+            f"windows of {scenario}",
+            functools.partial(
+                write_windows,
+                folder,
+                scenario,
+                events,
+                inputs,
+                settings.sequence,
+                settings.windows,
+                settings.threads,
+            ),
+        )
+        for scenario in settings.scenarios
+    }
     warnings = steps.run(
         "warnings",
         lambda: to_plain(
@@ -172,6 +193,7 @@ def _build_lists(
     events: UserEvents,
     selected: SelectedTargets,
     texts: TextTable,
+    scratch: pathlib.Path,
 ) -> CandidateLists:
     """Return the candidate lists; documents to draw from are collected only if a list needs them."""
     catalogue = None
@@ -179,50 +201,40 @@ def _build_lists(
         vectors = texts.vectors[texts.document_text]
         catalogue = build_catalogue(log, events.document_opens, vectors)
     requests = selected.rows["request"]
+    requests = requests[requests > 0]
     return build_candidate_lists(
         selected,
-        log.shown.read_lists(log.engine, requests[requests > 0]),
+        log.shown.read_lists(log.engine, requests, scratch, settings.shards, settings.threads),
         log.tables.find_log(selected.rows["time"]),
         catalogue,
         log.users[1:],
         settings,
+        scratch,
     )
 
 
 def _compute_features(
     settings: PrepareSettings,
+    engine: Engine,
     events: UserEvents,
     lists: CandidateLists,
     texts: TextTable,
     folder: pathlib.Path,
+    scratch: pathlib.Path,
 ) -> CandidateFeatures:
+    opens, searches = events.document_opens, events.searches
+    asked = lists.rows, lists.candidates["doc"], lists.offsets
+    work = scratch, settings.shards, settings.threads
     return relevance_features(
-        events.document_opens,
-        sort_searches(events.searches),
-        lists.rows,
-        lists.candidates,
+        opens,
+        searches,
+        *asked,
         lists.redrawn,
+        count_shared(engine, opens, searches, *asked, *work),
         texts,
+        scratch,
         folder / FEATURES_FILE,
         workers=settings.threads,
-    )
-
-
-def _write_windows(
-    settings: PrepareSettings,
-    scenario: str,
-    events: UserEvents,
-    inputs: WindowInputs,
-    folder: pathlib.Path,
-) -> dict[str, int]:
-    return write_windows(
-        folder,
-        scenario,
-        events,
-        inputs,
-        settings.sequence,
-        settings.windows,
-        settings.threads,
     )
 
 

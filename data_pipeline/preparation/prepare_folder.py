@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import shutil
-import tempfile
 from typing import Any
 
 from data_pipeline.common.checksums import checksum
@@ -29,12 +28,16 @@ def prepare(settings: PrepareSettings) -> dict[str, Any]:
     logs = open_inputs(settings)
     # Results of finished steps are kept next to the dataset until it is complete.
     steps_folder = pathlib.Path(settings.output + ".steps")
+    # Beside the dataset, so that executors of a cluster see it.
+    spill = pathlib.Path(settings.output + ".spill")
     with DatasetWriter(settings.output) as writer:
         if not writer.resumed:
             # Results without the files their steps wrote cannot be used.
             shutil.rmtree(steps_folder, ignore_errors=True)
         try:
-            with tempfile.TemporaryDirectory() as spill, connect(settings, spill) as engine:
+            shutil.rmtree(spill, ignore_errors=True)
+            spill.mkdir()
+            with connect(settings, spill) as engine:
                 steps = Steps(steps_folder, engine, _fingerprint(settings))
                 if steps.anew:
                     writer.clear()
@@ -54,6 +57,8 @@ def prepare(settings: PrepareSettings) -> dict[str, Any]:
         except KeyboardInterrupt:
             writer.keep = True
             raise
+        finally:
+            shutil.rmtree(spill, ignore_errors=True)
     shutil.rmtree(steps_folder, ignore_errors=True)
     return manifest
 

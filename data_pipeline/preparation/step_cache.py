@@ -26,6 +26,7 @@ from typing import Any, TypeVar, cast
 
 import ibis
 import numpy as np
+import pyarrow as pa
 
 from data_pipeline.engine.base import Engine
 
@@ -104,6 +105,8 @@ class Steps:
             shutil.rmtree(self._scratch(name), ignore_errors=True)
             for pages in self._maps:
                 pages.madvise(mmap.MADV_DONTNEED)
+            # Arrow keeps what it no longer uses.
+            pa.default_memory_pool().release_unused()
             self.seconds[name] = time.monotonic() - began
             # Of the largest process, worker processes included.
             processes = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN

@@ -1,5 +1,6 @@
 """Front door of the candidate lists: lists shown, pseudo lists, and lists of other protocols."""
 
+import pathlib
 from collections.abc import Sequence as Items
 
 import numpy as np
@@ -25,6 +26,7 @@ def build_candidate_lists(
     catalogue: DocumentCatalogue | None,
     user_ids: Items[str],
     settings: PrepareSettings,
+    folder: pathlib.Path,
 ) -> CandidateLists:
     """Build the candidate list of every target.
 
@@ -35,6 +37,7 @@ def build_candidate_lists(
         catalogue: Documents to draw from; None if no list `needs_catalogue`.
         user_ids: Masked id of user 1, 2, ...
         settings: How negatives are drawn, the evaluation protocol, the seed.
+        folder: Folder of the files of candidates.
 
     Raises:
         ValueError: There is no target.
@@ -45,7 +48,7 @@ def build_candidate_lists(
         rows = {name: selected.rows[name][browses] for name in ("user", "time", "doc")}
         drawing = settings.pseudo_negatives, settings.seed
         docs = draw_pseudo_lists(rows, log_index[browses], catalogue, user_ids, *drawing)
-    lists = lay_out_lists(selected, browses, docs, shown)
+    lists = lay_out_lists(selected, browses, docs, shown, folder)
     redrawn = eval_candidates.find_redrawn(lists, settings.eval_candidates)
     if catalogue and len(redrawn):
         lists = eval_candidates.redraw(
@@ -57,6 +60,7 @@ def build_candidate_lists(
             settings.eval_candidates,
             settings.pseudo_negatives,
             settings.seed,
+            folder,
         )
     if not len(lists.rows["target_id"]):
         raise ValueError(

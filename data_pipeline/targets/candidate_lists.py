@@ -6,6 +6,7 @@ document never is one. Choices: `CHOICES`.
 
 import dataclasses
 import hashlib
+import pathlib
 from collections.abc import Sequence as Items
 
 import numpy as np
@@ -13,7 +14,13 @@ import numpy as np
 from data_pipeline.common.array_types import Columns, Integers
 from data_pipeline.common.codes import Scenario, Split, Task
 from data_pipeline.common.keyed_hash import keyed
-from data_pipeline.common.sorted_arrays import concat_ranges, run_starts
+from data_pipeline.common.mapped_arrays import ColumnFiles, release_pages
+from data_pipeline.common.sorted_arrays import (
+    concat_ranges,
+    cut_blocks,
+    run_starts,
+    sorted_unique,
+)
 from data_pipeline.targets.eligible_targets import LeftOut, SelectedTargets
 
 CHOICES = (
@@ -36,6 +43,9 @@ CHOICES = (
 )
 _UNUSED = ("start", "given_split")
 
+ROWS = 500_000
+"""Candidates of a block of targets."""
+
 
 @dataclasses.dataclass(frozen=True)
 class CandidateLists:
@@ -46,8 +56,8 @@ class CandidateLists:
             (0, 1, ...), user, time, activity, session (unified), task (1, 2), request (0 for a
             browse), doc (the browsed document, 0 for a request), query (text), split (number of
             the `Split`), first_of_task, query_seen, has_both, pseudo (all 0/1).
-        candidates: int64 columns, one row a candidate, order (target_id, position): target_id,
-            position (0-based), doc, label (0/1), clicked (0/1).
+        candidates: int64 columns, one row a candidate, order (target, position): doc, label (0/1),
+            clicked (0/1); mapped from files.
         offsets: int64 [targets + 1], where each target's candidates begin.
         left_out: Counts by task and reason.
         redrawn: int64 [n], rows whose list an evaluation protocol replaced, ascending.
@@ -58,6 +68,15 @@ class CandidateLists:
     offsets: Integers
     left_out: LeftOut
     redrawn: Integers
+
+    def select(self, first: int, after: int) -> Columns:
+        """Return the candidates of targets `first` ... `after` - 1, with target_id and position."""
+        rows = slice(self.offsets[first], self.offsets[after])
+        sizes = np.diff(self.offsets[first : after + 1])
+        return {
+            "target_id": np.repeat(np.arange(first, after), sizes),
+            "position": concat_ranges(np.zeros_like(sizes), sizes),
+        } | {name: column[rows] for name, column in self.candidates.items()}
 
 
 def seed_keys(rows: Columns, user_ids: Items[str]) -> Integers:
@@ -76,7 +95,11 @@ def seed_keys(rows: Columns, user_ids: Items[str]) -> Integers:
 
 
 def lay_out_lists(
-    selected: SelectedTargets, browses: Integers, docs: Integers, shown: Columns
+    selected: SelectedTargets,
+    browses: Integers,
+    docs: Integers,
+    shown: Columns,
+    folder: pathlib.Path,
 ) -> CandidateLists:
     """Number the targets and lay out their candidates.
 
@@ -87,6 +110,7 @@ def lay_out_lists(
             documents in order, the one read among them, 0 where fewer were eligible.
         shown: request, position, doc, satisfied, clicked of the other targets' lists, in the order
             (request, position).
+        folder: Folder of the files of candidates.
     """
     empty = (docs > 0).sum(axis=1) == 1
     rows = _number_targets(selected, browses[empty])
@@ -95,24 +119,30 @@ def lay_out_lists(
     place = kept - np.searchsorted(browses[empty], kept)
     sizes = rows.pop("candidates")
     sizes[place] = (lists > 0).sum(axis=1)
-    listed = np.flatnonzero(rows["request"] > 0)
+    listed = rows["request"] > 0
     sizes[listed] = np.diff(run_starts(shown["request"]))
-    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    candidates = {
-        "target_id": np.repeat(rows["target_id"], sizes),
-        "position": concat_ranges(np.zeros(len(sizes), np.int64), sizes),
-    }
-    candidates |= {n: np.zeros(offsets[-1], np.int64) for n in ("doc", "label", "clicked")}
-    slots = concat_ranges(offsets[place], sizes[place])
-    _fill_browses(candidates, slots, lists, np.repeat(rows["doc"][place], sizes[place]))
+    offsets = np.append(0, np.cumsum(sizes))
     # Requests are numbered in the order (user, time, request id), so among targets with a list
     # the order of requests is the order of target ids.
-    slots = concat_ranges(offsets[listed], sizes[listed])
-    for name, column in (("doc", "doc"), ("label", "satisfied"), ("clicked", "clicked")):
-        candidates[name][slots] = shown[column]
+    begins = np.append(0, np.cumsum(np.where(listed, sizes, 0)))
+    files = ColumnFiles(folder, "candidates")
+    for first, after in cut_blocks(offsets, ROWS):
+        length = sizes[first:after]
+        drawn = np.repeat(~listed[first:after], length)
+        own = lists[slice(*np.searchsorted(place, [first, after]))]
+        read = np.repeat(rows["doc"][first:after], length)[drawn]
+        seen = slice(begins[first], begins[after])
+        block = {name: np.empty(len(drawn), np.int64) for name in ("doc", "label", "clicked")}
+        for name, column in (("doc", "doc"), ("label", "satisfied"), ("clicked", "clicked")):
+            block[name][~drawn] = shown[column][seen]
+        block["doc"][drawn] = own[own > 0]
+        # The positive of a pseudo list is the document read.
+        block["label"][drawn] = block["clicked"][drawn] = block["doc"][drawn] == read
+        files.append(block)
+        release_pages(shown)
     left_out = {task: dict(counts) for task, counts in selected.left_out.items()}
     left_out[Task.RECOMMENDATION.label]["no_pseudo_negative"] = int(empty.sum())
-    return CandidateLists(rows, candidates, offsets, left_out, np.zeros(0, np.int64))
+    return CandidateLists(rows, files.finish(), offsets, left_out, np.zeros(0, np.int64))
 
 
 def _number_targets(selected: SelectedTargets, without: Integers) -> Columns:
@@ -126,15 +156,6 @@ def _number_targets(selected: SelectedTargets, without: Integers) -> Columns:
     }
 
 
-def _fill_browses(
-    candidates: Columns, slots: Integers, lists: Integers, positive: Integers
-) -> None:
-    """Write pseudo lists into `candidates`; their positive is the document read."""
-    candidates["doc"][slots] = lists[lists > 0]
-    candidates["label"][slots] = candidates["doc"][slots] == positive
-    candidates["clicked"][slots] = candidates["label"][slots]
-
-
 def find_next_queries(rows: Columns, searches: Columns) -> Integers:
     """Return the user's first query after each target in the same unified session, 0 for none.
 
@@ -143,8 +164,11 @@ def find_next_queries(rows: Columns, searches: Columns) -> Integers:
         searches: activity, query, session, in the order of their requests.
     """
     place = np.searchsorted(searches["activity"], rows["activity"], side="right")
-    session, query = (np.append(searches[name], 0)[place] for name in ("session", "query"))
-    return np.where(session == rows["session"], query, 0)
+    result = np.zeros_like(place)
+    followed = np.flatnonzero(place < len(searches["activity"]))
+    session, query = (searches[name][place[followed]] for name in ("session", "query"))
+    result[followed] = np.where(session == rows["session"][followed], query, 0)
+    return result
 
 
 def list_groups(lists: CandidateLists) -> tuple[Integers, Integers]:
@@ -155,15 +179,14 @@ def list_groups(lists: CandidateLists) -> tuple[Integers, Integers]:
         position). In validation and test only the first relevant document's group; an unlabeled
         target is one group, whose positive is of no meaning: position 0.
     """
-    split, candidates = lists.rows["split"], lists.candidates
-    unlabeled = (split == Split.UNLABELED.number)[candidates["target_id"]]
-    listed = (candidates["label"] == 1) | (unlabeled & (candidates["position"] == 0))
-    relevant = np.flatnonzero(listed)
-    row = candidates["target_id"][relevant]
+    split, offsets = lists.rows["split"], lists.offsets
+    unlabeled = offsets[:-1][split == Split.UNLABELED.number]
+    listed = sorted_unique(np.append(np.flatnonzero(lists.candidates["label"]), unlabeled))
+    row = np.searchsorted(offsets, listed, side="right") - 1
     first = np.zeros(len(row), bool)
     first[run_starts(row)[:-1]] = True
     stays = first | (split[row] == Split.TRAIN.number)
-    return row[stays], candidates["position"][relevant][stays]
+    return row[stays], (listed - offsets[row])[stays]
 
 
 def select_targets(rows: Columns, scenario: str) -> Integers:

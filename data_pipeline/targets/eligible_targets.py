@@ -5,15 +5,18 @@ lists, browses are targets. Relevant = satisfied click. Choices: `candidate_list
 """
 
 import dataclasses
+import pathlib
 
 import numpy as np
 import numpy.typing as npt
 
 from data_pipeline.common.array_types import Columns, Integers
 from data_pipeline.common.codes import NO_SPLIT, Split, Task
-from data_pipeline.common.sorted_arrays import Pairs
+from data_pipeline.common.mapped_arrays import ColumnFiles, release_pages
+from data_pipeline.common.sorted_arrays import Pairs, run_starts
 from data_pipeline.events import splits
 from data_pipeline.events.as_of import NEVER
+from data_pipeline.events.user_blocks import cut_users, select_users, shift_numbers
 from data_pipeline.events.user_events import UserEvents, find_searches
 from data_pipeline.settings import SplitSettings
 
@@ -55,14 +58,15 @@ class SelectedTargets:
 
 
 def choose_targets(
-    events: UserEvents, empty_requests: Integers, settings: SplitSettings
+    events: UserEvents, empty_requests: Integers, settings: SplitSettings, folder: pathlib.Path
 ) -> SelectedTargets:
     """Choose the targets and cut the splits.
 
     Args:
         events: Events of the unified log.
-        empty_requests: int64 [n], requests with an empty list.
+        empty_requests: int64 [n], requests with an empty list, ascending.
         settings: Where the splits begin.
+        folder: Folder of files of this step.
 
     Raises:
         ValueError: The log is empty, or no session with a target is left to split.
@@ -74,17 +78,35 @@ def choose_targets(
         )
     requests = events.requests
     lists_logged = bool(((requests["query"] == 0) & ~_are_unlabeled(requests)).any())
-    rows, left_out = _find_eligible(events, empty_requests, lists_logged)
-    given, boundaries = _find_boundaries(rows, events, settings)
+    files = ColumnFiles(folder, "eligible")
+    left_out = {task.label: dict.fromkeys(LEFT_OUT, 0) for task in Task}
+    spans = []
+    for first, last in cut_users(events.activities["user"]):
+        block, before = select_users(events, first, last)
+        begin = before["requests"]
+        empty = np.searchsorted(
+            empty_requests, [begin + 1, begin + len(block.requests["user"]) + 1]
+        )
+        rows, counts = _find_eligible(block, empty_requests[slice(*empty)] - begin, lists_logged)
+        for task, lost in counts.items():
+            for reason, count in lost.items():
+                left_out[task][reason] += count
+        rows |= _mark_firsts(rows, block, lists_logged)
+        shifted = shift_numbers(rows, before)
+        files.append(shifted | {"request": np.where(rows["request"] > 0, shifted["request"], 0)})
+        spans.append(_find_span(block))
+        release_pages(events)
+    rows = files.finish()
+    span = min(begin for begin, _ in spans), max(end for _, end in spans)
+    given, boundaries = _find_boundaries(rows, span, settings)
     rows = _leave_out_history(rows, boundaries.train, left_out)
-    rows |= _mark_firsts(rows, events, lists_logged)
     split = splits.assign_targets(rows["start"], rows["time"], boundaries, given)
     rows |= {"split": splits.keep_given(split, rows["given_split"], settings)}
     return SelectedTargets(rows, left_out, boundaries, lists_logged)
 
 
 def _find_boundaries(
-    rows: Columns, events: UserEvents, settings: SplitSettings
+    rows: Columns, span: tuple[int, int], settings: SplitSettings
 ) -> tuple[splits.Boundaries, splits.Boundaries]:
     """Return the boundaries given by times or by single targets, and all; nothing of unlabeled ones."""
     labeled = ~_are_unlabeled(rows)
@@ -93,7 +115,7 @@ def _find_boundaries(
     if followed.any():
         given = splits.find_in_column(rows["given_split"], rows["time"], settings)
     starts, free = (_find_session_starts(rows, mask) for mask in (labeled, labeled & ~followed))
-    return given, splits.boundaries(starts, *_find_span(events), settings, given, free)
+    return given, splits.boundaries(starts, *span, settings, given, free)
 
 
 def _find_span(events: UserEvents) -> tuple[int, int]:
@@ -103,7 +125,7 @@ def _find_span(events: UserEvents) -> tuple[int, int]:
         tables = events.browses, events.clicks
         used = [events.requests["activity"][~unlabeled], *(table["activity"] for table in tables)]
         time = time[np.concatenate(used)]
-    return int(time.min()), int(time.max())
+    return int(time.min(initial=NEVER)), int(time.max(initial=-NEVER))
 
 
 def _are_unlabeled(rows: Columns) -> Mask:
@@ -180,8 +202,8 @@ def _list_browses(events: UserEvents) -> tuple[Columns, dict[str, Mask]]:
 
 def _find_session_starts(rows: Columns, chosen: Mask) -> Integers:
     """Return the start of every session that holds a chosen target: int64 [sessions]."""
-    _, first = np.unique(rows["session"][chosen], return_index=True)
-    return rows["start"][chosen][first]
+    # Rows are in the order of their sessions.
+    return rows["start"][chosen][run_starts(rows["session"][chosen])[:-1]]
 
 
 def _leave_out_history(rows: Columns, begin: int, left_out: LeftOut) -> Columns:
@@ -192,7 +214,12 @@ def _leave_out_history(rows: Columns, begin: int, left_out: LeftOut) -> Columns:
     early = (rows["start"] < begin) & ~_are_unlabeled(rows)
     for task in Task:
         left_out[task.label]["history_period"] = int((rows["task"][early] == task).sum())
-    return {name: column[~early] for name, column in rows.items()}
+    late = np.flatnonzero(~early)
+    kept = {}
+    for name, column in rows.items():
+        kept[name] = np.asarray(column[late])
+        release_pages(column)
+    return kept
 
 
 def _mark_firsts(rows: Columns, events: UserEvents, lists_logged: bool) -> Columns:

@@ -12,6 +12,7 @@ a list depends on no other target.
 """
 
 import dataclasses
+import pathlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,10 +20,11 @@ import numpy as np
 from data_pipeline.common.array_types import Integers
 from data_pipeline.common.codes import Split
 from data_pipeline.common.keyed_hash import keyed
-from data_pipeline.common.sorted_arrays import concat_ranges, run_starts
+from data_pipeline.common.mapped_arrays import ColumnFiles, release_pages
+from data_pipeline.common.sorted_arrays import cut_blocks
 from data_pipeline.events.as_of import NEVER
 from data_pipeline.settings import EvalCandidateSettings, PseudoNegativeSettings
-from data_pipeline.targets.candidate_lists import CandidateLists, seed_keys
+from data_pipeline.targets.candidate_lists import ROWS, CandidateLists, seed_keys
 from data_pipeline.targets.pseudo_negatives import ORDER, BrowseTargets, Documents, draw_negatives
 
 CHOICES = (
@@ -61,6 +63,7 @@ def redraw(
     settings: EvalCandidateSettings,
     pseudo: PseudoNegativeSettings,
     seed: int,
+    folder: pathlib.Path,
 ) -> CandidateLists:
     """Replace the lists of `rows`, of `find_redrawn`.
 
@@ -73,18 +76,20 @@ def redraw(
         settings: The protocol.
         pseudo: How pseudo-negatives are drawn.
         seed: Seed of draws and order.
+        folder: Folder of the files of candidates.
     """
     about = {name: lists.rows[name][rows] for name in ("user", "time", "doc")}
     keys = seed_keys(about, user_ids)
     if settings.protocol == "pseudo":
         labelled = np.flatnonzero(lists.candidates["label"])
-        first = labelled[run_starts(lists.candidates["target_id"][labelled])[:-1]]
-        positive = lists.candidates["doc"][first][rows]
+        # Every target has a relevant document.
+        first = labelled[np.searchsorted(labelled, lists.offsets[rows])]
+        positive = lists.candidates["doc"][first]
         browses = BrowseTargets(keys, about["user"], about["time"], positive)
         drawn = draw_negatives(browses, documents, relevant, pseudo, seed)
     else:
         drawn = _sample(lists, rows, keys, documents, settings, seed)
-    return replace_lists(lists, rows, drawn, keys, seed)
+    return replace_lists(lists, rows, drawn, keys, seed, folder)
 
 
 def _sample(
@@ -170,35 +175,46 @@ def _distinct(excluded: Integers, documents: Integers) -> Integers:
 
 
 def replace_lists(
-    lists: CandidateLists, rows: Integers, drawn: Integers, keys: Integers, seed: int
+    lists: CandidateLists,
+    rows: Integers,
+    drawn: Integers,
+    keys: Integers,
+    seed: int,
+    folder: pathlib.Path,
 ) -> CandidateLists:
     """Return targets whose lists at `rows` are their relevant documents and drawn ones, shuffled.
 
     Args:
         lists: The targets.
-        rows: int64 [n], targets whose list is replaced.
+        rows: int64 [n], targets whose list is replaced, ascending.
         drawn: int64 [n, drawn], documents, 0 where there is none.
         keys: int64 [n], `seed_keys`.
         seed: Seed of the shuffle, that of `data_pipeline.targets.pseudo_negatives.shuffled_lists`.
+        folder: Folder of the files of candidates.
     """
-    old, count = lists.candidates, len(lists.rows["target_id"])
+    count = len(lists.rows["target_id"])
     replaced, key = np.zeros(count, bool), np.zeros(count, np.int64)
     replaced[rows], key[rows] = True, keys
-    stays = ~replaced[old["target_id"]] | (old["label"] == 1)
-    line, slot = np.nonzero(drawn)
-    added = dict.fromkeys(old, np.zeros(len(line), np.int64))
-    added |= {"target_id": rows[line], "doc": drawn[line, slot]}
-    new = {name: np.concatenate([column[stays], added[name]]) for name, column in old.items()}
-    target_id, doc = new["target_id"], new["doc"]
-    shuffled = keyed(seed, ORDER, key[target_id], doc)
-    place = np.where(replaced[target_id], shuffled, new["position"].astype(np.uint64))
-    order = np.lexsort((doc, place, target_id))
-    sizes = np.bincount(target_id, minlength=count)
+    files, sizes = ColumnFiles(folder, "redrawn"), np.zeros(count, np.int64)
+    for first, after in cut_blocks(lists.offsets, ROWS):
+        old = lists.select(first, after)
+        stays = ~replaced[old["target_id"]] | (old["label"] == 1)
+        mine = slice(*np.searchsorted(rows, [first, after]))
+        line, slot = np.nonzero(drawn[mine])
+        added = dict.fromkeys(old, np.zeros(len(line), np.int64))
+        added |= {"target_id": rows[mine][line], "doc": drawn[mine][line, slot]}
+        new = {name: np.append(column[stays], added[name]) for name, column in old.items()}
+        target_id, doc = new["target_id"], new["doc"]
+        shuffled = keyed(seed, ORDER, key[target_id], doc)
+        place = np.where(replaced[target_id], shuffled, new["position"].astype(np.uint64))
+        order = np.lexsort((doc, place, target_id))
+        files.append({name: new[name][order] for name in lists.candidates})
+        sizes[first:after] = np.bincount(target_id - first, minlength=after - first)
+        release_pages(lists.candidates)
     return dataclasses.replace(
         lists,
         rows=lists.rows | {"pseudo": np.where(replaced, 1, lists.rows["pseudo"])},
-        candidates={name: column[order] for name, column in new.items()}
-        | {"position": concat_ranges(np.zeros(count, np.int64), sizes)},
-        offsets=np.concatenate([[0], np.cumsum(sizes)]),
+        candidates=files.finish(),
+        offsets=np.append(0, np.cumsum(sizes)),
         redrawn=rows,
     )

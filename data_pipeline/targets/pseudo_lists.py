@@ -76,16 +76,13 @@ def build_catalogue(
         document_opens: Opens of the unfiltered log.
         vectors: int16 [documents, d], title vectors.
     """
-    keys = ("request_time", "known_at", "satisfied", "doc", "user")
-    order = np.lexsort([document_opens[name] for name in keys])
-    opened = {name: document_opens[name][order] for name in keys}
     available = find_availability(log.engine, log.tables, log.shown)
     return DocumentCatalogue(
-        Documents(available, vectors, opened["doc"], opened["known_at"]),
+        Documents(available, vectors, document_opens["doc"], document_opens["known_at"]),
         np.append(0, log.documents["log_index"].to_numpy()),
-        opened["user"],
-        opened["satisfied"],
-        log.tables.find_log(opened["request_time"]),
+        document_opens["user"],
+        document_opens["satisfied"],
+        log.tables.find_log(document_opens["request_time"]),
     )
 
 

@@ -10,11 +10,12 @@ import os
 import pathlib
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from data_pipeline.common.array_types import Integers
 from data_pipeline.events.prepared_log import PreparedLog
@@ -104,13 +105,13 @@ def count_occurrences(log: PreparedLog, events: UserEvents, before: int, texts: 
 
 
 def count_words(
-    split: Callable[[Any], Any], texts: list[str], weights: Integers, workers: int | None = None
+    split: Callable[[Any], Any], texts: Sequence[str], weights: Integers, workers: int | None = None
 ) -> Counter[str]:
     """Count the occurrences of every word, each text with its weight.
 
     Args:
         split: string [X] -> RaggedTensor of strings [X, (words)].
-        texts: The texts.
+        texts: The texts; may be a string array of Arrow.
         weights: int64 [texts].
         workers: As for `data_pipeline.text.words.in_chunks`.
 
@@ -124,7 +125,7 @@ def count_words(
     from data_pipeline.text.words import in_chunks
 
     def count(part: slice) -> tuple[list[bytes], list[int]]:
-        words = split(tf.constant(texts[part], tf.string))
+        words = split(tf.constant(np.asarray(texts[part], object), tf.string))
         distinct, index = tf.unique(words.flat_values)
         weight = np.repeat(weights[part], words.row_lengths().numpy())
         # Sums of whole numbers below 2**53 are exact in the float64 of bincount.
@@ -140,7 +141,7 @@ def count_words(
 
 def encode(
     folder: str | os.PathLike[str],
-    texts: list[str],
+    texts: pa.Array,
     met: Integers,
     settings: TextSettings,
     taken: pathlib.Path | None = None,
@@ -149,7 +150,7 @@ def encode(
 
     Args:
         folder: Existing folder.
-        texts: Every text in the order of its number.
+        texts: string [texts], every text in the order of its number.
         met: int64 [texts], `count_occurrences` before the validation period.
         settings: Tokens and vocabulary.
         taken: Folder of a dataset whose vocabulary is taken. Default: it is learned.
@@ -163,7 +164,7 @@ def encode(
         shutil.copyfile(taken / "vocabulary.txt", root / "vocabulary.txt")
     else:
         kind = KINDS[settings.tokenizer]
-        counts = count_words(kind.split, [texts[number] for number in used.tolist()], met[used])
+        counts = count_words(kind.split, texts.take(pa.array(used)), met[used])
         words.write_vocabulary(root / "vocabulary.txt", kind.learn(counts, settings))
     tokenizer = build_tokenizer(
         settings.tokenizer, root / "vocabulary.txt", settings.oov_buckets, settings.text_length

@@ -187,7 +187,7 @@ def encode_texts(
 
     Args:
         encode: `Tokenizer.encode`.
-        texts: The texts in the order of their ids.
+        texts: The texts in the order of their ids; may be a string array of Arrow.
         workers: As for `in_chunks`.
 
     Returns:
@@ -196,7 +196,7 @@ def encode_texts(
     """
 
     def part(rows: slice) -> npt.NDArray[np.int32]:
-        tokens = encode(tf.constant(list(texts[rows]), tf.string)).numpy()
+        tokens = encode(tf.constant(np.asarray(texts[rows], object), tf.string)).numpy()
         used = int((tokens != 0).any(axis=0).sum())
         return np.ascontiguousarray(tokens[:, :used])
 

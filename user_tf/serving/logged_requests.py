@@ -82,7 +82,7 @@ def read_events(log: str | os.PathLike[str], settings: SequenceSettings) -> Logg
         return LoggedEvents(
             settings=settings,
             events=events,
-            texts=opened.read_texts(),
+            texts=opened.read_texts().to_pylist(),
             document_text=opened.document_text,
             document_ids=opened.read_document_ids(),
             user_ids=opened.users,

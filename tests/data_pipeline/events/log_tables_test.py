@@ -30,7 +30,7 @@ def read(tmp_path):
             arrays = {
                 "clicks": engine.fetch(log.clicks.select(*names), ["request", "position"]),
                 "browses": engine.fetch(log.browses, ["user", "time", "doc", "satisfied"]),
-                "shown": shown.read_lists(engine, np.arange(1, 99)),
+                "shown": shown.read_lists(engine, np.arange(1, 99), folder),
             }
             return {
                 **{n: engine.collect(getattr(log, n), o).to_pylist() for n, o in orders.items()},
@@ -110,7 +110,11 @@ def test_clicks_are_read_with_the_length_of_their_list_and_empty_lists_are_found
 def test_a_list_that_shows_an_unknown_document_is_refused(builder, tmp_path, reader):
     builder.document("a").request("r1", "u", 0, "red", "a", "lost")
     settings = SequenceSettings()
-    arguments = {"read_lists": [np.array([1])], "occurrences": [NEVER], "first_impressions": []}
+    arguments = {
+        "read_lists": [np.array([1]), tmp_path],
+        "occurrences": [NEVER],
+        "first_impressions": [],
+    }
     folder = builder.write(tmp_path / "log")
     with DuckDBEngine(threads=1, memory_gib=0.5) as engine:
         log = read_tables(engine, [folder], settings)

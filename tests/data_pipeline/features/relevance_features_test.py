@@ -2,14 +2,19 @@
 
 import collections
 import math
+import pathlib
 import tempfile
+from unittest import mock
 
 import numpy as np
 import pytest
 
+from data_pipeline.engine.duckdb_engine import DuckDBEngine
 from data_pipeline.events.as_of import NEVER
+from data_pipeline.features import relevance_features
 from data_pipeline.features.feature_columns import FEATURES, entropy
-from data_pipeline.features.relevance_features import standardisation, write_features
+from data_pipeline.features.relevance_features import standardisation
+from data_pipeline.features.shared_counts import count_shared
 from data_pipeline.text.corpus import TextTable
 from data_pipeline.text.word_vectors import text_vectors
 
@@ -51,8 +56,9 @@ def random_log(seed, document_opens=60, queries=25, targets=20):
                 "time": int(rng.integers(0, 30)),
             }
         )
-    for target in range(targets):
-        user = int(rng.integers(1, USERS + 2))
+    # Some users have no events. Targets are in the order of users.
+    users = np.sort(rng.integers(1, USERS + 2, targets)).tolist()
+    for target, user in enumerate(users):
         log["targets"].append(
             {
                 "target_id": 3 * target + 1,
@@ -86,7 +92,7 @@ def text_table(seed=0, words=12, width=8):
     return TextTable(tokens, text_vectors(tokens, vectors), document_text)
 
 
-def compute(log, texts, rows=1_000_000, workers=1, shuffled=None):
+def compute(log, texts, rows=1_000_000, workers=1, shards=1, shuffled=None):
     """F of a log; rows the order says nothing about lie as given, or shuffled."""
     names = {
         "document_opens": [
@@ -97,7 +103,7 @@ def compute(log, texts, rows=1_000_000, workers=1, shuffled=None):
         "targets": ["target_id", "user", "session", "query", "time"],
         "candidates": ["target_id", "position", "doc"],
     }
-    ordered = {"document_opens": 0, "queries": 3, "targets": 1, "candidates": 2}
+    ordered = {"document_opens": 1, "queries": 2, "targets": 1, "candidates": 2}
     tables = []
     for name, columns in names.items():
         given = list(log[name])
@@ -106,9 +112,25 @@ def compute(log, texts, rows=1_000_000, workers=1, shuffled=None):
         order = columns[: ordered[name]]
         given.sort(key=lambda row, order=order: [row[column] for column in order])
         tables.append(integers(given, columns))
-    with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/features.npy"
-        return Result(*write_features(*tables, texts, path, rows=rows, workers=workers))
+    opens, searches, targets, candidates = tables
+    searches["activity"] = np.cumsum(
+        np.append(0, np.diff(100 * searches["user"] + searches["time"]) > 0)
+    )[: len(searches["user"])]
+    offsets = np.searchsorted(candidates["target_id"], np.append(targets["target_id"], 10**6))
+    targets |= {name: np.zeros_like(targets["user"]) for name in ("split", "task")}
+    asked = targets, candidates["doc"], offsets
+    with (
+        tempfile.TemporaryDirectory() as name,
+        DuckDBEngine(threads=1, memory_gib=0.5) as engine,
+    ):
+        folder = pathlib.Path(name)
+        shared = count_shared(engine, opens, searches, *asked, folder, shards)
+        given = opens, searches, *asked, np.zeros(0, np.int64), shared, texts, folder
+        with mock.patch.object(relevance_features, "ROWS", rows):
+            found = relevance_features.relevance_features(
+                *given, folder / "features.npy", workers=workers
+            )
+        return Result(found.values, found.popularity, found.last_touch)
 
 
 def cosine(a, b):
@@ -205,6 +227,11 @@ def same(result, expected):
 def test_order_of_equal_rows_blocks_and_workers_do_not_change_a_bit(rows, workers):
     log, texts = random_log(4), text_table(4)
     same(compute(log, texts, rows, workers, shuffled=9), compute(log, texts))
+
+
+def test_shards_of_documents_and_queries_do_not_change_a_bit():
+    log, texts = random_log(4), text_table(4)
+    same(compute(log, texts, shards=4, shuffled=9), compute(log, texts))
 
 
 def test_query_columns_are_zero_for_recommendations():

@@ -16,7 +16,9 @@ import pytest
 
 from data_pipeline.common.output_folder import FolderInUse
 from data_pipeline.dataset.dataset_writer import DatasetWriter
+from data_pipeline.engine.duckdb_engine import DuckDBEngine
 from data_pipeline.preparation.prepare_folder import prepare
+from tests.data_pipeline.preparation.altered_logs import random_log
 
 ROOT = pathlib.Path(__file__).parents[3]
 # `make faults` kills at 20 points.
@@ -71,6 +73,32 @@ def test_a_killed_preparation_resumes_to_the_same_bytes(log, tmp_path):
         assert not repeated, "a finished step was done again"
         assert contents(output) == expected
         assert sorted(path.name for path in tmp_path.glob(f"{output.name}*")) == [output.name]
+
+
+@pytest.mark.parametrize("function", ["connect_shard", "dict", "count_documents", "count_queries"])
+def test_after_a_killed_worker_unfinished_shards_only_are_done(
+    log_builder, small_settings, tmp_path, monkeypatch, function
+):
+    log = random_log(log_builder, seed=8).write(tmp_path / "log")
+    prepare(small_settings(log, tmp_path / "whole"))
+    settings, done = small_settings(log, tmp_path / "dataset", shards=4), []
+
+    def run_shards(engine, job, shards, workers):
+        mine = job.function.endswith(f":{function}")
+        for shard in shards:
+            if mine and len(done) == 2:
+                raise ChildProcessError("killed")
+            job.run(shard)
+            done.extend([shard] * mine)
+
+    monkeypatch.setattr(DuckDBEngine, "_run_shards", run_shards)
+    with pytest.raises(ChildProcessError, match="killed") as error:
+        prepare(settings)
+    assert "rerun the same command" in error.value.__notes__[0]
+    done.append("resumed")
+    prepare(settings)
+    assert done == [0, 1, "resumed", 2, 3]
+    assert contents(tmp_path / "dataset") == contents(tmp_path / "whole")
 
 
 def test_a_full_disk_keeps_finished_steps_and_says_so(

@@ -2,6 +2,8 @@
 
 import collections
 import itertools
+import pathlib
+import tempfile
 
 import numpy as np
 import pytest
@@ -36,8 +38,6 @@ def targets_of(count, time=100, split=TEST):
         "pseudo": np.zeros(count, np.int64),
     }
     lists = {
-        "target_id": np.repeat(np.arange(count), 3),
-        "position": np.tile([0, 1, 2], count),
         "doc": np.tile([1, 2, 3], count),
         "label": np.tile([0, 1, 0], count),
         "clicked": np.tile([0, 1, 1], count),
@@ -49,9 +49,10 @@ def targets_of(count, time=100, split=TEST):
 def redrawn_lists(targets, documents, settings, seed=1):
     """Targets with new lists, and the documents of each."""
     rows = eval_candidates.find_redrawn(targets, settings)
-    result = eval_candidates.redraw(
-        targets, rows, ["ann"], documents, NOBODY, settings, PseudoNegativeSettings(), seed
-    )
+    drawing = documents, NOBODY, settings, PseudoNegativeSettings(), seed
+    # Mapped files stay readable after the folder is gone.
+    with tempfile.TemporaryDirectory() as folder:
+        result = eval_candidates.redraw(targets, rows, ["ann"], *drawing, pathlib.Path(folder))
     assert result.redrawn is rows
     return result, np.split(result.candidates["doc"], result.offsets[1:-1])
 
@@ -167,7 +168,7 @@ def test_only_validation_and_test_are_redrawn():
     result, lists = redrawn_lists(targets, documents_of([0] * 20), sampled(7))
     assert [len(docs) for docs in lists] == [3, 8, 8]
     assert lists[0].tolist() == [1, 2, 3]
-    assert result.candidates["position"].tolist() == [0, 1, 2, *range(8), *range(8)]
+    assert result.select(0, 3)["position"].tolist() == [0, 1, 2, *range(8), *range(8)]
     assert result.rows["pseudo"].tolist() == [0, 1, 1]
 
 

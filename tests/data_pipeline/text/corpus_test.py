@@ -17,7 +17,7 @@ def test_texts_count_as_often_as_they_are_met_before_a_time(builder, tmp_path):
         tables = read_tables(engine, folders, settings)
         log = open_prepared_log(engine, tables, folders, settings)
         events = build_events(engine, tables, log.document_text, settings, tmp_path)
-        texts = log.read_texts()
+        texts = log.read_texts().to_pylist()
         assert texts == ["", "ape", "bear", "crow", "moon"]
         found = count_occurrences(log, events, builder.micro(30), len(texts))
     assert np.array_equal(found, [0, 3, 1, 0, 1])
