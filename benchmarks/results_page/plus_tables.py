@@ -30,12 +30,13 @@ def section(folder: pathlib.Path = RESULTS) -> list[str]:
         lines += [*with_bold_caption(maps(task, grids)), ""]
     for world, grid in grids.items():
         lines += [f"### USER+ in the world {world}", "", describe_origin(grid.content), ""]
-        shown = grid.find(read_system_names("user_plus"))
+        systems = read_system_names("user_plus")
+        shown = grid.find(systems)
         for task, compared in grid.tasks.items():
             lines += [*with_bold_caption(report_tables.differences(task, compared, shown)), ""]
         for name, title in _VARIANTS.items():
             variants = grid.find(read_system_names(name))
-            if len(variants) > 1:
+            if {system.name for system in variants} - set(systems):
                 lines += [
                     *with_bold_caption(report_tables.table_3(grid.tasks, variants, title)),
                     "",

@@ -1,5 +1,6 @@
 """One phase of training, from initial weights to the best weights on disk."""
 
+import gc
 import math
 
 import keras
@@ -49,6 +50,9 @@ def train_phase(
             if not training.train_epoch(steps_left, stop or StopRequest()):
                 return training.steps_done, False
             training.save()
+            if not training.is_over():
+                # The stream of the epoch is in a cycle of references, and holds all its windows.
+                gc.collect()
     finally:
         training.journal.close()
     training.write_done()
