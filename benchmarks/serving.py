@@ -22,9 +22,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from absl import logging
+from absl import app, logging
 
-from data_pipeline.common import command_line, flagtree
+from data_pipeline.common import flagtree
 from data_pipeline.common.flagtree import setting
 from user_tf.run_folder import write_json
 
@@ -291,4 +291,4 @@ def main(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     flagtree.define(ServingSettings)
-    command_line.run(main)
+    app.run(main)
