@@ -33,6 +33,7 @@ NO_PATHS = {
     "systems",
     "title",
     "train.phases",
+    "model.parts",
 }
 # Mistakes found by the command itself, after its flags are parsed.
 MISTAKES = {
