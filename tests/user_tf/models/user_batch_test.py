@@ -64,7 +64,6 @@ def test_longer_padding_changes_nothing(name):
         ("simple co-attention", 0, False),
         ("no history encoder", 0, False),
         ("fixed positions", 1, False),
-        ("recency positions, two layers", 1, False),
     ],
 )
 def test_row_subsets_change_nothing(name, more, compiled):
