@@ -1,15 +1,14 @@
 """Settings of the whole test session, and what tests of several folders share."""
 
 import gc
-import os
 
 import pytest
 
-from data_pipeline.common import remote_folders
+from data_pipeline.common import command_line, remote_folders
 from user_tf.training.records.progress import memory_gib
 
 # As in commands (`command_line.run`), so that results in this process are those of a command.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+command_line.turn_onednn_off()
 
 GROWTH = 1.0
 """GiB that a process may grow before its garbage is collected."""

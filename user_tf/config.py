@@ -12,6 +12,9 @@ from data_pipeline.common import flagtree
 from data_pipeline.common.flagtree import setting
 from data_pipeline.settings import BatchSettings
 
+USER_PLUS_PARTS = ("match", "same", "near", "query", "places")
+"""Signals of USER+ beside those of USER, in the order of its head's weights."""
+
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
@@ -102,7 +105,7 @@ class ModelConfig:
 
     # USER+.
     parts: tuple[str, ...] = dataclasses.field(
-        default=("match", "same", "near", "query", "places"),
+        default=USER_PLUS_PARTS,
         metadata={
             "help": "USER+: signals of the residual beside those of USER: match, same, near, query, "
             "places. Fewer: an ablation."

@@ -20,6 +20,7 @@ from benchmarks.results_page.grid_results import (
     ROOT,
     WORLDS,
     Grid,
+    find_experiment,
     read_grids,
     read_system_names,
 )
@@ -133,9 +134,14 @@ def _describe_experiment(name: str, grids: Mapping[str, Grid]) -> str:
         holds = [a.holds for a in known_answers.answers(grids) if a.holds is not None]
         answers = f"{sum(holds)} of {len(holds)} answers are the expected ones. RESULTS.md."
         return answers if holds else NOT_MEASURED
-    names = [] if grid is None else [system.name for system in grid.find(read_system_names(name))]
-    others = [other for other in names if grid and other != grid.reference]
-    if grid is None or not others:
+    if grid is None:
+        return NOT_MEASURED
+    found = (
+        find_experiment(grid, name) if name in PLUS_GRIDS else grid.find(read_system_names(name))
+    )
+    names = [system.name for system in found]
+    others = [other for other in names if other != grid.reference]
+    if not others:
         return NOT_MEASURED
     parts = {task: compared["rankings"] for task, compared in grid.tasks.items()}
     if name == "figure4":

@@ -68,6 +68,18 @@ class Grid:
         return [self.systems[name] for name in names if name in self.systems]
 
 
+def find_experiment(grid: Grid, flagfile: str) -> list[System]:
+    """Return the measured systems of a flagfile; none where its own are not, which user_plus lacks.
+
+    Args:
+        grid: Of one world, compared with USER+.
+        flagfile: As for `read_system_names`.
+    """
+    found = grid.find(read_system_names(flagfile))
+    shared = set() if flagfile == "user_plus" else set(read_system_names("user_plus"))
+    return found if {system.name for system in found} - shared else []
+
+
 def read_grids(folder: pathlib.Path = RESULTS, kind: str = "grid") -> dict[str, Grid]:
     """Read the measured grids by world: those of WORLDS, or with `PLUS` those of PLUS_WORLDS."""
     worlds = PLUS_WORLDS if kind == PLUS else WORLDS

@@ -3,7 +3,14 @@
 import pathlib
 from collections.abc import Mapping
 
-from benchmarks.results_page.grid_results import PLUS, RESULTS, Grid, read_grids, read_system_names
+from benchmarks.results_page.grid_results import (
+    PLUS,
+    RESULTS,
+    Grid,
+    find_experiment,
+    read_grids,
+    read_system_names,
+)
 from benchmarks.results_page.grid_tables import describe_load, describe_origin, with_bold_caption
 from benchmarks.results_page.known_answers import TOUCHED
 from data_pipeline.common.codes import TASK_LABELS
@@ -30,13 +37,11 @@ def section(folder: pathlib.Path = RESULTS) -> list[str]:
         lines += [*with_bold_caption(maps(task, grids)), ""]
     for world, grid in grids.items():
         lines += [f"### USER+ in the world {world}", "", describe_origin(grid.content), ""]
-        systems = read_system_names("user_plus")
-        shown = grid.find(systems)
+        shown = find_experiment(grid, "user_plus")
         for task, compared in grid.tasks.items():
             lines += [*with_bold_caption(report_tables.differences(task, compared, shown)), ""]
         for name, title in _VARIANTS.items():
-            variants = grid.find(read_system_names(name))
-            if {system.name for system in variants} - set(systems):
+            if variants := find_experiment(grid, name):
                 lines += [
                     *with_bold_caption(report_tables.table_3(grid.tasks, variants, title)),
                     "",

@@ -34,9 +34,17 @@ def run(main: Callable[[list[str]], Any], positional: str = "") -> None:
         positional: Name of the one argument that is no flag, such as `DATASET`. Default: every
             argument must be a flag.
     """
-    # oneDNN makes kernels for every new size of a batch and keeps them: slower, and memory grows.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    turn_onednn_off()
     app.run(functools.partial(_call, main, positional), flags_parser=_parse)
+
+
+def turn_onednn_off() -> None:
+    """Let TensorFlow run without oneDNN in this process, unless TF_ENABLE_ONEDNN_OPTS is set.
+
+    oneDNN makes kernels for every new size of a batch and keeps them: slower, and memory grows. Call it
+    before TensorFlow is imported.
+    """
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 
 def is_mistake(error: BaseException) -> bool:

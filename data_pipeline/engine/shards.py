@@ -39,6 +39,16 @@ ShardFunction = Callable[..., Mapping[str, pa.Table]]
 _SCHEMA = "schema.parquet"
 
 
+def count_shards(rows: int, most: int) -> int:
+    """Return how many shards hold at most `most` rows each on average; at least 1.
+
+    Example:
+        >>> count_shards(0, 10), count_shards(10, 10), count_shards(11, 10)
+        (1, 1, 2)
+    """
+    return max(1, -(-rows // most))
+
+
 @dataclasses.dataclass(frozen=True)
 class ShardJob:
     """A function for every shard of a folder, in plain values.

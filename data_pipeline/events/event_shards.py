@@ -17,7 +17,7 @@ from data_pipeline.common import flagtree
 from data_pipeline.common.array_types import Integers
 from data_pipeline.common.mapped_arrays import ColumnFiles
 from data_pipeline.engine.base import Engine
-from data_pipeline.engine.shards import SHARD, open_result, to_columns
+from data_pipeline.engine.shards import SHARD, count_shards, open_result, to_columns
 from data_pipeline.events.log_tables import LogTables
 from data_pipeline.events.user_blocks import shift_numbers
 from data_pipeline.events.user_events import UserEvents, connect_events
@@ -59,9 +59,9 @@ def build_events(
         "clicks": tables.clicks,
         "browses": tables.browses,
     }
-    if not shards:
-        rows = engine.count(given["requests"]) + engine.count(given["browses"])
-        shards = max(1, -(-rows // ROWS_PER_SHARD))
+    shards = shards or count_shards(
+        engine.count(given["requests"]) + engine.count(given["browses"]), ROWS_PER_SHARD
+    )
     users = max(1, engine.count(tables.users))
     text = folder.absolute() / "document_text.npy"
     np.save(text, document_text)

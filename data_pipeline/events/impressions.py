@@ -15,7 +15,7 @@ from data_pipeline.common.array_types import Columns, Integers
 from data_pipeline.common.codes import Split
 from data_pipeline.common.mapped_arrays import ColumnFiles
 from data_pipeline.engine.base import Engine
-from data_pipeline.engine.shards import SHARD, open_result, to_columns
+from data_pipeline.engine.shards import SHARD, count_shards, open_result, to_columns
 from data_pipeline.events.as_of import NEVER
 from data_pipeline.settings import SequenceSettings
 
@@ -125,7 +125,7 @@ class ShownLists:
         Raises:
             ValueError: As `clicks`.
         """
-        shards = shards or max(1, -(-len(wanted) // LISTS_PER_SHARD))
+        shards = shards or count_shards(len(wanted), LISTS_PER_SHARD)
         shard = np.arange(len(wanted)) * shards // max(1, len(wanted))
         given = engine.table(pa.table({"request": wanted, SHARD: shard}))
         chosen = self.requests.select("request", "request_id").join(given, "request")

@@ -17,7 +17,7 @@ from data_pipeline.common.array_types import Columns, Integers
 from data_pipeline.common.mapped_arrays import release_pages
 from data_pipeline.common.sorted_arrays import concat_ranges, cut_blocks
 from data_pipeline.engine.base import Engine
-from data_pipeline.engine.shards import SHARD, open_result, to_columns
+from data_pipeline.engine.shards import SHARD, count_shards, open_result, to_columns
 from data_pipeline.events.as_of import DenseAsOfIndex, PairAsOfIndex, TimeRanks
 from data_pipeline.features.click_counts import ENTROPY_SCALE
 
@@ -82,9 +82,9 @@ def count_shared(
         name: engine.parquet(_write(folder / f"{name}.parquet", blocks))
         for name, blocks in rows.items()
     }
-    if not shards:
-        total = len(document_opens["doc"]) + sizes["candidates"]
-        shards = max(1, -(-total // ROWS_PER_SHARD))
+    shards = shards or count_shards(
+        len(document_opens["doc"]) + sizes["candidates"], ROWS_PER_SHARD
+    )
     counts: dict[str, Columns] = {name: {} for name in sizes}
     for key, columns, function in (
         ("doc", _OF_DOCUMENT, count_documents),

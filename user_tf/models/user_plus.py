@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from data_pipeline.common.codes import BehaviorType, Task
+from user_tf.config import USER_PLUS_PARTS
 from user_tf.layers.masking import count_positions, normalize, precise_dtype
 from user_tf.layers.user_plus.aspect_encoder import AspectEncoder
 from user_tf.layers.user_plus.behavior_memory import BehaviorMemory
@@ -17,8 +18,6 @@ from user_tf.models.batch_ops import padded_history, padded_session, split_by_le
 from user_tf.models.user import User
 
 FEATURE_LIMIT = 5.0
-PARTS = ("match", "same", "near", "query", "places")
-"""Signals beside those of USER, in the order of the head's weights."""
 VARIANTS = ("features", "all")
 """Parts a score may have: the head over F alone, or also what is read in texts."""
 
@@ -129,7 +128,7 @@ class UserPlus(User):
         signals = [
             centre(features[..., :own], mask) * reads,
             centre(clipped, mask) if count else clipped,
-            *(found[part] for part in PARTS if part in self.config.parts),
+            *(found[part] for part in USER_PLUS_PARTS if part in self.config.parts),
         ]
         tasks = ops.one_hot(batch["task"] - 1, len(Task), dtype=known.dtype)
         residual = self.head(
@@ -198,12 +197,13 @@ class UserPlus(User):
         """
         kernel, searching = self.kernel, batch["task"] == Task.SEARCH
         candidates = ops.take(aspects, batch["candidate_text"], axis=0)
-        query = ops.take(vectors, batch["query_text"], axis=0)
+        directions = normalize(vectors)
+        query = ops.take(directions, batch["query_text"], axis=0)
         match, same, known = [], [], []
         for layer, events in zip(
             (self.text_match, self.click_match), self.read_events(batch), strict=True
         ):
-            weights = self.weigh(events, query, vectors, searching, real_texts)
+            weights = self.weigh(events, query, directions, searching, real_texts)
             texts = ops.take(aspects, events.texts, axis=0)
             match.append(layer(kernel(candidates, y=texts), weights=weights))
             same.append(self.same_document(batch["candidate_doc"], events.documents, weights))
@@ -261,12 +261,12 @@ class UserPlus(User):
             ),
         )
 
-    def weigh(self, events, query, vectors, searching, real_texts):
+    def weigh(self, events, query, directions, searching, real_texts):
         """Return the weights of events in each group and memory, `[T, G * H, E]`."""
-        titles = ops.take(normalize(vectors), events.texts, axis=0)
+        titles = ops.take(directions, events.texts, axis=0)
         weights = self.memory(
             events.age,
-            likeness=ops.einsum("td,ted->te", normalize(query), titles),
+            likeness=ops.einsum("td,ted->te", query, titles),
             searching=searching,
             padding_mask=ops.take(real_texts, events.texts, axis=0),
         )

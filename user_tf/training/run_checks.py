@@ -14,7 +14,7 @@ from data_pipeline.common import flagtree, remote_folders
 from data_pipeline.common.codes import TASK_LABELS, Split, Task
 from data_pipeline.common.data_warnings import from_plain
 from data_pipeline.dataset.dataset_folder import Dataset
-from user_tf.config import Config, ModelConfig
+from user_tf.config import USER_PLUS_PARTS, Config
 from user_tf.training import phases
 
 PREDICT_QUERIES = ("htps", "htps_unified")
@@ -103,8 +103,8 @@ def check(config: Config) -> None:
         _refuse(
             config, "data.batch.train_share", "must be in (0, 1]", "set --data.batch.train_share"
         )
-    if not set(model.parts) <= set(ModelConfig().parts):
-        known = ", ".join(ModelConfig().parts)
+    if not set(model.parts) <= set(USER_PLUS_PARTS):
+        known = ", ".join(USER_PLUS_PARTS)
         _refuse(config, "model.parts", f"must be names among {known}", "set --model.parts")
     for name in ("dropout", "token_dropout", "text_dropout"):
         if not 0 <= getattr(model, name) < 1:

@@ -9,10 +9,10 @@ from tests.user_tf.layer_testing import randomize, weights_of
 from tests.user_tf.models import numpy_user_plus
 from tests.user_tf.models.ranker_testing import score, tensors
 from tests.user_tf.random_batch import SIZES, random_batch
-from user_tf.config import ModelConfig
+from user_tf.config import USER_PLUS_PARTS, ModelConfig
 from user_tf.models.batch_ops import padded_history, padded_session
 from user_tf.models.user import User
-from user_tf.models.user_plus import PARTS, VARIANTS, UserPlus
+from user_tf.models.user_plus import VARIANTS, UserPlus
 
 SMALL = ModelConfig(
     width=8, num_heads=2, key_dim=3, intermediate_dim=10, aspects=3, aspect_dim=4, head_dim=5
@@ -34,7 +34,7 @@ def batch_with_known_documents(seed):
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
-        *((name, PARTS) for name in VARIANTS),
+        *((name, USER_PLUS_PARTS) for name in VARIANTS),
         ("all", ("near", "match")),
         ("all", ("places",)),
         ("all", ()),
