@@ -50,10 +50,10 @@ types: $(STAMP)
 
 # In the order of the files: the doctests at the end take a moment each and fill both workers.
 unit: $(STAMP)
-	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(RUN) -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not slow"
 
 test-all: $(STAMP)
-	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(RUN) -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 faults: $(STAMP)
 	USER_TF_KILLS=20 $(RUN) -m pytest tests/data_pipeline/preparation/prepare_faults_test.py

@@ -43,8 +43,6 @@ def test_training_falls_without_tensorflow_and_padding_weighs_nothing(tmp_path):
     environment = {
         "JAX_PLATFORMS": "cpu",
         "PYTHONPATH": os.pathsep.join(places),
-        # Compiling is nearly all of this test's time.
-        "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
     }
     flags = ["windows_per_batch=1,2", "precision=float32", "peak_tflops=0.5", "rounds=3"]
     flags += ["passes=15", *(f"model.{setting}" for setting in SMALL)]

@@ -1,10 +1,11 @@
-"""Ranking metrics: hand-computed values, scikit-learn, TensorFlow Ranking, chance."""
+"""Ranking metrics: hand-computed values, trec_eval, SciPy, TensorFlow Ranking, chance."""
 
 import math
 
 import numpy as np
 import pytest
-import sklearn.metrics
+import pytrec_eval
+import scipy.stats
 
 from user_tf.evaluation import metrics
 from user_tf.training.steps import tensorflow_ranking
@@ -121,24 +122,32 @@ def test_padding_changes_nothing():
     assert metrics.pooled_auc(*wide) == metrics.pooled_auc(labels, scores, mask)
 
 
+def area(labels, scores):
+    """Return the area under the curve from Mann and Whitney's U."""
+    relevant, others = scores[labels > 0], scores[labels == 0]
+    return scipy.stats.mannwhitneyu(relevant, others).statistic / (len(relevant) * len(others))
+
+
 @pytest.mark.parametrize("ties", [False, True])
-def test_values_are_those_of_scikit_learn(ties):
+def test_values_are_those_of_trec_eval_and_scipy(ties):
     labels, scores, mask = random_lists(2, ties=ties)
     values = metrics.query_metrics(labels, scores, mask)
+    names = {"map": "map", "mrr": "recip_rank", "p_at_1": "P_1"}
+    names |= {f"ndcg_at_{k}": f"ndcg_cut_{k}" for k in (5, 10)}
     for q in range(len(labels)):
         y, s = labels[q][mask[q]], scores[q][mask[q]]
-        assert values["auc_grouped"][q] == pytest.approx(sklearn.metrics.roc_auc_score(y, s))
-        # scikit-learn knows no stable ties: it gets the stable ranks.
-        r = -metrics.rank(s[None], np.ones((1, len(s)), bool))[0]
-        precision = sklearn.metrics.average_precision_score(y, r)
-        assert values["map"][q] == pytest.approx(precision)
-        lrap = sklearn.metrics.label_ranking_average_precision_score([y], [r])
-        assert values["map"][q] == pytest.approx(lrap)
-        for k in (5, 10):
-            ndcg = sklearn.metrics.ndcg_score([y], [r], k=k)
-            assert values[f"ndcg_at_{k}"][q] == pytest.approx(ndcg)
-    pooled = sklearn.metrics.roc_auc_score(labels[mask], scores[mask])
-    assert metrics.pooled_auc(labels, scores, mask) == pytest.approx(pooled)
+        assert values["auc_grouped"][q] == pytest.approx(area(y, s))
+        # trec_eval has its own order of ties: it gets the stable ranks.
+        ranks = metrics.rank(s[None], np.ones((1, len(s)), bool))[0]
+        truth = {"q": {str(c): int(y[c]) for c in range(len(y))}}
+        run = {"q": {str(c): -float(ranks[c]) for c in range(len(y))}}
+        measures = {"map", "recip_rank", "P.1", "ndcg_cut.5,10"}
+        expected = pytrec_eval.RelevanceEvaluator(truth, measures).evaluate(run)["q"]
+        for name, theirs in names.items():
+            assert values[name][q] == pytest.approx(expected[theirs]), name
+    assert metrics.pooled_auc(labels, scores, mask) == pytest.approx(
+        area(labels[mask], scores[mask])
+    )
 
 
 def test_values_are_those_of_tensorflow_ranking_where_nothing_is_tied():
