@@ -81,6 +81,7 @@ benchmarks: $(STAMP)
 	$(RUN) -m benchmarks.preparation_cost --work=$(WORK)/prepare
 	$(RUN) -m benchmarks.negative_search_cost
 	$(RUN) -m benchmarks.serving
+	$(RUN) -m benchmarks.serving --system=user_plus
 
 results: $(STAMP)
 	$(RUN) -m benchmarks.results_page.readme

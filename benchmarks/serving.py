@@ -1,14 +1,15 @@
 """Measure the latency of a served model, signature by signature, on one core.
 
     python -m benchmarks.serving
+    python -m benchmarks.serving --system=user_plus
 
-Makes a model at the paper's widths with random weights (latency does not depend on their values):
-20,000 words, 5,000 users, 5,000 encoded documents, titles of 5 to 20 words by Zipf's law. Calls every
+Makes the model of a flagfile with random weights (latency does not depend on their values): 20,000
+words, 5,000 users, 5,000 encoded documents, titles of 5 to 20 words by Zipf's law. Calls every
 signature in one process that is bound to one core and one thread, in turns over the cases, so that
 other load affects all of them; a case's first calls are not counted. The model is run as TensorFlow
 Serving runs it, in a session; a Python function of the model adds .2 to .8 ms a call. Writes
-benchmarks/results/serving.json: milliseconds by the clock (p50, p95, p99), of processor time (median and
-least), requests/s; and the first request after loading, with and without a warm-up.
+benchmarks/results/serving_SYSTEM.json: milliseconds by the clock (p50, p95, p99), of processor time
+(median and least), requests/s; and the first request after loading, with and without a warm-up.
 """
 
 import dataclasses
@@ -17,13 +18,13 @@ import os
 import pathlib
 import tempfile
 import time
-import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from absl import app, logging
 
+from benchmarks.served_workload import Workload
 from data_pipeline.common import flagtree
 from data_pipeline.common.flagtree import setting
 from user_tf.run_folder import write_json
@@ -31,7 +32,6 @@ from user_tf.run_folder import write_json
 CANDIDATES = (20, 200)
 HISTORIES = (0, 20, 100)
 BATCHES = (1, 16)
-WORDS, USERS, DOCUMENTS, BUCKETS = 20_000, 5_000, 5_000, 1_000
 STAGED = ("rank_with_state", "rank_documents")
 
 
@@ -39,101 +39,12 @@ STAGED = ("rank_with_state", "rank_documents")
 class ServingSettings:
     """Settings of `python -m benchmarks.serving`."""
 
+    system: str = setting("user", "Model: the name of a flagfile in configs/systems.")
     output: str = setting("benchmarks/results", "Folder of the JSON.")
     calls: int = setting(100, "Counted calls of each case of one request; a tenth of them of 16.")
     signatures: tuple[str, ...] = dataclasses.field(
         default=(), metadata={"help": "Signatures to measure; none: all of them."}
     )
-
-
-class Workload:
-    """Requests of a seeded generator, and a served model for them.
-
-    Args:
-        folder: Where to write the model.
-        seed: Seed of texts and weights.
-    """
-
-    def __init__(self, folder: pathlib.Path, seed: int = 1) -> None:
-        self._draw = np.random.default_rng(seed)
-        self._words = [f"word{number}" for number in range(WORDS)]
-        self.documents = {f"d{number}": self._title() for number in range(DOCUMENTS)}
-        self._ids, self._titles = list(self.documents), list(self.documents.values())
-        self.model = folder / "1"
-        self._write(folder)
-
-    def _title(self, words: tuple[int, int] = (5, 20)) -> str:
-        count = self._draw.integers(words[0], words[1] + 1)
-        rows = np.minimum(self._draw.zipf(1.2, size=count), WORDS) - 1
-        return " ".join(self._words[row] for row in rows)
-
-    def _write(self, folder: pathlib.Path) -> None:
-        import keras
-
-        from data_pipeline.features.feature_columns import FEATURES
-        from data_pipeline.text.words import write_vocabulary
-        from user_tf.config import Config
-        from user_tf.models.ranker import Sizes
-        from user_tf.registry import build_ranker
-        from user_tf.serving.bundle import make_graph
-        from user_tf.serving.graph.document_table import DocumentTable
-        from user_tf.serving.signatures import ServedModel
-
-        write_vocabulary(folder / "vocabulary.txt", ["", *self._words])
-        config, count = Config(), len(FEATURES)
-        tokens = 1 + WORDS + BUCKETS
-        vectors = self._draw.normal(size=(tokens, config.model.width))
-        vectors[0] = 0
-        dataset = types.SimpleNamespace(
-            manifest={"settings": {"text": {"text_length": 30}}},
-            tokenizer="words",
-            vocabulary_file=folder / "vocabulary.txt",
-            vocabulary_size=1 + WORDS,
-            oov_buckets=BUCKETS,
-            user_ids=["", *(f"u{number}" for number in range(USERS))],
-            word_vectors=vectors,
-            text_tokens=np.zeros([1, 30], np.int32),
-            document_texts=np.zeros([1], np.int64),
-            feature_names=[feature.name for feature in FEATURES],
-            feature_mean=np.zeros(count, np.float32),
-            feature_std=np.ones(count, np.float32),
-            query_free=np.array([feature.query_free for feature in FEATURES]),
-            session_behaviors=5,
-            past_sessions=20,
-            clicked_titles=3,
-            max_candidates=max(CANDIDATES),
-        )
-        graph = make_graph(dataset, config, folder)
-        sizes = Sizes(vocabulary=tokens, users=1 + USERS, features=count)
-        keras.utils.set_random_seed(1)
-        copies = {task: build_ranker(config.model, sizes) for task in ("search", "recommendation")}
-        documents = DocumentTable(folder, self.documents, graph, copies)
-        ServedModel(graph, copies, documents).write(self.model)
-
-    def request(self, candidates: int, history: int) -> tuple[Any, list[str]]:
-        """Return a search and the ids of its candidates; sessions have five behaviors."""
-        from user_tf.serving.request import Behavior, Request
-
-        behaviors = tuple(
-            Behavior(
-                1 + number // 5,
-                self._title((1, 4)) if number % 2 else "",
-                tuple(self._titles[row] for row in self._popular(1 + number % 2 * (number % 3))),
-            )
-            for number in range(history)
-        )
-        rows = self._popular(candidates)
-        request = Request(
-            user_id=f"u{self._draw.integers(USERS)}",
-            query=self._title((1, 4)),
-            session=1 + history // 5,
-            history=behaviors,
-            candidates=tuple(self._titles[row] for row in rows),
-        )
-        return request, [self._ids[row] for row in rows]
-
-    def _popular(self, count: int) -> Sequence[int]:
-        return (np.minimum(self._draw.zipf(1.1, size=count), DOCUMENTS) - 1).tolist()
 
 
 Signature = Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -265,26 +176,26 @@ def main(arguments: list[str]) -> None:
     import tensorflow as tf
 
     from user_tf.evaluation import metrics_table
-    from user_tf.serving.signatures import SIGNATURES
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    names = settings.signatures or tuple(SIGNATURES)
     others = [os.getloadavg()]
     with tempfile.TemporaryDirectory() as folder:
-        workload = Workload(pathlib.Path(folder))
+        workload = Workload(pathlib.Path(folder), settings.system, max(CANDIDATES))
+        names = settings.signatures or workload.names
         size = sum(file.stat().st_size for file in workload.model.rglob("*") if file.is_file())
         first = first_requests(workload, names)
         rows = measure(workload, names, settings.calls)
     others.append(os.getloadavg())
+    command = f"python -m benchmarks.serving --system={settings.system} --calls={settings.calls}"
     content = {
-        **metrics_table.provenance(f"python -m benchmarks.serving --calls={settings.calls}", 1),
+        **metrics_table.provenance(command, 1),
         "load_average_before_and_after": others,
         "model_bytes": size,
         "first_request": first,
         "cases": rows,
     }
-    path = pathlib.Path(settings.output) / "serving.json"
+    path = pathlib.Path(settings.output) / f"serving_{settings.system}.json"
     write_json(path, content)
     print(f"written: {path}")
 

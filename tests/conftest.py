@@ -34,6 +34,7 @@ class WorkerOfFile(LoadScopeScheduling):
         return next((folder for folder in ONE_WORKER if path.startswith(folder)), path)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Return the scheduler of `make test`."""
     return WorkerOfFile(config, log)

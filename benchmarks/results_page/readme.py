@@ -21,6 +21,7 @@ from benchmarks.results_page import (
     known_answers,
     paper,
     plus_tables,
+    serving_tables,
     speed_tables,
 )
 from benchmarks.results_page.grid_results import PLUS, RESULTS, ROOT, WORLDS, Grid, read_grids
@@ -60,6 +61,8 @@ _STUDIES = {
     "layout_speed": "Speed against the layout of the released code",
     "train_throughput": "Speed of training",
     "start_up": "Start-up, input, evaluation",
+    "serving_user": "Latency of the served USER",
+    "serving_user_plus": "Latency of the served USER+",
     "gpu": "One device under JAX, and a plan",
     "preparation_cost": "Preparation by size of the log",
     "negative_search_cost": "Search for pseudo-negatives",
@@ -70,6 +73,8 @@ _SPEED = {
     "layout_speed": speed_tables.layout_details,
     "train_throughput": speed_tables.throughput,
     "start_up": speed_tables.start_up,
+    "serving_user": serving_tables.latency,
+    "serving_user_plus": serving_tables.latency,
     "gpu": speed_tables.gpu,
     "preparation_cost": data_tables.prepare,
     "negative_search_cost": data_tables.negatives,

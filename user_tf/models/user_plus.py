@@ -239,7 +239,7 @@ class UserPlus(User):
                 for when in (current, ops.logical_not(current))
             ]
 
-        clicks = batch["behavior_clicked"].shape[1]
+        clicks = ops.shape(batch["behavior_clicked"])[1]
 
         def clicked(field):
             return ops.reshape(

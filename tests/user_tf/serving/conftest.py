@@ -1,5 +1,6 @@
 """A small served model with random weights, shared by the tests of this folder."""
 
+import dataclasses
 import pathlib
 import types
 
@@ -53,15 +54,20 @@ def graph(tmp_path_factory):
     return make_graph(dataset, Config(model=MODEL), folder)
 
 
-def random_ranker(seed, features=2):
-    """Return a USER whose weights are large enough to distinguish inputs, user rows too."""
+def random_ranker(seed, features=2, name="user"):
+    """Return a ranker whose weights are large enough to distinguish inputs, user rows too."""
     keras.utils.set_random_seed(seed)
     sizes = Sizes(vocabulary=1 + len(WORDS) + OOV_BUCKETS, users=3, features=features)
-    ranker = build_ranker(MODEL, sizes)
+    ranker = build_ranker(dataclasses.replace(MODEL, name=name), sizes)
     draw = np.random.default_rng(seed)
     for variable in ranker.trainable_variables:
         variable.assign(variable + draw.normal(0, 0.2, variable.shape))
     return ranker
+
+
+@pytest.fixture(scope="session")
+def make_ranker():
+    return random_ranker
 
 
 @pytest.fixture(scope="session")

@@ -58,12 +58,12 @@ def read_clicks(batch, real_texts, searches=False):
     real = (batch["behavior_type"] == BehaviorType.BROWSE)[:, None]
     if searches:
         # A browse has no clicked titles, so that its own takes the first of their places.
-        first = ops.arange(batch["behavior_clicked"].shape[1]) == 0
+        first = ops.arange(ops.shape(batch["behavior_clicked"])[1]) == 0
         texts = ops.where(real, texts, batch["behavior_clicked"])
         real = ops.where(real, first, (batch["behavior_type"] == BehaviorType.SEARCH)[:, None])
     # A pointer does not show an empty text: the groups of texts may put it in any row.
     real = ops.logical_and(real, ops.take(real_texts, texts, axis=0))
-    slots = ops.shape(behaviors)[1] * texts.shape[1]
+    slots = ops.shape(behaviors)[1] * ops.shape(texts)[1]
     texts, mask = (ops.reshape(ops.take(x, behaviors, axis=0), (-1, slots)) for x in (texts, real))
     return Clicks(texts, mask)
 

@@ -82,7 +82,7 @@ class Nrms(Ranker):
         """
         _, _, clicks, mask = self.encode_clicks(batch)
         weights = self.click_encoder.pooling_weights(clicks, mask)
-        clicks_a_behavior = batch["behavior_clicked"].shape[1] if self.with_searches else 1
+        clicks_a_behavior = ops.shape(batch["behavior_clicked"])[1] if self.with_searches else 1
         slots = ops.shape(weights)[1] // clicks_a_behavior
         return ops.sum(ops.reshape(weights, (-1, slots, clicks_a_behavior)), axis=2)
 

@@ -122,8 +122,9 @@ class Rpmn(Ranker):
         titles = ops.take(batch["behavior_clicked"], past, axis=0)
         queries = ops.take(texts, ops.take(batch["behavior_text"], past, axis=0), axis=0)
         mask = ops.logical_and(titles > 0, ops.take(real, past, axis=0)[..., None])
-        slots, width = ops.shape(past)[1] * titles.shape[2], self.config.width
-        values = ops.repeat(queries, titles.shape[2], axis=1)
+        clicks, width = ops.shape(titles)[2], self.config.width
+        slots = ops.shape(past)[1] * clicks
+        values = ops.repeat(queries, clicks, axis=1)
         keys = ops.reshape(ops.take(texts, titles, axis=0), (-1, slots, width))
         return self.read(keys, values, ops.reshape(mask, (-1, slots)), documents)
 

@@ -214,6 +214,7 @@ class Graph:
         return {
             "query_length": tf.maximum(longest, 1),
             "behavior_clicked": clicked[:, : tf.maximum(columns, 1)],
+            "behavior_clicked_docs": batch["behavior_clicked_docs"][:, : tf.maximum(columns, 1)],
         }
 
     def explain(
