@@ -63,8 +63,8 @@ def measure(settings: PrepareBenchmark, millions: float, workers: int) -> dict:
     log, dataset = work / f"log-{millions:g}", work / f"dataset-{millions:g}-{workers}"
     if not log.exists():
         users = round(USERS_A_MILLION * millions)
-        commands.call(f"{SIMULATE} --users={users} --output={log}", log.with_suffix(".txt"), cores)
-    output = dataset.with_suffix(".txt")
+        commands.call(f"{SIMULATE} --users={users} --output={log}", work / f"{log.name}.txt", cores)
+    output = work / f"{dataset.name}.txt"
     output.unlink(missing_ok=True)
     shutil.rmtree(dataset, ignore_errors=True)
     command = f"{PREPARE} --threads={workers} --memory_gib={settings.memory_gib:g}"
