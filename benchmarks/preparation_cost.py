@@ -3,8 +3,10 @@
     python -m benchmarks.preparation_cost --work=work/prepare
 
 Simulates logs with their lists, prepares each as the paper does (8 of 13 weeks are history, all three
-views) without word2vec, and does the relational steps of a smaller one also in straightforward pandas
-(`benchmarks.peers.pandas_steps`) in memory. Writes benchmarks/results/preparation_cost.json.
+views) without word2vec, with several numbers of workers, and does the relational steps of a smaller one
+also in straightforward pandas (`benchmarks.peers.pandas_steps`) in memory. Writes
+benchmarks/results/preparation_cost.json; `make results` draws it. A preparation takes about
+1 GB of disk for each million behaviors; its dataset is removed when it is measured.
 """
 
 import dataclasses
@@ -35,35 +37,45 @@ RELATIONAL = ("log", "sessions", "targets")
 class PrepareBenchmark:
     """Settings of `python -m benchmarks.preparation_cost`."""
 
-    work: str = setting("work/prepare", "Folder of logs and datasets; logs there are used again.")
+    work: str = setting("work/prepare", "Folder of logs, which are used again, and of datasets.")
     output: str = setting("benchmarks/results", "Folder of the JSON.")
     millions: tuple[str, ...] = dataclasses.field(
         default=("1", "10"), metadata={"help": "Sizes, in millions of behaviors."}
     )
-    threads: int = setting(2, "Threads of `prepare`.")
+    workers: tuple[str, ...] = dataclasses.field(
+        default=("1", "2"), metadata={"help": "Numbers of worker processes and threads."}
+    )
     memory_gib: float = setting(2.5, "Memory limit of the relational engine in GiB.")
     pandas_millions: float = setting(
         0.25, "Size of the log whose relational steps pandas does, too; 0: none."
     )
 
 
-def measure(settings: PrepareBenchmark, millions: float, cores: list[int]) -> dict:
-    """Measure the cost of preparing one log."""
-    work = pathlib.Path(settings.work)
-    log, dataset = work / f"log-{millions:g}", work / f"dataset-{millions:g}"
+def measure(settings: PrepareBenchmark, millions: float, workers: int) -> dict:
+    """Measure the cost of preparing one log; a missing one is simulated first.
+
+    Args:
+        settings: Folders and the memory limit.
+        millions: Size of the log.
+        workers: Worker processes and threads of `prepare`, each with a core.
+    """
+    work, cores = pathlib.Path(settings.work), list(range(workers))
+    log, dataset = work / f"log-{millions:g}", work / f"dataset-{millions:g}-{workers}"
     if not log.exists():
         users = round(USERS_A_MILLION * millions)
-        commands.call(f"{SIMULATE} --users={users} --output={log}", log.with_suffix(".txt"), cores)
-    output = dataset.with_suffix(".txt")
+        commands.call(f"{SIMULATE} --users={users} --output={log}", work / f"{log.name}.txt", cores)
+    output = work / f"{dataset.name}.txt"
     output.unlink(missing_ok=True)
     shutil.rmtree(dataset, ignore_errors=True)
-    command = f"{PREPARE} --threads={settings.threads} --memory_gib={settings.memory_gib:g}"
+    command = f"{PREPARE} --threads={workers} --memory_gib={settings.memory_gib:g}"
     cost = commands.call(f"{command} --log={log} --output={dataset}", output, cores)
     from data_pipeline.dataset.dataset_folder import open_dataset
 
     manifest = open_dataset(dataset).manifest
+    shutil.rmtree(dataset)
     text = output.read_text(encoding="utf-8")
     return {
+        "workers": workers,
         "behaviors": manifest["statistics"]["all"]["behaviors"],
         "requests": manifest["logs"][0]["report"]["tables"]["requests"]["kept"],
         "targets": manifest["counts"]["targets"],
@@ -78,10 +90,10 @@ def measure(settings: PrepareBenchmark, millions: float, cores: list[int]) -> di
     }
 
 
-def compare_with_pandas(settings: PrepareBenchmark, cores: list[int]) -> dict:
+def compare_with_pandas(settings: PrepareBenchmark, workers: int) -> dict:
     """Measure the relational steps of one log here and in pandas."""
-    ours = measure(settings, settings.pandas_millions, cores)
-    work = pathlib.Path(settings.work)
+    ours = measure(settings, settings.pandas_millions, workers)
+    work, cores = pathlib.Path(settings.work), list(range(workers))
     log = work / f"log-{settings.pandas_millions:g}"
     cost = commands.call(f"benchmarks.peers.pandas_steps {log}", work / "pandas.txt", cores)
     seconds = sum(ours["steps"][name]["seconds"] for name in RELATIONAL)
@@ -101,16 +113,17 @@ def main(arguments: list[str]) -> None:
             f"Settings must be flags. Got {arguments[1:]}. Fix: write --name=value."
         )
     settings = flagtree.read(PrepareBenchmark)
-    cores = list(range(settings.threads))
-    sizes = sorted(float(size) for size in settings.millions)
+    workers = sorted(map(int, settings.workers))
     pathlib.Path(settings.work).mkdir(parents=True, exist_ok=True)
     results = []
-    for size in sizes:
-        results.append(measure(settings, size, cores))
-        commands.say(f"{size:g} million: {results[-1]['seconds']} s, {results[-1]['peak_gib']} GiB")
+    for size in sorted(map(float, settings.millions)):
+        for count in workers:
+            row = measure(settings, size, count)
+            commands.say(f"{size:g} million: {row['seconds']} s, {row['peak_gib']} GiB, {count}")
+            results.append(row)
     content: dict = {"sizes": results}
     if settings.pandas_millions:
-        content["pandas"] = compare_with_pandas(settings, cores)
+        content["pandas"] = compare_with_pandas(settings, workers[-1])
         commands.say(f"pandas: {content['pandas']}")
     from user_tf.evaluation import metrics_table
     from user_tf.run_folder import write_json

@@ -1,18 +1,22 @@
 """Tables of the data side's cost: preparation by size of the log, the search for negatives."""
 
+import pathlib
 from typing import Any
 
 from data_pipeline.settings import PseudoNegativeSettings
 
+PLOT = "preparation_cost.svg"
+
 
 def prepare(content: dict[str, Any], origin: str) -> list[str]:
-    """Return lines about the cost of `data_pipeline.prepare`, step by step.
+    """Return lines about the cost of `data_pipeline.prepare`, step by step, with most workers.
 
     Args:
         content: preparation_cost.json.
         origin: Origin of the numbers.
     """
-    sizes = content["sizes"]
+    workers = max(size["workers"] for size in content["sizes"])
+    sizes = [size for size in content["sizes"] if size["workers"] == workers]
     names = [f"{size['behaviors'] / 1e6:.1f} million" for size in sizes]
     heads = [f"{name}, {unit}" for name in names for unit in ("s", "GiB")]
     lines = [f"| step | {' | '.join(heads)} |", "|---" * (1 + len(heads)) + "|"]
@@ -20,7 +24,9 @@ def prepare(content: dict[str, Any], origin: str) -> list[str]:
         costs = [size["steps"][step] for size in sizes]
         cells = [f"{cost['seconds']:.1f} | {cost['peak_gib']:.1f}" for cost in costs]
         lines.append(f"| {step} | {' | '.join(cells)} |")
-    note = "Largest memory up to the end of each step, mapped files included."
+    note = (
+        f"With {workers} workers; largest memory up to the end of each step, mapped files included."
+    )
     return [*headline(content, origin), note, "", *lines, ""]
 
 
@@ -35,15 +41,20 @@ def headline(content: dict[str, Any], origin: str) -> list[str]:
     lines = [
         "Logs with their lists, three scenarios, without word2vec.",
         "",
-        "| behaviors | candidates | seconds | times the first | behaviors/s | memory | slowest steps |",
-        "|---|---|---|---|---|---|---|",
+        f"![Seconds and memory of a preparation against behaviors](benchmarks/results/{PLOT})",
+        "",
+        "| behaviors | workers | candidates | seconds | times the first | behaviors/s | memory "
+        "| slowest steps |",
+        "|---|---|---|---|---|---|---|---|",
     ]
+    first: dict[int, float] = {}
     for size in sizes:
+        least = first.setdefault(size["workers"], size["seconds"])
         steps = sorted(size["steps"].items(), key=lambda step: -step[1]["seconds"])[:3]
         slowest = ", ".join(f"{name} {cost['seconds']:.0f} s" for name, cost in steps)
         lines.append(
-            f"| {size['behaviors']:,} | {size['candidates']:,} | {size['seconds']:.0f} "
-            f"| {size['seconds'] / sizes[0]['seconds']:.1f} "
+            f"| {size['behaviors']:,} | {size['workers']} | {size['candidates']:,} "
+            f"| {size['seconds']:.0f} | {size['seconds'] / least:.1f} "
             f"| {size['behaviors'] / size['seconds']:,.0f} "
             f"| {size['peak_gib']:.1f} GiB | {slowest} |"
         )
@@ -56,6 +67,42 @@ def headline(content: dict[str, Any], origin: str) -> list[str]:
             "",
         ]
     return [*lines, origin, ""]
+
+
+def draw(content: dict[str, Any], folder: pathlib.Path) -> None:
+    """Draw seconds and memory against millions of behaviors into `folder/PLOT`."""
+    import matplotlib
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator
+
+    with matplotlib.rc_context({"svg.hashsalt": "user_tf", "font.size": 10}):
+        figure = Figure(figsize=(7.2, 3.2), layout="constrained")
+        seconds, memory = figure.subplots(1, 2)
+        for axes, name in ((seconds, "seconds"), (memory, "peak_gib")):
+            for workers in sorted({size["workers"] for size in content["sizes"]}):
+                mine = [size for size in content["sizes"] if size["workers"] == workers]
+                millions = [size["behaviors"] / 1e6 for size in mine]
+                axes.plot(
+                    millions,
+                    [size[name] for size in mine],
+                    "o-",
+                    label=f"{workers} worker{'s' * (workers > 1)}",
+                )
+            if pandas := content.get("pandas"):
+                place = pandas["behaviors"] / 1e6, pandas[name]
+                axes.plot(*place, "^", color="#555555", label="pandas, relational steps only")
+            axes.set(xscale="log", xlabel="millions of behaviors")
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.grid(alpha=0.3)
+        seconds.set(yscale="log", ylabel="seconds")
+        seconds.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        seconds.yaxis.set_major_formatter("{x:g}")
+        memory.set(ylim=(0, None), ylabel="memory, GiB")
+        lines = seconds.get_legend_handles_labels()
+        figure.legend(*lines, loc="outside upper center", ncols=len(lines[0]), frameon=False)
+        for axes in (seconds, memory):
+            axes.minorticks_off()
+        figure.savefig(folder / PLOT, metadata={"Date": None})
 
 
 def negatives(content: dict[str, Any], origin: str) -> list[str]:

@@ -79,6 +79,7 @@ _SPEED = {
     "preparation_cost": data_tables.prepare,
     "negative_search_cost": data_tables.negatives,
 }
+_PLOTS = {"train_throughput": speed_tables.draw, "preparation_cost": data_tables.draw}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,9 +222,9 @@ def main(arguments: list[str]) -> None:
         return
     for path, text in changed.items():
         path.write_text(text, encoding="utf-8")
-    measured = _read(RESULTS / "train_throughput.json")
-    if measured:
-        speed_tables.draw(measured, RESULTS)
+    for name, draw in _PLOTS.items():
+        if measured := _read(RESULTS / f"{name}.json"):
+            draw(measured, RESULTS)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from data_pipeline.dataset.dataset_folder import TARGETS
 from data_pipeline.dataset.windows import WindowInputs
 from data_pipeline.events.as_of import EventTimes
 from data_pipeline.events.prepared_log import PreparedLog
-from data_pipeline.events.user_blocks import cut_users, slice_users
+from data_pipeline.events.user_blocks import cut_behaviors
 from data_pipeline.events.user_events import UserEvents
 from data_pipeline.features.relevance_features import CandidateFeatures
 from data_pipeline.targets.candidate_lists import CandidateLists, find_next_queries, list_groups
@@ -48,6 +48,7 @@ def write_tables(
     rows = dict(lists.rows)
     rows["next_query"] = find_next_queries(rows, events.searches)
     rows["past_behaviors"] = count_past(rows, events.behaviors)
+    release_pages(events, lists)
     user_row = write_users(folder, log.users, rows)
     document_ids = log.read_document_ids()
     write_documents(folder, document_ids, log.document_text)
@@ -84,14 +85,12 @@ def count_past(targets: Columns, behaviors: Columns) -> Integers:
         behaviors: user (ascending), known_at.
     """
     count = np.zeros(len(targets["time"]), np.int64)
-    for first, last in cut_users(behaviors["user"]):
-        begin, after = np.searchsorted(targets["user"], [first, last + 1])
-        own = slice_users({name: behaviors[name] for name in ("user", "known_at")}, first, last)
+    for own in cut_behaviors(behaviors):
+        begin, after = np.searchsorted(targets["user"], own["user"][[0, -1]] + [0, 1])
         times = EventTimes(own["user"], own["known_at"])
         count[begin:after] = times.before(
             targets["user"][begin:after], targets["time"][begin:after]
         )
-        release_pages(behaviors)
     return count
 
 

@@ -1,6 +1,8 @@
 """Histograms of session lengths and of the behavior after a search or a browse."""
 
 import dataclasses
+from collections import Counter
+from collections.abc import Iterable
 from collections.abc import Sequence as Items
 
 import numpy as np
@@ -15,63 +17,69 @@ KINDS = ("searches only", "browses only", "both")
 Transitions = dict[str, dict[str, int]]
 
 
-def session_lengths(behaviors: Columns) -> dict[str, list[int]]:
+def session_lengths(blocks: Iterable[Columns]) -> dict[str, list[int]]:
     """Count sessions by their number of behaviors and their kind.
 
     Args:
-        behaviors: type, session, in the order (session, time).
+        blocks: Columns type, session of behaviors, in the order (session, time); a session is in one
+            block.
 
     Returns:
         `behaviors`: the lengths that occur, ascending; for each of `KINDS`: number of sessions of
         each of these lengths.
 
     Example:
-        >>> session_lengths({"type": np.array([2, 2, 1]), "session": np.array([1, 1, 2])})
+        >>> session_lengths([{"type": np.array([2, 2, 1]), "session": np.array([1, 1, 2])}])
         {'behaviors': [1, 2], 'searches only': [0, 1], 'browses only': [1, 0], 'both': [0, 0]}
     """
-    edges = run_starts(behaviors["session"])
-    length = np.diff(edges)
-    searches = np.diff(np.append(0, np.cumsum(behaviors["type"] == BehaviorType.SEARCH))[edges])
-    of_kind = (searches == length, searches == 0, (searches > 0) & (searches < length))
-    lengths, place = np.unique(length, return_inverse=True)
-    counts = {
-        kind: np.bincount(place[held], minlength=len(lengths)).tolist()
-        for kind, held in zip(KINDS, of_kind, strict=True)
+    counts: dict[str, Counter[int]] = {kind: Counter() for kind in KINDS}
+    for behaviors in blocks:
+        edges = run_starts(behaviors["session"])
+        length = np.diff(edges)
+        searches = np.diff(np.append(0, np.cumsum(behaviors["type"] == BehaviorType.SEARCH))[edges])
+        of_kind = (searches == length, searches == 0, (searches > 0) & (searches < length))
+        for kind, held in zip(KINDS, of_kind, strict=True):
+            found = np.unique(length[held], return_counts=True)
+            counts[kind].update(dict(zip(*(column.tolist() for column in found), strict=True)))
+    lengths = sorted(set().union(*counts.values()))
+    return {
+        "behaviors": lengths,
+        **{kind: [counts[kind][length] for length in lengths] for kind in KINDS},
     }
-    return {"behaviors": lengths.tolist(), **counts}
 
 
-def transitions(behaviors: Columns) -> Transitions:
+def transitions(blocks: Iterable[Columns]) -> Transitions:
     """Count how often one behavior follows another within a session.
 
     Args:
-        behaviors: type, session, in the order (session, time).
+        blocks: As for `session_lengths`.
 
     Returns:
         Counts by predecessor (`begin`, `search`, `browse`), then by successor (`search`,
         `browse`, `end`).
 
     Example:
-        >>> found = transitions({"type": np.array([1, 2, 2]), "session": np.array([1, 1, 2])})
+        >>> found = transitions([{"type": np.array([1, 2, 2]), "session": np.array([1, 1, 2])}])
         >>> found["begin"], found["search"]
         ({'search': 1, 'browse': 1}, {'search': 0, 'browse': 0, 'end': 2})
     """
-    kind, edges = behaviors["type"], run_starts(behaviors["session"])
-    first = np.zeros(len(kind) + 1, bool)
-    first[edges] = True
-    # 0 marks the begin and the end of a session.
-    before = np.where(first[:-1], 0, np.append(0, kind)[:-1])
-    after = np.where(first[1:], 0, np.append(kind, 0)[1:])
     types = {"search": BehaviorType.SEARCH, "browse": BehaviorType.BROWSE}
-    begins = {name: int((kind[before == 0] == code).sum()) for name, code in types.items()}
-    follows = {
-        name: {
-            later: int((after[kind == code] == types.get(later, 0)).sum())
-            for later in (*types, "end")
-        }
-        for name, code in types.items()
+    # 0 marks the begin and the end of a session.
+    codes = 1 + max(types.values())
+    counts = np.zeros((codes, codes), np.int64)
+    for behaviors in blocks:
+        kind, edges = behaviors["type"], run_starts(behaviors["session"])
+        before = np.append(0, kind)[:-1]
+        before[edges[:-1]] = 0
+        pairs = np.append(before * codes + kind, kind[edges[1:] - 1] * codes)
+        counts += np.bincount(pairs, minlength=counts.size).reshape(counts.shape)
+    return {
+        "begin": {name: int(counts[0, code]) for name, code in types.items()},
+        **{
+            name: {later: int(counts[code, types.get(later, 0)]) for later in (*types, "end")}
+            for name, code in types.items()
+        },
     }
-    return {"begin": begins, **follows}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,11 +1,16 @@
 """Statistics of a dataset by period, as in Table 1 of the paper."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from data_pipeline.common.array_types import Columns, Integers
 from data_pipeline.common.codes import LABELED_SPLITS, BehaviorType, Task
-from data_pipeline.common.sorted_arrays import sorted_unique
+from data_pipeline.common.sorted_arrays import run_starts, sorted_unique
 from data_pipeline.events.splits import Boundaries, assign
+from data_pipeline.events.user_blocks import cut_events
+from data_pipeline.events.user_events import UserEvents
 from data_pipeline.targets.candidate_lists import CandidateLists
 
 PERIODS = ("history", *LABELED_SPLITS, "all")
@@ -33,14 +38,13 @@ STATISTICS = {
 Row = dict[str, int | float]
 
 
-def _ratio(part: int, whole: int) -> float:
+def _ratio(part: float, whole: float) -> float:
     return round(part / whole, 4) if whole else 0.0
 
 
 def table_1(
-    behaviors: Columns,
-    satisfied_search_clicks: Columns,
-    sessions: Columns,
+    events: UserEvents,
+    texts: int,
     targets: CandidateLists,
     group_row: Integers,
     limits: Boundaries,
@@ -48,9 +52,8 @@ def table_1(
     """Return the statistics of each period and of all periods together.
 
     Args:
-        behaviors: type, user, text, session of the kept sessions' behaviors.
-        satisfied_search_clicks: behavior (1-based), the satisfied clicks of searches.
-        sessions: start, has_both of all sessions in their order.
+        events: Events of the unified log; at least one.
+        texts: Number of texts.
         targets: Targets of the dataset; unlabeled ones are in no period and not counted.
         group_row: int64 [groups], target of each group.
         limits: Begin of each period.
@@ -58,42 +61,59 @@ def table_1(
     Returns:
         `STATISTICS` by period of `PERIODS`.
     """
-    period_of_session = assign(sessions["start"], limits) + 1
-    period = period_of_session[behaviors["session"] - 1]
+    counts: dict[str, Any] = {}
+    queries = np.zeros((len(PERIODS), texts), bool)
+    for block, _ in cut_events(events):
+        for name, found in _count_events(block, limits, queries).items():
+            counts[name] = counts.get(name, 0) + found
+    queries[-1] = queries.any(axis=0)
+    counts["distinct_queries"] = queries.sum(axis=1)
     target_period = targets.rows["split"] + 1
     result = {}
     for number, name in enumerate(PERIODS):
-        whole = name == "all"
-        rows = np.full(len(period), True) if whole else period == number
-        chosen = target_period <= len(LABELED_SPLITS) if whole else target_period == number
-        kind, user = behaviors["type"][rows], behaviors["user"][rows]
-        held = sorted_unique(behaviors["session"][rows])
-        searches = int((kind == BehaviorType.SEARCH).sum())
-        clicks = int(rows[satisfied_search_clicks["behavior"] - 1].sum())
-        users, task = len(sorted_unique(user)), targets.rows["task"][chosen]
+        chosen = target_period <= len(LABELED_SPLITS) if name == "all" else target_period == number
+        task = targets.rows["task"][chosen]
         group_task = targets.rows["task"][group_row[chosen[group_row]]]
         lists = int(np.diff(targets.offsets)[chosen].sum())
-        result[name] = {
-            "users": users,
-            "sessions": len(held),
-            "sessions_with_both": int(sessions["has_both"][held - 1].sum()),
-            "behaviors": len(kind),
-            "searches": searches,
-            "distinct_queries": len(
-                sorted_unique(behaviors["text"][rows][kind == BehaviorType.SEARCH])
-            ),
-            "browses": int((kind == BehaviorType.BROWSE).sum()),
-            "search_clicks": clicks,
-            "behaviors_per_session": _ratio(len(kind), len(held)),
-            "sessions_per_user": _ratio(len(held), users),
-            "clicks_per_search": _ratio(clicks, searches),
+        row: Row = {key: int(counted[number]) for key, counted in counts.items()}
+        row |= {
+            "behaviors_per_session": _ratio(row["behaviors"], row["sessions"]),
+            "sessions_per_user": _ratio(row["sessions"], row["users"]),
+            "clicks_per_search": _ratio(row["search_clicks"], row["searches"]),
             "search_targets": int((task == Task.SEARCH).sum()),
             "recommendation_targets": int((task == Task.RECOMMENDATION).sum()),
             "search_groups": int((group_task == Task.SEARCH).sum()),
             "recommendation_groups": int((group_task == Task.RECOMMENDATION).sum()),
             "candidates_per_target": _ratio(lists, int(chosen.sum())),
         }
+        result[name] = {key: row[key] for key in STATISTICS}
     return result
+
+
+def _count_events(
+    events: UserEvents, limits: Boundaries, queries: npt.NDArray[np.bool_]
+) -> Columns:
+    """Return counts by period, int64 [periods]; mark `queries` searched: bool [periods, texts]."""
+    behaviors, held = events.behaviors, sorted_unique(events.behaviors["session"]) - 1
+    period_of_session = assign(events.sessions["start"], limits) + 1
+    period = period_of_session[behaviors["session"] - 1]
+    search = behaviors["type"] == BehaviorType.SEARCH
+    queries[period[search], behaviors["text"][search]] = True
+    both = held[events.sessions["has_both"][held] == 1]
+    periods = {
+        "sessions": period_of_session[held],
+        "sessions_with_both": period_of_session[both],
+        "behaviors": period,
+        "searches": period[search],
+        "browses": period[behaviors["type"] == BehaviorType.BROWSE],
+        "search_clicks": period[events.satisfied_search_clicks["behavior"] - 1],
+    }
+    counts = {name: np.bincount(of, minlength=len(PERIODS)) for name, of in periods.items()}
+    for counted in counts.values():
+        counted[-1] = counted.sum()
+    users = [behaviors["user"][period == number] for number in range(len(PERIODS) - 1)]
+    users.append(behaviors["user"])
+    return counts | {"users": np.array([len(run_starts(user)) - 1 for user in users])}
 
 
 def number_text(value: int | float) -> str:

@@ -145,12 +145,13 @@ class ShownLists:
         order = {"lists": ["request", "position"]}
         # Of a shard's rows nothing is wanted but their order.
         results = engine.map_shards({"lists": lists}, order, shards, dict, {}, folder, workers)
-        files = ColumnFiles(folder, "lists")
+        files, unknown = ColumnFiles(folder, "lists"), 0
         for result in results:
-            files.append(to_columns(open_result(result, "lists")))
-        columns = files.finish()
-        check_documents("requests", int((columns["doc"] == 0).sum()))
-        return columns
+            columns = to_columns(open_result(result, "lists"))
+            unknown += int((columns["doc"] == 0).sum())
+            files.append(columns)
+        check_documents("requests", unknown)
+        return files.finish()
 
     def _labeled(self) -> ibis.Table:
         """Return the lists of requests whose answers are known."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from data_pipeline.common.array_types import Columns, Integers
+from data_pipeline.common.mapped_arrays import release_pages
 from data_pipeline.common.sorted_arrays import sorted_unique
 from data_pipeline.events.user_events import UserEvents
 
@@ -39,6 +40,28 @@ def cut_users(users: Integers) -> Iterator[tuple[int, int]]:
     for last in sorted_unique(np.append(users[ACTIVITIES - 1 :: ACTIVITIES], users[-1:])).tolist():
         yield first, last
         first = last + 1
+
+
+def cut_events(events: UserEvents) -> Iterator[tuple[UserEvents, dict[str, int]]]:
+    """Yield what `select_users` returns for each block of users; a block's memory is given back.
+
+    Args:
+        events: Events of all users.
+    """
+    for first, last in cut_users(events.activities["user"]):
+        yield select_users(events, first, last)
+        release_pages(events)
+
+
+def cut_behaviors(behaviors: Columns) -> Iterator[Columns]:
+    """Yield the behaviors of each block of users; a block's memory is given back.
+
+    Args:
+        behaviors: Columns of behaviors of all users; user is ascending.
+    """
+    for first, last in cut_users(behaviors["user"]):
+        yield slice_users(behaviors, first, last)
+        release_pages(behaviors)
 
 
 def slice_users(columns: Columns, first: int, last: int, name: str = "user") -> Columns:

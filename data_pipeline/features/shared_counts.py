@@ -98,6 +98,9 @@ def count_shared(
         results = engine.map_shards(chosen, order, shards, function, {}, place, workers)
         for name in sizes.keys() & columns.keys():
             counts[name] |= _gather(results, name, place, sizes[name])
+    for name in tables:
+        # F is about to be written, and these take half its room on the disk.
+        (folder / f"{name}.parquet").unlink()
     return counts["targets"], counts["candidates"]
 
 

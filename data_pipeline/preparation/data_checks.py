@@ -8,6 +8,7 @@ import numpy.typing as npt
 from data_pipeline.common.array_types import Integers
 from data_pipeline.common.codes import LABELED_SPLITS, Split, Task
 from data_pipeline.common.data_warnings import DataWarning, share_text
+from data_pipeline.common.mapped_arrays import release_pages
 from data_pipeline.events.user_events import UserEvents
 from data_pipeline.features.feature_columns import FEATURES
 from data_pipeline.features.relevance_features import CandidateFeatures
@@ -224,6 +225,7 @@ def find_constant_columns(values: npt.NDArray[np.float32]) -> npt.NDArray[np.boo
     for begin in range(0, len(values), _ROWS):
         block = values[begin : begin + _ROWS]
         constant &= (block == values[0]).all(axis=0)
+        release_pages(values)
         if not constant.any():
             break
     return constant

@@ -41,6 +41,7 @@ from data_pipeline.events import sessions, splits, visible_history
 from data_pipeline.events.event_shards import build_events
 from data_pipeline.events.log_tables import read_tables
 from data_pipeline.events.prepared_log import PreparedLog, open_prepared_log
+from data_pipeline.events.user_blocks import cut_behaviors
 from data_pipeline.events.user_events import UserEvents
 from data_pipeline.features.feature_columns import FEATURES
 from data_pipeline.features.relevance_features import CandidateFeatures, relevance_features
@@ -113,7 +114,8 @@ def prepare_dataset(
     )
     inputs = steps.run("tables", lambda: write_tables(folder, log, events, lists, features))
     statistics = steps.run(
-        "statistics", lambda: _count_statistics(events, lists, inputs, selected.boundaries)
+        "statistics",
+        lambda: _count_statistics(events, lists, inputs, selected.boundaries, len(texts.tokens)),
     )
     windows = {
         scenario: steps.run(
@@ -239,17 +241,18 @@ def _compute_features(
 
 
 def _count_statistics(
-    events: UserEvents, lists: CandidateLists, inputs: WindowInputs, limits: splits.Boundaries
+    events: UserEvents,
+    lists: CandidateLists,
+    inputs: WindowInputs,
+    limits: splits.Boundaries,
+    texts: int,
 ) -> dict[str, Any]:
     """Return Table 1 of the paper and the histograms, for the manifest."""
-    behaviors, clicks = events.behaviors, events.satisfied_search_clicks
     return {
-        "statistics": table_1.table_1(
-            behaviors, clicks, events.sessions, lists, inputs.group_row, limits
-        ),
+        "statistics": table_1.table_1(events, texts, lists, inputs.group_row, limits),
         "histograms": {
-            "session_lengths": histograms.session_lengths(behaviors),
-            "transitions": histograms.transitions(behaviors),
+            "session_lengths": histograms.session_lengths(cut_behaviors(events.behaviors)),
+            "transitions": histograms.transitions(cut_behaviors(events.behaviors)),
         },
     }
 

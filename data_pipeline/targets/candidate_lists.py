@@ -180,12 +180,15 @@ def list_groups(lists: CandidateLists) -> tuple[Integers, Integers]:
         target is one group, whose positive is of no meaning: position 0.
     """
     split, offsets = lists.rows["split"], lists.offsets
-    unlabeled = offsets[:-1][split == Split.UNLABELED.number]
-    listed = sorted_unique(np.append(np.flatnonzero(lists.candidates["label"]), unlabeled))
+    found = [offsets[:-1][split == Split.UNLABELED.number]]
+    for first, after in cut_blocks(offsets, ROWS):
+        begin, end = offsets[[first, after]]
+        found.append(begin + np.flatnonzero(lists.candidates["label"][begin:end]))
+        release_pages(lists)
+    listed = sorted_unique(np.concatenate(found))
     row = np.searchsorted(offsets, listed, side="right") - 1
-    first = np.zeros(len(row), bool)
-    first[run_starts(row)[:-1]] = True
-    stays = first | (split[row] == Split.TRAIN.number)
+    stays = split[row] == Split.TRAIN.number
+    stays[run_starts(row)[:-1]] = True
     return row[stays], (listed - offsets[row])[stays]
 
 

@@ -16,7 +16,7 @@ from data_pipeline.common.mapped_arrays import ColumnFiles, release_pages
 from data_pipeline.common.sorted_arrays import Pairs, run_starts
 from data_pipeline.events import splits
 from data_pipeline.events.as_of import NEVER
-from data_pipeline.events.user_blocks import cut_users, select_users, shift_numbers
+from data_pipeline.events.user_blocks import cut_events, shift_numbers
 from data_pipeline.events.user_events import UserEvents, find_searches
 from data_pipeline.settings import SplitSettings
 
@@ -81,8 +81,7 @@ def choose_targets(
     files = ColumnFiles(folder, "eligible")
     left_out = {task.label: dict.fromkeys(LEFT_OUT, 0) for task in Task}
     spans = []
-    for first, last in cut_users(events.activities["user"]):
-        block, before = select_users(events, first, last)
+    for block, before in cut_events(events):
         begin = before["requests"]
         empty = np.searchsorted(
             empty_requests, [begin + 1, begin + len(block.requests["user"]) + 1]
@@ -95,7 +94,6 @@ def choose_targets(
         shifted = shift_numbers(rows, before)
         files.append(shifted | {"request": np.where(rows["request"] > 0, shifted["request"], 0)})
         spans.append(_find_span(block))
-        release_pages(events)
     rows = files.finish()
     span = min(begin for begin, _ in spans), max(end for _, end in spans)
     given, boundaries = _find_boundaries(rows, span, settings)

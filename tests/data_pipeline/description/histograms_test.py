@@ -19,7 +19,7 @@ NONE = {"type": np.zeros(0, np.int64), "session": np.zeros(0, np.int64)}
 
 
 def test_sessions_are_counted_by_length_and_kind():
-    assert session_lengths(BEHAVIORS) == {
+    assert session_lengths([BEHAVIORS]) == {
         "behaviors": [1, 2, 3],
         "searches only": [0, 0, 0],
         "browses only": [1, 1, 0],
@@ -28,7 +28,7 @@ def test_sessions_are_counted_by_length_and_kind():
 
 
 def test_a_session_is_never_followed_by_the_next_one():
-    assert transitions(BEHAVIORS) == {
+    assert transitions([BEHAVIORS]) == {
         "begin": {"search": 1, "browse": 3},
         "search": {"search": 1, "browse": 1, "end": 1},
         "browse": {"search": 1, "browse": 1, "end": 3},
@@ -38,7 +38,7 @@ def test_a_session_is_never_followed_by_the_next_one():
 def test_every_behavior_follows_one_thing_and_is_followed_by_one():
     random = np.random.default_rng(1)
     session = np.sort(random.integers(1, 30, 200))
-    found = transitions({"type": random.integers(1, 3, 200), "session": session})
+    found = transitions([{"type": random.integers(1, 3, 200), "session": session}])
     for kind in ("search", "browse"):
         before = sum(row[kind] for row in found.values())
         assert before == sum(found[kind].values())
@@ -46,8 +46,8 @@ def test_every_behavior_follows_one_thing_and_is_followed_by_one():
 
 
 def test_no_behaviors_give_no_sessions_and_no_transitions():
-    assert session_lengths(NONE)["behaviors"] == []
-    assert sum(sum(row.values()) for row in transitions(NONE).values()) == 0
+    assert session_lengths([NONE])["behaviors"] == []
+    assert sum(sum(row.values()) for row in transitions([NONE]).values()) == 0
 
 
 def test_quantiles_and_means_are_those_of_the_values():

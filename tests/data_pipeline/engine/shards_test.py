@@ -1,6 +1,7 @@
 """Shards: every row once, in order, whatever the workers; killed runs redo unfinished shards only."""
 
 import hashlib
+import importlib
 import json
 import os
 import pathlib
@@ -15,6 +16,8 @@ import pyarrow.feather as feather
 import pytest
 
 from data_pipeline.engine.duckdb_engine import DuckDBEngine
+from data_pipeline.events import event_shards
+from data_pipeline.features import shared_counts
 
 SHARDS = 8
 ORDER = {"opens": ["user", "time"], "users": ["user"]}
@@ -47,6 +50,12 @@ def sleep(tables):
     """Take longer than any test."""
     time.sleep(600)
     return {}
+
+
+def list_modules(tables, module):
+    """Return the modules of a process that has loaded the module of a function."""
+    importlib.import_module(module)
+    return {"modules": pa.table({"name": sorted(sys.modules)})}
 
 
 def made_rows(size=40, shuffle=None):
@@ -106,6 +115,13 @@ def test_order_of_rows_and_workers_change_no_byte(engine, tmp_path):
     expected = mapped(engine, made_rows(), tmp_path / "one", factor=1)
     assert len(expected) == 2 * SHARDS
     assert mapped(engine, made_rows(shuffle=1), tmp_path / "two", workers=2, factor=1) == expected
+
+
+@pytest.mark.parametrize("module", [event_shards.__name__, shared_counts.__name__])
+def test_workers_of_a_preparation_do_not_load_tensorflow(engine, tmp_path, module):
+    mapped(engine, made_rows(), tmp_path, list_modules, module=module, workers=2)
+    loaded = read_results(tmp_path, "modules")["name"].to_pylist()
+    assert module in loaded and "tensorflow" not in loaded
 
 
 def test_an_empty_table_gives_each_shard_no_rows_of_the_same_types(engine, tmp_path):
