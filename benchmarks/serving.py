@@ -9,7 +9,8 @@ signature in one process that is bound to one core and one thread, in turns over
 other load affects all of them; a case's first calls are not counted. The model is run as TensorFlow
 Serving runs it, in a session; a Python function of the model adds .2 to .8 ms a call. Writes
 benchmarks/results/serving_SYSTEM.json: milliseconds by the clock (p50, p95, p99), of processor time
-(median and least), requests/s; and the first request after loading, with and without a warm-up.
+(median and least), requests/s; the first request after loading, with and without a warm-up; and in the
+same turns the sort of an array, whose spread is the machine's own.
 """
 
 import dataclasses
@@ -32,6 +33,9 @@ from user_tf.run_folder import write_json
 CANDIDATES = (20, 200)
 HISTORIES = (0, 20, 100)
 BATCHES = (1, 16)
+SORTED = 80_000
+"""Numbers that a call of `sort` sorts."""
+
 STAGED = ("rank_with_state", "rank_documents")
 
 
@@ -117,9 +121,15 @@ def summarise(case: Any, times: Sequence[tuple[float, float]]) -> dict[str, Any]
     }
 
 
+def sort(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Sort numbers: work without TensorFlow and without allocation that grows."""
+    return {"sorted": np.sort(arrays["numbers"], kind="stable")}
+
+
 def measure(workload: Workload, names: Sequence[str], calls: int) -> list[dict[str, Any]]:
-    """Return the figures of all cases."""
-    served = load(workload.model)
+    """Return the figures of all cases, `sort` among them."""
+    served = load(workload.model) | {"sort": sort}
+    numbers = {"numbers": np.random.default_rng(1).random(SORTED)}
     rows = []
     for batch in BATCHES:
         cases = [
@@ -129,6 +139,9 @@ def measure(workload: Workload, names: Sequence[str], calls: int) -> list[dict[s
         ]
         number = max(5, calls // (1 if batch == 1 else 10))
         inputs = {case: [feeds(workload, served, case) for _ in range(3)] for case in cases}
+        if batch == 1:
+            cases.append(("sort", 0, 0, 1))
+            inputs[cases[-1]] = [numbers] * 3
         times: dict[Any, list[tuple[float, float]]] = {case: [] for case in cases}
         for turn in range(number + 3):
             for case in cases:

@@ -179,7 +179,7 @@ class Unisar(Ranker):
 
     def interest(self, kind, same, other, mask, candidates, training):
         """Return the interest of each candidate in a user's behaviors of one kind, `[T, C, d]`; 0 without any."""
-        columns = ops.repeat(mask[:, None], mask.shape[1], axis=1)
+        columns = ops.repeat(mask[:, None], ops.shape(mask)[1], axis=1)
         fused = self.decoders[kind](
             same,
             attention_mask=columns,

@@ -77,8 +77,10 @@ def make_train_step(
     def forward_and_gradient(batch: Any) -> tuple[tf.Tensor, list[tf.Tensor]]:
         with tf.GradientTape() as tape:
             total = forward_loss(model, batch)
+        # Of a Keras variable that the loss does not read TensorFlow has no gradient 0.
+        weights = [variable.value for variable in model.trainable_variables]
         gradients = tape.gradient(
-            total, model.trainable_variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
+            total, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
         if settings.touched_rows:
             return total, gradients

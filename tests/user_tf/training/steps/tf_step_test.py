@@ -66,6 +66,23 @@ def make_step(dropout, clip_norm, kind=Linear, jit=False):
     return model, make_train_step(model, optimizer, where, spec, StepSettings(clip_norm, jit))
 
 
+class WithUnread(Linear):
+    """Has a weight that no score reads."""
+
+    def __init__(self, dropout=0.0):
+        super().__init__(dropout)
+        self.unread = self.add_weight((2,), name="unread", initializer="ones")
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_a_weight_that_no_loss_reads_stays(jit):
+    model, step = make_step(0.0, 1.0, WithUnread, jit)
+    before = model.dense.kernel.numpy()
+    step(make_batch(1), tf.constant(1, tf.int64), SEED)
+    assert model.unread.numpy().tolist() == [1, 1]
+    assert (model.dense.kernel.numpy() != before).any()
+
+
 def test_steps_are_adam_on_the_clipped_mean_gradient_of_real_groups():
     clip = 0.05
     model, step = make_step(0.0, clip)
