@@ -45,7 +45,7 @@ def choose(batch: Batch, buckets: int) -> Batch:
 
 
 def choose_history(batch: Batch) -> tf.Tensor:
-    """Return `history_slots`, int64 [T, H], H the longest real history; 0 beyond the end of one.
+    """Return `history_slots`, int64 [T, H], H the longest real history, at least 1; 0 beyond the end of one.
 
     Example:
         >>> history = {"session_behaviors": [[0, 0], [5, 0], [6, 7]], "past_sessions": [[1, 2], [0, 1]]}
@@ -57,7 +57,9 @@ def choose_history(batch: Batch) -> tf.Tensor:
     slots = past[..., tf.newaxis] * places + tf.range(places, dtype=past.dtype)
     rows, slots_of_target = tf.shape(past)[0], past.shape[1] * places
     real = tf.reshape(tf.gather(members, past) > 0, [rows, slots_of_target])
-    return tf.ragged.boolean_mask(tf.reshape(slots, [rows, slots_of_target]), real).to_tensor()
+    found = tf.ragged.boolean_mask(tf.reshape(slots, [rows, slots_of_target]), real).to_tensor()
+    # Layers need a place, also where no target of the Batch has a past.
+    return tf.pad(found, [[0, 0], [0, tf.cast(tf.equal(tf.shape(found)[1], 0), tf.int32)]])
 
 
 def choose_texts(tokens: tf.Tensor, buckets: int) -> Batch:

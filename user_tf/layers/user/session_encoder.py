@@ -98,7 +98,7 @@ class SessionEncoder(TransformerArguments):
         history = self._session(behaviors, types, padding_mask)
         last = ops.sum(ops.cast(padding_mask, "int32"), axis=1, keepdims=True) + 1
         row = self._add_positions(
-            target[:, None], last, target_types[:, None], behaviors.shape[1] + 1
+            target[:, None], last, target_types[:, None], ops.shape(behaviors)[1] + 1
         )
         if self.session_passes > 1:
             sequence = ops.concatenate([history, row], axis=1)
@@ -111,7 +111,7 @@ class SessionEncoder(TransformerArguments):
     def _session(self, behaviors, types, padding_mask):
         """Return the behaviors of a session with positions and types."""
         return self._add_positions(
-            behaviors, count_positions(padding_mask), types, behaviors.shape[1]
+            behaviors, count_positions(padding_mask), types, ops.shape(behaviors)[1]
         )
 
     def _add_positions(self, vectors, ids, types, longest):

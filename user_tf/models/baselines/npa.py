@@ -101,7 +101,7 @@ class Npa(Ranker):
 
         logits = _products(words, self.word_key(self.word_query(user)), texts)
         attention = masked_softmax(logits, ops.take(mask, texts, axis=0))
-        slots = clicks.texts.shape[1]
+        slots = ops.shape(clicks.texts)[1]
         of_clicks, of_candidates = attention[:, :slots], attention[:, slots:]
 
         key = self.click_key(self.click_query(user))

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_pipeline.batching.spec import batch_fields
+from data_pipeline.batching import row_subsets
+from data_pipeline.batching.spec import HISTORY_SLOTS, batch_fields
 from tests.user_tf.layer_testing import randomize
 from tests.user_tf.models import ranker_checks
 from tests.user_tf.models.ranker_testing import (
@@ -66,10 +67,14 @@ def shared(name, dtype="float64"):
 
 @functools.cache
 def in_graph(name):
-    """Scores, loss and gradients in float32, traced once for Batches of any size."""
+    """Scores, loss and gradients in float32, traced once for Batches and histories of any size."""
     model = shared(name, "float32")
     signature = {field: tf.TensorSpec(*spec) for field, spec in batch_fields(SIZES).items()}
-    return tf.function(lambda batch: differentiate(model, batch), input_signature=[signature])
+    signature[HISTORY_SLOTS] = tf.TensorSpec([None, None], tf.int32)
+    graph = tf.function(lambda batch: differentiate(model, batch), input_signature=[signature])
+    return lambda batch: graph(
+        batch | {HISTORY_SLOTS: tf.cast(row_subsets.choose_history(batch), tf.int32)}
+    )
 
 
 class RankerProperties:
