@@ -45,6 +45,18 @@ def test_every_behavior_follows_one_thing_and_is_followed_by_one():
     assert sum(found["begin"].values()) == len(np.unique(session))
 
 
+def test_blocks_of_users_give_the_counts_of_all_together():
+    random = np.random.default_rng(2)
+    session = np.sort(random.integers(1, 30, 200))
+    behaviors = {"type": random.integers(1, 3, 200), "session": session}
+    cut = int(np.searchsorted(session, 12))
+    blocks = [
+        {name: column[part] for name, column in behaviors.items()} for part in np.s_[:cut, cut:]
+    ]
+    for count in (session_lengths, transitions):
+        assert count(blocks) == count([behaviors])
+
+
 def test_no_behaviors_give_no_sessions_and_no_transitions():
     assert session_lengths([NONE])["behaviors"] == []
     assert sum(sum(row.values()) for row in transitions([NONE]).values()) == 0
