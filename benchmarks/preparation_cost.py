@@ -5,8 +5,8 @@
 Simulates logs with their lists, prepares each as the paper does (8 of 13 weeks are history, all three
 views) without word2vec, with several numbers of workers, and does the relational steps of a smaller one
 also in straightforward pandas (`benchmarks.peers.pandas_steps`) in memory. Writes
-benchmarks/results/preparation_cost.json; `make results` draws it. A preparation takes about
-1 GB of disk for each million behaviors; its dataset is removed when it is measured.
+benchmarks/results/preparation_cost.json; `make results` draws it. A dataset is removed
+when it is measured; until then it takes several times the disk of its log.
 """
 
 import dataclasses

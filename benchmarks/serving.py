@@ -122,7 +122,7 @@ def summarise(case: Any, times: Sequence[tuple[float, float]]) -> dict[str, Any]
 
 
 def sort(arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """Sort numbers: work without TensorFlow and without allocation that grows."""
+    """Sort numbers, which is work without TensorFlow."""
     return {"sorted": np.sort(arrays["numbers"], kind="stable")}
 
 

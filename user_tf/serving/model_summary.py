@@ -17,7 +17,7 @@ def summary(version: pathlib.Path) -> str:
         version: Folder DIR/<version>.
     """
     lines = []
-    # The file is read and not loaded: making its graphs takes half a minute.
+    # The file is read and not loaded: loading makes all its graphs.
     written = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes())
     signatures = written.meta_graphs[0].signature_def
     for name in sorted(signatures.keys() - {INITIALIZER}):

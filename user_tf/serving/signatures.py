@@ -154,7 +154,7 @@ class ServedModel:
 
     def write(self, folder: str | os.PathLike[str]) -> None:
         """Write the SavedModel; `rank` is also its `serving_default`."""
-        functions = {name: self._signature(name) for name in self.names}
+        functions = {name: self.trace(name) for name in self.names}
         functions["serving_default"] = functions["rank"]
         # Plain variables only: of a Keras layer a SavedModel would store every value twice.
         root = tf.Module()
@@ -176,8 +176,12 @@ class ServedModel:
         finally:
             tf.config.run_functions_eagerly(before)
 
-    def _signature(self, name: str) -> Any:
-        """Return the traced function of a signature."""
+    def trace(self, name: str) -> Any:
+        """Return the traced function of a signature.
+
+        Args:
+            name: One of `names`.
+        """
         specs = {
             argument: tf.TensorSpec(spec.shape, spec.dtype, name=argument)
             for argument, spec in self._specs(name).items()

@@ -16,7 +16,7 @@ def test_it_has_rank_with_features_for_any_number_of_clicked_titles(graph, make_
     ranker = make_ranker(1, name=name)
     served = ServedModel(graph, {"search": ranker, "recommendation": ranker})
     assert {"rank", "rank_with_features"} <= set(served.names)
-    signature = served._signature("rank_with_features")
+    signature = served.trace("rank_with_features")
     # At most two clicked titles of a past search, one, and none.
     fewer = [replace(SEARCH, history=SEARCH.history[first:]) for first in (1, 4)]
     scores({"rank_with_features": signature}, SEARCH, *fewer, RECOMMENDATION, features=2)

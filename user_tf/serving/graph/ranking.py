@@ -210,11 +210,11 @@ class Graph:
         longest = tf.maximum(tf.reduce_max(of_behaviors), tf.reduce_max(of_targets))
         clicked = batch["behavior_clicked"]
         places = tf.range(1, tf.shape(clicked)[1] + 1)
-        columns = tf.reduce_max(tf.where(clicked > 0, places, 0))
+        columns = tf.maximum(tf.reduce_max(tf.where(clicked > 0, places, 0)), 1)
         return {
             "query_length": tf.maximum(longest, 1),
-            "behavior_clicked": clicked[:, : tf.maximum(columns, 1)],
-            "behavior_clicked_docs": batch["behavior_clicked_docs"][:, : tf.maximum(columns, 1)],
+            "behavior_clicked": clicked[:, :columns],
+            "behavior_clicked_docs": batch["behavior_clicked_docs"][:, :columns],
         }
 
     def explain(
